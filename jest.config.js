@@ -1,0 +1,39 @@
+/**
+ * Nest 12 is ESM only, and Jest on Node 20 loads CommonJS best: swc turns our sources and every ESM
+ * package below into CommonJS on the fly, so no experimental flag is needed.
+ */
+const esmPackages = [
+  '@nestjs',
+  'eventsource',
+  'eventsource-parser',
+  'file-type',
+  'uint8array-extras',
+  'strtok3',
+  'token-types',
+];
+
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/{src,test}/**/*.spec.ts'],
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  moduleNameMapper: {
+    '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
+  transform: {
+    '\\.[jt]s$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2022',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+        },
+        module: { type: 'commonjs' },
+      },
+    ],
+  },
+  testTimeout: 20_000,
+};

@@ -1,0 +1,93 @@
+import { isCursor, type Publication } from '../event.js';
+
+/**
+ * A live message, decoded: what travels through Redis Pub/Sub (`docs/wire-format.md`).
+ *
+ * With a `cursor` it is a link of its channel's chain: `prev` is the cursor of the event before it, which is how
+ * a gap is seen. Without one it is passing by: transient, or published by something else than this module.
+ */
+export interface LiveMessage {
+  readonly data: string | object;
+  readonly type?: string;
+  readonly id?: string;
+  readonly retry?: number;
+  readonly cursor?: string;
+  readonly prev?: string;
+}
+
+/**
+ * The message of a publication, in Invenio-SSE's keys, but for what only the broker knows: `cursor`, `prev`, and
+ * the `id` where the publisher gave none.
+ */
+export function encodeBody({ data, type, id, retry, transient }: Publication): string {
+  const own = id !== undefined || transient ? `,"id":${JSON.stringify(id ?? null)}` : '';
+  return `{"data":${data},"event":${JSON.stringify(type ?? null)}${own},"retry":${retry ?? null}}`;
+}
+
+/** The message of a stored event: its body and its place in the chain. `publish.lua` does the same in Redis. */
+export function completeBody(
+  body: string,
+  { cursor, prev, id }: { cursor: string; prev?: string; id?: string },
+): string {
+  const own = id === undefined ? `,"id":"${cursor}"` : '';
+  return `${body.slice(0, -1)}${own},"cursor":"${cursor}","prev":${prev === undefined ? 'null' : `"${prev}"`}}`;
+}
+
+/**
+ * Decodes a live message, from whoever published it.
+ *
+ * @returns undefined for what is not such a message, or could forge a control event or a field of a stream
+ */
+export function decodeMessage(text: string): LiveMessage | undefined {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || !('data' in value)) return undefined;
+  const type = textOf(value.event ?? value.type);
+  const ownId = textOf(typeof value.id === 'number' ? String(value.id) : value.id);
+  const retry = retryOf(value.retry);
+  const cursor = cursorOf(value.cursor);
+  const prev = cursorOf(value.prev);
+  if (type === null || ownId === null || retry === null || cursor === null || prev === null) return undefined;
+  if (type?.startsWith('sse.')) return undefined;
+  const data = dataOf(value.data, cursor === undefined);
+  if (data === undefined) return undefined;
+  // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
+  const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
+  return { data, type, id, retry, cursor, prev };
+}
+
+/** Absent is undefined, for null and '' too (Invenio-SSE means nothing else by them); unusable is null. */
+function textOf(value: unknown): string | undefined | null {
+  if (value === undefined || value === null || value === '') return undefined;
+  // oxlint-disable-next-line no-control-regex -- these three would end the field, or make clients ignore it
+  return typeof value === 'string' && !/[\r\n\0]/.test(value) ? value : null;
+}
+
+function retryOf(value: unknown): number | undefined | null {
+  if (value === undefined || value === null) return undefined;
+  const ms = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(ms) && (ms as number) >= 0 ? (ms as number) : null;
+}
+
+function cursorOf(value: unknown): string | undefined | null {
+  if (value === undefined || value === null) return undefined;
+  return isCursor(value) ? value : null;
+}
+
+/** Nest writes strings and objects only, so other JSON values go as their text. */
+function dataOf(value: unknown, foreign: boolean): string | object | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (!foreign) return value;
+  try {
+    // Ours was serialised by its publisher; a stranger's may be nested deeper than JSON.stringify can go.
+    JSON.stringify(value);
+    return value;
+  } catch {
+    return undefined;
+  }
+}

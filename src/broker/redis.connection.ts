@@ -1,0 +1,114 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { SseError } from '../sse.errors.js';
+import { isRedisClient, type SseModuleOptions } from '../sse.options.js';
+
+/** What a connection is made from. */
+export type RedisSource = NonNullable<SseModuleOptions['redis']>;
+
+/** How long a command waits for a connection before it is given up, in ms. */
+const WAIT_MS = 2_000;
+/** How many commands may wait at once: an outage must not fill the memory. */
+const MAX_WAITING = 10_000;
+
+/**
+ * One connection of ours to Redis, which comes back by itself for ever.
+ *
+ * ioredis would resend what was in flight when a connection broke, and so publish it twice; it would queue without
+ * bound while there is none; and a server that hangs without closing would never be noticed. All three are
+ * switched off here, so that a command is sent at most once, and ends within 5 s in an answer or an error.
+ */
+export class RedisConnection {
+  readonly client: Redis;
+  readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
+  #lastError: Error | undefined;
+
+  constructor(source: RedisSource, role: string, overrides: RedisOptions = {}) {
+    this.client = connect(source, {
+      connectionName: `sse:${role}`,
+      lazyConnect: false,
+      keyPrefix: '',
+      connectTimeout: 5_000,
+      disconnectTimeout: 300,
+      retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) + Math.floor(Math.random() * 200),
+      // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
+      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+      enableReadyCheck: true,
+      enableOfflineQueue: false,
+      enableAutoPipelining: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      maxRetriesPerRequest: 0,
+      ...overrides,
+    });
+    // Without a listener ioredis prints errors to the console.
+    this.client.on('error', (error: Error) => (this.#lastError = error));
+    this.client.on('ready', () => {
+      for (const command of this.#waiting) command.send();
+    });
+  }
+
+  get ready(): boolean {
+    return this.client.status === 'ready';
+  }
+
+  /** Why there is no connection, as far as ioredis has said. */
+  get reason(): string {
+    return this.#lastError?.message ?? 'the connection was closed';
+  }
+
+  /**
+   * Sends a command, as soon as there is a connection. Commands are written in the order of the calls.
+   *
+   * @throws SseError `SSE_UNAVAILABLE`
+   */
+  run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+    if (this.ready && this.#waiting.size === 0) return this.#send(command);
+    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unreachable());
+    return new Promise<T>((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(waiting);
+      };
+      const fail = (error: SseError) => (done(), reject(error));
+      const send = () => (done(), resolve(this.#send(command)));
+      const waiting = { send, fail };
+      const timer = setTimeout(() => fail(this.#unreachable()), WAIT_MS);
+      this.#waiting.add(waiting);
+    });
+  }
+
+  /** Lets the commands in flight end, for a second at most, and closes. */
+  async close(): Promise<void> {
+    for (const { fail } of this.#waiting) fail(this.#unreachable());
+    if (this.ready) await this.client.quit().catch(() => undefined);
+    this.client.disconnect();
+  }
+
+  async #send<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+    try {
+      return await command(this.client);
+    } catch (error) {
+      throw failure(error as Error);
+    }
+  }
+
+  #unreachable(): SseError {
+    return new SseError('SSE_UNAVAILABLE', `Redis is out of reach: ${this.reason}`, {
+      cause: this.#lastError,
+    });
+  }
+}
+
+function connect(source: RedisSource, options: RedisOptions): Redis {
+  if (typeof source === 'string') return new Redis(source, options);
+  if (isRedisClient(source)) return (source as Redis).duplicate(options);
+  return new Redis({ ...source, ...options });
+}
+
+function failure(cause: Error): SseError {
+  if (cause.name === 'ReplyError') {
+    return new SseError('SSE_UNAVAILABLE', `Redis refused: ${cause.message}`, { cause });
+  }
+  const mayBePublished = !cause.message.startsWith('Stream isn');
+  return new SseError('SSE_UNAVAILABLE', `Redis did not answer: ${cause.message}`, { cause, mayBePublished });
+}

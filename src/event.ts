@@ -1,0 +1,163 @@
+import type { MessageEvent } from '@nestjs/common';
+import { inputError, SseError } from './sse.errors.js';
+
+/**
+ * One event as a subscriber sees it. It is Nest's `MessageEvent`, so it goes to `@Sse()` as it is.
+ *
+ * All subscribers of a process share the same frozen object: derive from it (`{ ...event, data }`), keeping `id`.
+ */
+export interface SseEvent<T extends string | object = string | object> extends MessageEvent {
+  /** The id from which the stream resumes: the publisher's own, else the broker's cursor. */
+  id: string;
+  /** The channel it was published to. */
+  channel: string;
+  /** A string or an object as published; `null`, numbers and booleans as their JSON text. */
+  data: T;
+}
+
+/** How an event is published. All fields are optional. */
+export interface PublishOptions {
+  /** Channel: 1–200 letters, digits and `_ . : - / @ ~`, after NFC. @default 'sse' */
+  channel?: string;
+  /** Event name for `addEventListener`; without one the event goes to `onmessage`. 1–128 characters. */
+  type?: string;
+  /** The id clients see and come back with. 1–128 printable ASCII characters. @default the broker's cursor */
+  id?: string | number;
+  /** Reconnection time the client shall use from now on, in ms: a whole number, 0–3,600,000. */
+  retry?: number;
+  /** A second publish to the channel with this key within 10 minutes returns the first one's id. 1–128 characters, as `id`. */
+  idempotencyKey?: string;
+  /** Live only: reaches who is connected now and leaves no trace; takes no `id` and no `idempotencyKey`. */
+  transient?: boolean;
+}
+
+/** An event that passed every check, its data serialised: what a broker is given to publish. */
+export interface Publication {
+  readonly data: string;
+  readonly type?: string;
+  readonly id?: string;
+  readonly retry?: number;
+  readonly idempotencyKey?: string;
+  readonly transient: boolean;
+}
+
+export const DEFAULT_CHANNEL = 'sse';
+const MAX_RETRY_MS = 3_600_000;
+
+const CHANNEL = /^[\p{L}\p{N}_.:\-/@~]{1,200}$/u;
+const PRINTABLE = /^[\x21-\x7e]{1,128}$/;
+const CURSOR = /^\d{10,16}-\d{1,16}$/;
+// oxlint-disable-next-line no-control-regex -- controls are what it looks for
+const TYPE = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
+
+/** Whether the text has the shape of the broker's own cursors, `<ms>-<n>`. */
+export function isCursor(text: unknown): text is string {
+  return typeof text === 'string' && CURSOR.test(text);
+}
+
+/** Orders two cursors of one channel: negative if `a` is older, 0 if they are the same, positive if newer. */
+export function compareCursors(a: string, b: string): number {
+  const [aMs, aN] = a.split('-').map(Number) as [number, number];
+  const [bMs, bN] = b.split('-').map(Number) as [number, number];
+  return aMs - bMs || aN - bN;
+}
+
+/**
+ * The channel in its one canonical form (NFC, so that two spellings of `é` are one channel).
+ *
+ * @throws SseError `SSE_INPUT`
+ */
+export function checkChannel(channel: unknown): string {
+  const name = typeof channel === 'string' ? channel.normalize('NFC') : '';
+  if (!CHANNEL.test(name)) {
+    throw inputError('channel', '1–200 letters, digits and _ . : - / @ ~', channel);
+  }
+  return name;
+}
+
+/** The channels of one stream: at least one, each in canonical form, each once. @throws SseError `SSE_INPUT` */
+export function checkChannels(channels: unknown): string[] {
+  if (!Array.isArray(channels)) return [checkChannel(channels)];
+  if (channels.length === 0) throw new SseError('SSE_INPUT', 'Expected at least one `channel`, got none');
+  return [...new Set(channels.map(checkChannel))];
+}
+
+/**
+ * Checks what `publish()` was given and serialises the data, once.
+ *
+ * @param maxPayloadBytes bound on the data as sent, in UTF-8 bytes
+ * @throws SseError `SSE_INPUT`, before anything is written
+ */
+export function checkPublication(
+  data: unknown,
+  options: PublishOptions,
+  maxPayloadBytes: number,
+): Publication {
+  const { transient = false, idempotencyKey, retry, type } = options;
+  const id = options.id === undefined ? undefined : checkId(options.id);
+  if (typeof transient !== 'boolean') throw inputError('transient', 'true or false', transient);
+  if (transient && (id !== undefined || idempotencyKey !== undefined)) {
+    throw new SseError(
+      'SSE_INPUT',
+      'A transient event takes no `id` and no `idempotencyKey`: it is not kept',
+    );
+  }
+  if (
+    idempotencyKey !== undefined &&
+    !(typeof idempotencyKey === 'string' && PRINTABLE.test(idempotencyKey))
+  ) {
+    throw inputError('idempotencyKey', '1–128 printable ASCII characters without spaces', idempotencyKey);
+  }
+  if (type !== undefined) checkType(type);
+  if (retry !== undefined && !(Number.isInteger(retry) && retry >= 0 && retry <= MAX_RETRY_MS)) {
+    throw inputError('retry', `a whole number of milliseconds, 0–${MAX_RETRY_MS}`, retry);
+  }
+  return { data: serialise(data, maxPayloadBytes), type, id, retry, idempotencyKey, transient };
+}
+
+function checkId(id: unknown): string {
+  const text = typeof id === 'number' && Number.isFinite(id) ? String(id) : id;
+  if (typeof text !== 'string' || !PRINTABLE.test(text)) {
+    throw inputError('id', '1–128 printable ASCII characters without spaces, or a finite number', id);
+  }
+  if (isCursor(text)) throw inputError('id', 'no cursor: <ms>-<n> is the shape of the broker’s own ids', id);
+  return text;
+}
+
+function checkType(type: unknown): void {
+  if (typeof type !== 'string' || !TYPE.test(type)) {
+    throw inputError('type', '1–128 characters without controls', type);
+  }
+  if (type.startsWith('sse.') || type === 'error' || type === 'open') {
+    throw inputError(
+      'type',
+      'none of `error`, `open` and `sse.*`, which EventSource and this module use',
+      type,
+    );
+  }
+}
+
+function serialise(data: unknown, maxPayloadBytes: number): string {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new SseError('SSE_INPUT', `Expected \`data\` to be serialisable as JSON: ${reason}`, { cause });
+  }
+  if (json === undefined) {
+    throw inputError(
+      'data',
+      'serialisable as JSON (null is; undefined, functions and symbols are not)',
+      data,
+    );
+  }
+  const bytes = Buffer.byteLength(typeof data === 'string' ? data : json);
+  if (bytes > maxPayloadBytes) {
+    throw new SseError(
+      'SSE_INPUT',
+      `Expected \`data\` to be at most ${maxPayloadBytes} bytes, got ${bytes}; raise \`maxPayloadBytes\`, or publish a reference to it`,
+    );
+  }
+  return json;
+}

@@ -1,0 +1,102 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { Channels } from '../channel/channels.js';
+import { checkChannels, type SseEvent } from '../event.js';
+import { inputError } from '../sse.errors.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
+import { EventStream } from './event-stream.js';
+import { HEARTBEAT } from './frame.js';
+import { lastEventIdOf } from './last-event-id.decorator.js';
+
+/**
+ * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
+ * events. A filter sees the shared, frozen event; one that throws ends the stream.
+ */
+export type SseTarget = string | string[] | { channel: string | string[]; filter?(event: SseEvent): boolean };
+
+/** Express's request and response are Node's own; Fastify's hold them. */
+export type PlatformRequest = IncomingMessage & { raw?: IncomingMessage; query?: unknown };
+export type PlatformResponse = ServerResponse & {
+  raw?: ServerResponse;
+  hijack?(): void;
+  getHeaders(): OutgoingHttpHeaders;
+};
+
+/** How long a head waits for the subscription: clients are to connect although the broker is out of reach. */
+const HEAD_WAIT_MS = 2_000;
+/** How long a client may take to read what is left when its stream is ended. */
+const END_WAIT_MS = 1_000;
+
+/** All `@SseChannel()` responses of this process. */
+@Injectable()
+export class EventStreams {
+  readonly #open = new Map<ServerResponse, EventStream>();
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly channels: Channels,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+  ) {}
+
+  /**
+   * Takes a response over and streams the target through it.
+   *
+   * @returns once the head is out (the stream is live, or has waited for the broker for 2 s)
+   * @throws SseError `SSE_INPUT` for a wrong target, while the response is still Nest's
+   */
+  async serve(request: PlatformRequest, response: PlatformResponse, target: SseTarget): Promise<void> {
+    const { channel, filter } = specOf(target);
+    const channels = checkChannels(channel);
+    const lastEventId = lastEventIdOf(request);
+    const raw = response.raw ?? response;
+    const headers = response.raw ? response.getHeaders() : {};
+    response.hijack?.();
+    if (raw.destroyed || raw.writableEnded) return;
+    const stream = new EventStream(raw, { channels, filter, headers, resumes: lastEventId !== undefined });
+    if (request.method === 'HEAD') return stream.complete();
+
+    this.#add(raw, stream);
+    const subscription = this.channels.subscribe(channels, stream, lastEventId);
+    const closed = new Promise<void>((resolve) => {
+      raw.once('close', () => {
+        subscription.unsubscribe();
+        this.#remove(raw);
+        resolve();
+      });
+    });
+    await Promise.race([subscription.ready, closed, sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
+    stream.sendHead();
+  }
+
+  /** Resolves when every response has ended; those whose clients do not read are cut. */
+  async ended(): Promise<void> {
+    const all = [...this.#open.keys()].map(
+      (response) => new Promise((resolve) => response.once('close', resolve)),
+    );
+    await Promise.race([Promise.all(all), sleep(END_WAIT_MS, undefined, { ref: false })]);
+    for (const response of this.#open.keys()) response.destroy();
+  }
+
+  #add(response: ServerResponse, stream: EventStream): void {
+    this.#open.set(response, stream);
+    this.#heartbeat ??= setInterval(() => {
+      for (const open of this.#open.values()) open.write(HEARTBEAT);
+    }, this.options.heartbeatMs).unref();
+  }
+
+  #remove(response: ServerResponse): void {
+    this.#open.delete(response);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#heartbeat);
+    this.#heartbeat = undefined;
+  }
+}
+
+/** The target in its long form, as it stands: what of it is wrong shows when it is checked. */
+function specOf(target: SseTarget): { channel: unknown; filter?: (event: SseEvent) => boolean } {
+  if (typeof target !== 'object' || target === null || Array.isArray(target)) return { channel: target };
+  if (target.filter === undefined) return { channel: target.channel };
+  if (typeof target.filter !== 'function') throw inputError('filter', 'a function', typeof target.filter);
+  return { channel: target.channel, filter: (event) => target.filter!(event) };
+}

@@ -1,0 +1,85 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import {
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  Module,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { SseBroker } from './broker/broker.js';
+import { MemorySseBroker } from './broker/memory.broker.js';
+import { RedisSseBroker } from './broker/redis.broker.js';
+import { Channels } from './channel/channels.js';
+import { EventStreams } from './http/event-streams.js';
+import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';
+import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
+import {
+  RESOLVED_OPTIONS,
+  type ResolvedOptions,
+  resolveOptions,
+  type SseModuleOptions,
+} from './sse.options.js';
+import { SseService } from './sse.service.js';
+
+/**
+ * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
+ * false.
+ *
+ * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
+ * clients; connections are closed in `onApplicationShutdown`, as requests are still served in between.
+ */
+@Module({
+  providers: [
+    { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [SSE_OPTIONS] },
+    {
+      provide: SseBroker,
+      useFactory: ({ redis, prefix }: ResolvedOptions) =>
+        redis === undefined ? new MemorySseBroker() : new RedisSseBroker(redis, prefix),
+      inject: [RESOLVED_OPTIONS],
+    },
+    { provide: Channels, useFactory: (broker: SseBroker) => new Channels(broker), inject: [SseBroker] },
+    EventStreams,
+    SseService,
+  ],
+  exports: [SseService, EventStreams],
+})
+export class SseModule
+  extends ConfigurableModuleClass
+  implements BeforeApplicationShutdown, OnApplicationShutdown
+{
+  constructor(
+    private readonly broker: SseBroker,
+    private readonly channels: Channels,
+    private readonly streams: EventStreams,
+  ) {
+    super();
+  }
+
+  /**
+   * Configures the module: with nothing, events stay in this process; with a Redis URL, or options that have one,
+   * they reach every process.
+   *
+   * @throws SseError `SSE_OPTIONS` when the application starts, for an option that is not acceptable
+   */
+  static override forRoot(options: string | (SseModuleOptions & { isGlobal?: boolean }) = {}): DynamicModule {
+    return super.forRoot(typeof options === 'string' ? { redis: options } : options);
+  }
+
+  /**
+   * Configures the module with options (or a Redis URL) that other providers give: `useFactory` with `inject`,
+   * `useClass` or `useExisting` with an `SseOptionsFactory`.
+   */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.channels.close();
+    await this.streams.ended();
+    // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.
+    await turn();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.broker.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Observable } from 'rxjs';
+import { SseBroker } from './broker/broker.js';
+import { Channels } from './channel/channels.js';
+import { checkChannel, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
+import type { PublishOptions, SseEvent } from './event.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
+
+/** What this process does right now, see `SseService.stats()`. */
+export interface SseStats {
+  /** Whether events can be published and received. In memory always true. */
+  connected: boolean;
+  /** Channels this process is subscribed to, a few seconds beyond their last stream. */
+  channels: number;
+  /** Open streams: `@SseChannel` responses and subscribers of `messages()`. */
+  streams: number;
+  /** Messages that arrived on subscribed channels but are no events, since the start. */
+  dropped: number;
+}
+
+/** Publishes events to named channels, and subscribes to them. */
+@Injectable()
+export class SseService {
+  constructor(
+    private readonly broker: SseBroker,
+    private readonly channels: Channels,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+  ) {}
+
+  /**
+   * Publishes an event to everyone who is subscribed to the channel, in any process.
+   *
+   * Events of one process to one channel take effect in the order of the calls, also without awaiting them. Cost:
+   * one script call in Redis (one PUBLISH if transient).
+   *
+   * @param data a string, sent as it is, or anything JSON can hold, sent as JSON
+   * @returns the event's public id, once the broker has accepted it; '' for a transient event
+   * @throws SseError `SSE_INPUT` for an unacceptable argument, before anything is written; `SSE_UNAVAILABLE` within
+   *   5 s when the broker did not confirm (`mayBePublished` says whether it may have been published all the same)
+   */
+  async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
+    const channel = checkChannel(options.channel ?? DEFAULT_CHANNEL);
+    const publication = checkPublication(data, options, this.options.maxPayloadBytes);
+    return this.broker.publish(channel, publication);
+  }
+
+  /**
+   * The live events of one or more channels, for `@Sse()` or any RxJS pipeline.
+   *
+   * Per channel the events come in order and once. Where continuity broke (after `lastEventId`, or while Redis was
+   * out of reach) there is one `sse.reset` event, with `{ channel, reason }` as data. The observable never errors
+   * because of the broker, and completes when the application shuts down. Each subscriber of it is a stream of
+   * its own; all of them share one subscription per channel and process, and the event objects.
+   *
+   * With several channels, ids are composite cursors that resume each channel, and no order is promised across them.
+   *
+   * @throws SseError `SSE_INPUT`, in the call, for a wrong channel
+   */
+  messages(
+    channel: string | string[] = DEFAULT_CHANNEL,
+    { lastEventId }: { lastEventId?: string } = {},
+  ): Observable<SseEvent> {
+    const names = checkChannels(channel);
+    return new Observable<SseEvent>((observer) => {
+      const subscriber = {
+        open: () => undefined,
+        next: (event: SseEvent) => observer.next(event),
+        complete: () => observer.complete(),
+      };
+      return this.channels.subscribe(names, subscriber, lastEventId).unsubscribe;
+    });
+  }
+
+  /** A snapshot of this process, without any command to Redis. */
+  stats(): SseStats {
+    return { connected: this.broker.connected, ...this.channels.counts };
+  }
+}
