@@ -4,6 +4,7 @@ import { SseBroker } from './broker/broker.js';
 import { Channels } from './channel/channels.js';
 import { checkChannel, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
+import { inputError } from './sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
 
 /** What this process does right now, see `SseService.stats()`. */
@@ -39,7 +40,8 @@ export class SseService {
    *   5 s when the broker did not confirm (`mayBePublished` says whether it may have been published all the same)
    */
   async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
-    const channel = checkChannel(options.channel ?? DEFAULT_CHANNEL);
+    if (typeof options !== 'object' || options === null) throw inputError('options', 'an object', options);
+    const channel = checkChannel(options.channel === undefined ? DEFAULT_CHANNEL : options.channel);
     const publication = checkPublication(data, options, this.options.maxPayloadBytes);
     return this.broker.publish(channel, publication);
   }

@@ -48,7 +48,8 @@ export abstract class SseBroker {
 
   /**
    * The cursor of the channel's last event. A channel without any gets one that marks its beginning, so that a
-   * subscriber always has a place to come back to.
+   * subscriber always has a place to come back to. To a listener of the channel, every message up to that cursor
+   * has been delivered when this returns: what comes later, comes after it.
    *
    * @throws SseError `SSE_UNAVAILABLE`
    */

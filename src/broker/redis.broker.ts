@@ -85,7 +85,11 @@ export class RedisSseBroker extends SseBroker {
 
   async position(channel: string): Promise<string> {
     const key = this.#key(channel, 'meta');
-    return this.#run((scripts) => scripts.ssePosition(1, key, randomInt(2 ** 20), POSITION_MS / 1_000));
+    const ttl = POSITION_MS / 1_000;
+    const position = await this.#run((scripts) => scripts.ssePosition(1, key, randomInt(2 ** 20), ttl));
+    // Read on the one connection, it may be ahead of messages that are still on their way on the other.
+    await this.#subscriber?.connection.run((client) => client.ping());
+    return position;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,290 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { NestFactory } from '@nestjs/core';
+import type { INestApplicationContext } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import { type SseEvent, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
+import { compareCursors } from '../src/event.js';
+import { Proxy } from './support/proxy.js';
+import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+/** What happens to a Redis, and what the module makes of it. Each test has a redis-server process of its own. */
+describe('With Redis', () => {
+  let server: RedisServer;
+  let admin: Redis;
+  const contexts: INestApplicationContext[] = [];
+  const proxies: Proxy[] = [];
+
+  beforeEach(async () => {
+    server = await startRedis();
+    admin = server.admin();
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    for (const proxy of proxies.splice(0)) proxy.close();
+    admin.disconnect();
+    await server.stop();
+  });
+
+  const start = async (redis: SseModuleOptions['redis'] = server.url) => {
+    const context = await NestFactory.createApplicationContext(SseModule.forRoot({ redis }), {
+      logger: false,
+    });
+    contexts.push(context);
+    return context.get(SseService);
+  };
+  const behindProxy = async () => {
+    const proxy = await Proxy.start(server.port);
+    proxies.push(proxy);
+    return { proxy, sse: await start(proxy.url) };
+  };
+  const collect = (sse: SseService, channel: string | string[] = 'sse') => {
+    const events: SseEvent[] = [];
+    sse.messages(channel).subscribe((event) => events.push(event));
+    return events;
+  };
+  const subscribers = async (channel: string) => Number((await admin.pubsub('NUMSUB', `sse:${channel}`))[1]);
+  const connections = async () => {
+    const list = (await admin.client('LIST')) as string;
+    return [...list.matchAll(/ name=(sse:\w+)/g)].map(([, name]) => name).sort();
+  };
+  /** Publishes until an event arrives, which is when the subscription is back. */
+  const arrivesAgain = (sse: SseService, events: SseEvent[]) => {
+    const since = events.length;
+    const sent = new Set<unknown>();
+    return until(async () => {
+      const text = randomUUID();
+      sent.add(text);
+      await sse.publish(text).catch(() => undefined);
+      return events.slice(since).some(({ data }) => sent.has(data));
+    });
+  };
+
+  it('has two connections and one subscription for 10,000 subscribers of a channel', async () => {
+    const sse = await start();
+    let received = 0;
+    for (let n = 0; n < 10_000; n++) sse.messages('busy').subscribe(() => received++);
+    await until(
+      () => subscribers('busy'),
+      (count) => count === 1,
+    );
+    await sse.publish('all', { channel: 'busy' });
+    await until(() => received === 10_000);
+    expect(await subscribers('busy')).toBe(1);
+    expect(await connections()).toEqual(['sse:commands', 'sse:subscriber']);
+  });
+
+  it('subscribes to 2,000 channels in a few commands', async () => {
+    const sse = await start();
+    for (let n = 0; n < 2_000; n++) sse.messages(`c${n}`).subscribe();
+    await until(
+      async () => (await admin.pubsub('CHANNELS')) as string[],
+      ({ length }) => length === 2_000,
+    );
+    const stats = await admin.info('commandstats');
+    expect(Number(/cmdstat_subscribe:calls=(\d+)/.exec(stats)![1])).toBeLessThanOrEqual(5);
+  });
+
+  it('opens no connection to receive before something is subscribed', async () => {
+    const sse = await start();
+    await sse.publish('one');
+    expect(await connections()).toEqual(['sse:commands']);
+  });
+
+  it('unsubscribes a while after the last subscriber has left, and not before', async () => {
+    const sse = await start();
+    const [one, two] = [sse.messages('a').subscribe(), sse.messages('a').subscribe()];
+    await until(
+      () => subscribers('a'),
+      (count) => count === 1,
+    );
+    one.unsubscribe();
+    two.unsubscribe();
+    expect(await subscribers('a')).toBe(1);
+    await until(
+      () => subscribers('a'),
+      (count) => count === 0,
+      15_000,
+    );
+    expect(sse.stats()).toMatchObject({ channels: 0, streams: 0 });
+  });
+
+  it('leaves a connection of the user’s as it is: duplicated, not subscribed, not closed', async () => {
+    const own = new Redis(server.url, { keyPrefix: 'app:' });
+    const sse = await start(own);
+    const events = collect(sse);
+    await until(async () => Number((await admin.pubsub('NUMSUB', 'app:sse:sse'))[1]) === 1);
+    await sse.publish('hello');
+    await until(() => events.length === 1);
+    expect(own.mode).toBe('normal');
+    expect(await admin.keys('*')).toEqual(['app:sse:{sse}:meta']);
+    await contexts.pop()!.close();
+    expect(own.status).toBe('ready');
+    expect(await own.ping()).toBe('PONG');
+    own.disconnect();
+  });
+
+  it('takes ioredis options', async () => {
+    const sse = await start({ host: '127.0.0.1', port: server.port });
+    const events = collect(sse);
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 1,
+    );
+    await sse.publish('hello');
+    await until(() => events.length === 1);
+  });
+
+  it('resubscribes after Redis was killed, and tells of what may be missing exactly once', async () => {
+    const sse = await start();
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
+    await server.kill();
+    await server.start();
+    await arrivesAgain(sse, events);
+    const resets = events.filter(({ type }) => type === 'sse.reset');
+    expect(resets).toEqual([expect.objectContaining({ data: { channel: 'sse', reason: 'lost' } })]);
+  });
+
+  it('goes on without a reset when the connections broke and nothing was missed', async () => {
+    const sse = await start();
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 0,
+    );
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 1,
+    );
+    const id = await sse.publish('after');
+    await until(() => events.some((event) => event.id === id));
+    expect(events.filter(({ type }) => type === 'sse.reset')).toEqual([]);
+  });
+
+  it('says so when events were published while the subscription was interrupted', async () => {
+    const { proxy, sse } = await behindProxy();
+    const other = await start();
+    const events = collect(sse);
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 1,
+    );
+    await sse.publish('before');
+    await until(() => events.length === 1);
+    proxy.refuse = true;
+    proxy.cut();
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 0,
+    );
+    const id = await other.publish('missed');
+    proxy.refuse = false;
+    await until(() => events.length === 2);
+    expect(events[1]).toMatchObject({ type: 'sse.reset', id, data: { channel: 'sse', reason: 'lost' } });
+    await other.publish('seen');
+    await until(() => events.length === 3);
+    expect(events[2]).toMatchObject({ data: 'seen' });
+  });
+
+  it('is subscribed in the end when the connection breaks before SUBSCRIBE is acknowledged', async () => {
+    const { proxy, sse } = await behindProxy();
+    await sse.publish('connected');
+    let cuts = 3;
+    proxy.onUp = (chunk) => {
+      if (!/\bsubscribe\b/i.test(chunk.toString()) || cuts-- <= 0) return;
+      proxy.dropDown = true;
+      setTimeout(() => {
+        proxy.cut();
+        proxy.dropDown = false;
+      }, 50);
+    };
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
+    expect(cuts).toBeLessThanOrEqual(0);
+    expect(await subscribers('sse')).toBe(1);
+  });
+
+  it('notices a hung Redis: publishing fails within 5 s, and both connections are made anew', async () => {
+    const sse = await start();
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
+    server.signal('SIGSTOP');
+    const rejected = expect(sse.publish('hung')).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: true,
+    });
+    await within(5_000, 'the rejection', rejected);
+    await until(() => !sse.stats().connected, Boolean, 8_000);
+    server.signal('SIGCONT');
+    await until(() => sse.stats().connected);
+    await arrivesAgain(sse, events);
+  });
+
+  it('fails within 5 s with a 503 that says nothing was sent, while Redis is out of reach', async () => {
+    const sse = await start(`redis://127.0.0.1:${await freePort()}`);
+    const rejected = expect(sse.publish('nowhere')).rejects.toMatchObject({
+      name: 'SseError',
+      code: 'SSE_UNAVAILABLE',
+      status: 503,
+      expose: false,
+      mayBePublished: false,
+    });
+    await within(5_000, 'the rejection', rejected);
+    expect(sse.stats().connected).toBe(false);
+  });
+
+  it('publishes in the order of the calls what was called while it was connecting', async () => {
+    const port = await freePort();
+    const sse = await start(`redis://127.0.0.1:${port}`);
+    const proxy = Proxy.start(server.port, port);
+    const ids = await Promise.all(Array.from({ length: 50 }, (_, n) => sse.publish(n)));
+    proxies.push(await proxy);
+    expect(ids).toEqual(ids.toSorted(compareCursors));
+  });
+
+  it('reports what Redis refuses, as certainly not published', async () => {
+    const sse = await start();
+    await admin.set('sse:{sse}:meta', 'not a hash');
+    await expect(sse.publish('refused')).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: false,
+      message: expect.stringContaining('WRONGTYPE'),
+    });
+  });
+
+  it('loads its scripts again after SCRIPT FLUSH', async () => {
+    const sse = await start();
+    await sse.publish(1);
+    await admin.script('FLUSH');
+    expect(await sse.publish(2)).toMatch(/^\d+-\d+$/);
+  });
+
+  it('subscribes to what it may while Redis refuses one of the channels, and to that when it may', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&sse:a', '&sse:b');
+    const sse = await start(server.url.replace('//', '//app:secret@'));
+    const [a, forbidden, b] = [collect(sse, 'a'), collect(sse, 'no'), collect(sse, 'b')];
+    await until(async () => (await subscribers('a')) + (await subscribers('b')) === 2);
+    await sse.publish(1, { channel: 'a' });
+    await sse.publish(2, { channel: 'b' });
+    await until(() => a.length === 1 && b.length === 1);
+    await admin.acl('SETUSER', 'app', '&sse:no');
+    await until(
+      () => subscribers('no'),
+      (count) => count === 1,
+    );
+    await sse.publish(3, { channel: 'no' });
+    await until(() => forbidden.length === 1);
+  });
+
+  it('keeps what it writes for a day, and idempotency keys for ten minutes', async () => {
+    const sse = await start();
+    await sse.publish(1, { channel: 'a', idempotencyKey: 'k' });
+    expect(await admin.ttl('sse:{a}:meta')).toBeGreaterThan(86_390);
+    expect(await admin.ttl('sse:{a}:idempotency:k')).toBeGreaterThan(590);
+    expect((await admin.keys('*')).sort()).toEqual(['sse:{a}:idempotency:k', 'sse:{a}:meta']);
+  });
+});

@@ -1,0 +1,35 @@
+import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { afterEach } from '@jest/globals';
+import { closeClients } from './client.js';
+
+/** Every test of HTTP runs on both. */
+export const platforms = [
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+] as const;
+
+export type Platform = (typeof platforms)[number][1];
+
+const apps = new Set<INestApplication>();
+
+/** Starts an application on a free port; it is closed after the test. */
+export async function startApp(
+  platform: Platform,
+  metadata: ModuleMetadata,
+): Promise<{ app: INestApplication; url: string }> {
+  const module = await Test.createTestingModule(metadata).compile();
+  const app = module.createNestApplication(platform(), { logger: ['fatal'] });
+  apps.add(app);
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as { port: number };
+  return { app, url: `http://127.0.0.1:${port}` };
+}
+
+afterEach(async () => {
+  closeClients();
+  await Promise.all([...apps].map((app) => app.close()));
+  apps.clear();
+});

@@ -1,0 +1,84 @@
+import { type ClientRequest, get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { until, within } from './until.js';
+
+/** What a test has opened and will forget: closed after it. */
+const open = new Set<StreamClient>();
+
+/** A client of an event stream that keeps everything it gets: the head, the bytes, and the events in them. */
+export class StreamClient {
+  readonly events: EventSourceMessage[] = [];
+  readonly comments: string[] = [];
+  text = '';
+  ended = false;
+  #taken = 0;
+
+  constructor(
+    private readonly request: ClientRequest,
+    readonly response: IncomingMessage,
+  ) {
+    const parser = createParser({
+      onEvent: (event) => this.events.push(event),
+      onComment: (comment) => this.comments.push(comment),
+    });
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      this.text += chunk;
+      parser.feed(chunk);
+    });
+    response.on('error', () => undefined);
+    response.on('close', () => (this.ended = true));
+    open.add(this);
+  }
+
+  get status(): number {
+    return this.response.statusCode!;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.response.headers;
+  }
+
+  /** The next event that has not been taken yet. */
+  async next(): Promise<EventSourceMessage> {
+    await until(() => this.events.length > this.#taken || this.ended);
+    const event = this.events[this.#taken++];
+    if (!event) throw new Error('The stream ended without another event');
+    return event;
+  }
+
+  async take(count: number): Promise<EventSourceMessage[]> {
+    const events: EventSourceMessage[] = [];
+    while (events.length < count) events.push(await this.next());
+    return events;
+  }
+
+  /** The whole body, of an answer that is no stream. */
+  async body(): Promise<string> {
+    await until(() => this.ended);
+    return this.text;
+  }
+
+  close(): void {
+    this.request.destroy();
+    open.delete(this);
+  }
+}
+
+/** Resolves when the head is there. */
+export function connect(url: string, headers: Record<string, string> = {}): Promise<StreamClient> {
+  return within(
+    10_000,
+    `The head of ${url}`,
+    new Promise((resolve, reject) => {
+      const request = get(url, { headers, agent: false }, (response) =>
+        resolve(new StreamClient(request, response)),
+      );
+      request.on('error', reject);
+    }),
+  );
+}
+
+export function closeClients(): void {
+  for (const client of open) client.close();
+}

@@ -1,0 +1,46 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Debian's packages of what the tests run for real, by program. */
+const PACKAGES = { 'redis-server': 'redis-server', chromium: 'chromium' };
+
+export type Shared = typeof globalThis & { testRedis?: ChildProcess };
+
+/** Installs what is missing, builds what the tests start as processes, and starts the Redis they share. */
+export default async function setup(): Promise<void> {
+  const missing = Object.entries(PACKAGES).filter(([program]) => spawnSync('which', [program]).status !== 0);
+  if (missing.length > 0) install(missing.map(([, debianPackage]) => debianPackage));
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
+  await startSharedRedis();
+}
+
+function install(packages: string[]): void {
+  const command = ['apt-get', 'install', '--yes', ...packages];
+  if (process.getuid?.() !== 0 || spawnSync('which', ['apt-get']).status !== 0) {
+    throw new Error(
+      `The tests need ${packages.join(' and ')}: install it (on Debian: sudo ${command.join(' ')}) and run them again`,
+    );
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  for (const args of [['update'], command.slice(1)]) {
+    const { status, stdout, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`apt-get ${args.join(' ')} failed:\n${stdout}${stderr}`);
+  }
+}
+
+/** The port is taken from the process id: several runs at once on one machine each have theirs. */
+async function startSharedRedis(): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'sse-redis-'));
+  const port = 20_000 + (process.pid % 20_000);
+  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+  (globalThis as Shared).testRedis = spawn('redis-server', args, { stdio: 'ignore' });
+  for (let attempt = 0; spawnSync('redis-cli', ['-p', `${port}`, 'ping']).status !== 0; attempt++) {
+    if (attempt > 100) throw new Error(`redis-server does not answer on port ${port}`);
+    await sleep(50);
+  }
+  process.env.TEST_REDIS_URL = `redis://127.0.0.1:${port}/0`;
+}

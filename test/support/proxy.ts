@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP proxy in front of a redis-server, for what networks do. */
+export class Proxy {
+  /** Closes new connections at once. */
+  refuse = false;
+  /** Swallows what the server answers. */
+  dropDown = false;
+  /** Sees what clients send, before the server does. */
+  onUp: (chunk: Buffer) => void = () => undefined;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    target: number,
+  ) {
+    server.on('connection', (client) => {
+      if (this.refuse) return client.destroy();
+      const upstream = connect(target, '127.0.0.1');
+      for (const [socket, other] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        this.#sockets.add(socket);
+        socket.on('error', () => undefined);
+        socket.on('close', () => {
+          this.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+      client.on('data', (chunk) => {
+        this.onUp(chunk);
+        upstream.write(chunk);
+      });
+      upstream.on('data', (chunk) => this.dropDown || client.write(chunk));
+    });
+  }
+
+  static async start(target: number, port = 0): Promise<Proxy> {
+    const server = createServer().listen(port, '127.0.0.1');
+    const proxy = new Proxy(server, target);
+    await once(server, 'listening');
+    return proxy;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${(this.server.address() as { port: number }).port}/0`;
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  close(): void {
+    this.server.close();
+    this.cut();
+  }
+}

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+
+/** The Redis that all tests share; each keeps to a prefix of its own. */
+export const redisUrl = (): string => process.env.TEST_REDIS_URL!;
+
+export const randomPrefix = (): string => `test-${randomUUID()}:`;
+
+/** A redis-server process of a test's own. */
+export class RedisServer {
+  #process: ChildProcess | undefined;
+
+  constructor(
+    readonly port: number,
+    private readonly dir: string,
+  ) {}
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}/0`;
+  }
+
+  async start(): Promise<void> {
+    const args = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.dir, '--save', ''];
+    this.#process = spawn('redis-server', args, { stdio: 'ignore' });
+    const admin = this.admin({ retryStrategy: () => 20 });
+    await admin.ping();
+    admin.disconnect();
+  }
+
+  /** A client for looking at the server, and for doing to it what happens to servers. */
+  admin(options = {}): Redis {
+    return new Redis(this.url, { maxRetriesPerRequest: 500, ...options }).on('error', () => undefined);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  /** SIGKILL: nothing is saved, and nobody is told. */
+  async kill(): Promise<void> {
+    const exited = once(this.#process!, 'exit');
+    this.#process!.kill('SIGKILL');
+    await exited;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process?.exitCode === null && this.#process.signalCode === null) await this.kill();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export async function startRedis(): Promise<RedisServer> {
+  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')));
+  await server.start();
+  return server;
+}
+
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
