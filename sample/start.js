@@ -34,6 +34,10 @@ function build(project, outDir, assets = []) {
 }
 
 const scripts = readdirSync(join(root, 'src/broker')).filter((name) => name.endsWith('.lua'));
-build('tsconfig.build.json', 'dist', scripts.map((name) => [`src/broker/${name}`, `broker/${name}`]));
+build(
+  'tsconfig.build.json',
+  'dist',
+  scripts.map((name) => [`src/broker/${name}`, `broker/${name}`]),
+);
 build('sample/tsconfig.json', 'sample/dist');
 await import('./dist/main.js');

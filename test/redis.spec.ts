@@ -24,7 +24,6 @@ describe('With Redis', () => {
     await Promise.all(contexts.splice(0).map((context) => context.close()));
     for (const proxy of proxies.splice(0)) proxy.close();
     admin.disconnect();
-    await server.stop();
   });
 
   const start = async (redis: SseModuleOptions['redis'] = server.url) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { SseError } from '../sse.errors.js';
 import { isRedisClient, type SseModuleOptions } from '../sse.options.js';
@@ -7,6 +8,8 @@ export type RedisSource = NonNullable<SseModuleOptions['redis']>;
 
 /** How long a command waits for a connection before it is given up, in ms. */
 const WAIT_MS = 2_000;
+/** How long a server may take to answer what is in flight when the connection is closed. */
+const CLOSE_MS = 1_000;
 /** How many commands may wait at once: an outage must not fill the memory. */
 const MAX_WAITING = 10_000;
 
@@ -80,7 +83,10 @@ export class RedisConnection {
   /** Lets the commands in flight end, for a second at most, and closes. */
   async close(): Promise<void> {
     for (const { fail } of this.#waiting) fail(this.#unreachable());
-    if (this.ready) await this.client.quit().catch(() => undefined);
+    if (this.ready) {
+      const quit = this.client.quit().catch(() => undefined);
+      await Promise.race([quit, sleep(CLOSE_MS, undefined, { ref: false })]);
+    }
     this.client.disconnect();
   }
 

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
 import { Redis } from 'ioredis';
 
 /** The Redis that all tests share; each keeps to a prefix of its own. */
@@ -55,11 +56,20 @@ export class RedisServer {
   }
 }
 
+const servers = new Set<RedisServer>();
+
+/** Starts a server; it is stopped after the test. */
 export async function startRedis(): Promise<RedisServer> {
   const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')));
+  servers.add(server);
   await server.start();
   return server;
 }
+
+afterEach(async () => {
+  await Promise.all([...servers].map((server) => server.stop()));
+  servers.clear();
+});
 
 /** A port nobody listens on. */
 export async function freePort(): Promise<number> {

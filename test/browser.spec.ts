@@ -1,0 +1,127 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { freePort, randomPrefix, redisUrl } from './support/redis.js';
+import { Sample } from './support/sample.js';
+import { until } from './support/until.js';
+
+/** The page, in the browser people have. */
+describe('The page in Chromium', () => {
+  let browser: Browser;
+  let page: Page;
+  const problems: string[] = [];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--disable-background-networking',
+        '--disable-sync',
+      ],
+    });
+  });
+  afterEach(() => page.close());
+  afterAll(() => browser.close());
+
+  const open = async (url: string) => {
+    page = await browser.newPage();
+    problems.length = 0;
+    page.on('pageerror', ({ message }) => problems.push(message));
+    page.setDefaultTimeout(10_000);
+    await page.goto(url);
+    return page;
+  };
+  const state = (expected: string) => page.locator(`#connection[data-state=${expected}]`).waitFor();
+  const event = (text: string, kind = '') => page.locator(`#events li${kind}`, { hasText: text }).first();
+  const publish = async (fields: Record<string, string>) => {
+    for (const [name, value] of Object.entries(fields)) await page.fill(`#publish [name=${name}]`, value);
+    await page.click('#publish button');
+  };
+
+  describe.each(['channel', 'sse'])('through /%s', (route) => {
+    const listen = async (channel: string) => {
+      await page.selectOption('#route', route);
+      await page.fill('#channel', channel);
+      await page.click('#listen button');
+      await state('open');
+    };
+
+    it('shows what is published, typed and untyped, from the page and from a service', async () => {
+      const sample = await Sample.start({ SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() });
+      await open(sample.url);
+      await listen('news');
+      // Under @Sse the head does not wait for the subscription.
+      await until(
+        async () => (await sample.publish({ data: 'warm', channel: 'news' }), event('warm').isVisible()),
+      );
+      await publish({ data: '{"code":"ACK"}', type: '', id: '' });
+      await event('{"code":"ACK"}').waitFor();
+      await publish({ data: 'a cool message', type: 'cool', id: '12345', retry: '6000' });
+      await event('a cool message', '.typed').waitFor();
+      expect(await page.textContent('#last-event-id')).toBe('12345');
+      expect(await page.textContent('#answer')).toBe('Published as 12345');
+      await sample.publish({ data: 'from a service', channel: 'news' });
+      await event('from a service').waitFor();
+      await sample.publish({ data: 'not for us', channel: 'other' });
+      await sample.publish({ data: 'last', channel: 'news' });
+      await event('last').waitFor();
+      expect(await event('not for us').count()).toBe(0);
+      expect(problems).toEqual([]);
+    });
+
+    it('comes back after the server has restarted', async () => {
+      const env = { PORT: `${await freePort()}` };
+      const first = await Sample.start(env);
+      await open(first.url);
+      await listen('sse');
+      await first.publish({ data: 'before', retry: 100 });
+      await event('before').waitFor();
+      await first.signal('SIGTERM');
+      await state('connecting');
+      const second = await Sample.start(env);
+      await state('open');
+      // What the new process has never known is said, not hidden.
+      await event('"reason":"lost"', '.control').waitFor();
+      await second.publish({ data: 'after' });
+      await event('after').waitFor();
+      expect(problems).toEqual([]);
+    });
+  });
+
+  it('switches channels, and shows why a publish was refused', async () => {
+    const sample = await Sample.start();
+    await open(sample.url);
+    await state('open');
+    await page.fill('#channel', 'one two');
+    await page.click('#listen button');
+    await event('{"channel":["one","two"]}', '.control').waitFor();
+    expect(await page.textContent('#url')).toBe('/channel?channel=one&channel=two');
+    expect(await page.inputValue('#to')).toBe('one');
+    await publish({ data: 'x', type: 'error' });
+    await until(async () => (await page.textContent('#answer'))?.includes('400: Expected `type`'));
+    await page.fill('#channel', '{}');
+    await page.click('#listen button');
+    await state('closed');
+  });
+
+  it('shows data as text, whatever it holds', async () => {
+    const sample = await Sample.start();
+    await open(sample.url);
+    await state('open');
+    await sample.publish({ data: '<img src=x onerror="document.title=1">\nsecond line' });
+    await event('<img src=x').waitFor();
+    expect(await page.locator('#events img').count()).toBe(0);
+    expect(await page.title()).toBe('Server-sent events');
+  });
+
+  it('says so where EventSource is missing', async () => {
+    const sample = await Sample.start();
+    page = await browser.newPage();
+    await page.addInitScript('delete window.EventSource');
+    await page.goto(sample.url);
+    expect(await page.locator('#unsupported').isVisible()).toBe(true);
+    expect(await page.locator('#unsupported').textContent()).toContain('cannot receive server-sent events');
+  });
+});

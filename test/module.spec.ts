@@ -1,0 +1,156 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Injectable, Module, type ModuleMetadata } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  type SseEvent,
+  SseModule,
+  type SseModuleOptions,
+  type SseOptionsFactory,
+  SseService,
+} from 'nestjs-sse-channels';
+import { randomPrefix, redisUrl } from './support/redis.js';
+import { until } from './support/until.js';
+
+const SECRET = 'hunter2';
+
+@Injectable()
+class Config implements SseOptionsFactory {
+  readonly prefix = randomPrefix();
+
+  createSseOptions(): SseModuleOptions {
+    return { redis: redisUrl(), prefix: this.prefix };
+  }
+}
+
+@Module({ providers: [Config], exports: [Config] })
+class ConfigModule {}
+
+@Injectable()
+class Feature {
+  constructor(readonly sse: SseService) {}
+}
+
+@Module({ providers: [Feature] })
+class FeatureModule {}
+
+describe('SseModule', () => {
+  const modules: TestingModule[] = [];
+
+  afterEach(async () => {
+    await Promise.all(modules.splice(0).map((module) => module.close()));
+  });
+
+  const compile = async (metadata: ModuleMetadata) => {
+    const module = await Test.createTestingModule(metadata).compile();
+    modules.push(module);
+    return module;
+  };
+  const works = async (sse: SseService) => {
+    const events: SseEvent[] = [];
+    sse.messages().subscribe((event) => events.push(event));
+    await until(async () => (await sse.publish('x'), events.length > 0));
+  };
+
+  it.each([
+    ['forRoot()', () => SseModule.forRoot()],
+    ['forRoot(url)', () => SseModule.forRoot(redisUrl())],
+    ['forRoot(options)', () => SseModule.forRoot({ redis: redisUrl(), prefix: randomPrefix() })],
+    [
+      'forRootAsync with useFactory',
+      () =>
+        SseModule.forRootAsync({
+          imports: [ConfigModule],
+          inject: [Config],
+          useFactory: async (config: Config) => config.createSseOptions(),
+        }),
+    ],
+    ['forRootAsync with a factory of a URL', () => SseModule.forRootAsync({ useFactory: () => redisUrl() })],
+    ['forRootAsync with useClass', () => SseModule.forRootAsync({ useClass: Config })],
+    [
+      'forRootAsync with useExisting',
+      () => SseModule.forRootAsync({ imports: [ConfigModule], useExisting: Config }),
+    ],
+  ])('publishes and receives when configured by %s', async (_, create) => {
+    const module = await compile({ imports: [create()] });
+    await works(module.get(SseService));
+  });
+
+  it('is global: other modules inject SseService without importing it', async () => {
+    const module = await compile({ imports: [SseModule.forRoot(), FeatureModule] });
+    await works(module.get(Feature, { strict: false }).sse);
+  });
+
+  it('is not global where isGlobal is false', async () => {
+    await expect(
+      compile({ imports: [SseModule.forRoot({ isGlobal: false }), FeatureModule] }),
+    ).rejects.toThrow(/resolve dependencies of the Feature/);
+  });
+
+  it('publishes in memory to subscribers who subscribed in the same turn', async () => {
+    const sse = (await compile({ imports: [SseModule.forRoot()] })).get(SseService);
+    const events: SseEvent[] = [];
+    sse.messages().subscribe((event) => events.push(event));
+    await sse.publish('at once');
+    await until(() => events.length === 1);
+    expect(Object.isFrozen(events[0])).toBe(true);
+  });
+
+  it('completes the streams when it closes, and those opened after that', async () => {
+    const module = await compile({ imports: [SseModule.forRoot()] });
+    const sse = module.get(SseService);
+    const completed: string[] = [];
+    sse.messages('a').subscribe({ complete: () => completed.push('a') });
+    sse.messages(['b', 'c']).subscribe({ complete: () => completed.push('b and c') });
+    await module.close();
+    sse.messages('d').subscribe({ complete: () => completed.push('d') });
+    expect(completed).toEqual(['a', 'b and c', 'd']);
+    expect(sse.stats()).toMatchObject({ channels: 0, streams: 0 });
+  });
+
+  it.each<[option: string, given: unknown, expected: RegExp]>([
+    ['redis', '', /a URL such as redis:\/\/localhost:6379\/0, got ""/],
+    ['redis', 'localhost:6379', /a URL such as .*, got "localhost:6379"/],
+    ['redis', 'http://localhost', /a URL/],
+    ['redis', 'redis://localhost/x', /a URL/],
+    ['redis', 7, /a URL, ioredis options or an ioredis instance, got 7/],
+    ['redis', null, /got null/],
+    ['redis', [], /got an array/],
+    ['redis', { duplicate() {}, subscribe() {}, isCluster: true }, /Redis Cluster is not supported yet/],
+    ['prefix', 5, /at most 100 characters without spaces and braces, got 5/],
+    ['prefix', 'a b', /got "a b"/],
+    ['prefix', '{x}', /got "{x}"/],
+    ['prefix', 'x'.repeat(101), /got "x+… \(103 characters\)/],
+    ['maxPayloadBytes', 0, /a whole number from 1 to 1048576, got 0/],
+    ['maxPayloadBytes', 1_048_577, /got 1048577/],
+    ['maxPayloadBytes', '1000', /got "1000"/],
+    ['heartbeatMs', 999, /a whole number from 1000 to 3600000, got 999/],
+    ['heartbeatMs', NaN, /got NaN/],
+    ['heartbeat', 1000, /one of the options redis, prefix, maxPayloadBytes, heartbeatMs/],
+  ])('does not start with a wrong %s: %p', async (option, given, expected) => {
+    const options = { [option]: given } as SseModuleOptions;
+    const sync = compile({ imports: [SseModule.forRoot(options)] });
+    await expect(sync).rejects.toMatchObject({
+      name: 'SseError',
+      code: 'SSE_OPTIONS',
+      message: expect.stringMatching(expected),
+    });
+    const async = compile({ imports: [SseModule.forRootAsync({ useFactory: () => options })] });
+    await expect(async).rejects.toThrow(`SseModule: expected \`${option}\``);
+  });
+
+  it('does not start with options that are none', async () => {
+    const useFactory = () => null as unknown as SseModuleOptions;
+    await expect(compile({ imports: [SseModule.forRootAsync({ useFactory })] })).rejects.toThrow(
+      'SseModule: expected `options` to be an object or a Redis URL, got null',
+    );
+  });
+
+  it('does not show the password of a wrong URL', async () => {
+    const error: Error = await compile({ imports: [SseModule.forRoot(`http://user:${SECRET}@host/0`)] }).then(
+      () => new Error('it started'),
+      (reason: Error) => reason,
+    );
+    expect(error.message).toContain('"http://***@host/0"');
+    expect(error.message).not.toContain(SECRET);
+  });
+});

@@ -1,0 +1,93 @@
+import { describe, expect, it } from '@jest/globals';
+import { EventSource } from 'eventsource';
+import { connect, closeClients } from './support/client.js';
+import { freePort, randomPrefix, redisUrl, startRedis } from './support/redis.js';
+import { Sample } from './support/sample.js';
+import { until, within } from './support/until.js';
+
+describe('The sample', () => {
+  it('publishes in one process what is seen in another, over Redis', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
+    const clients = await Promise.all([one, two].map(({ url }) => connect(`${url}/channel`)));
+    await Promise.all(clients.map((client) => client.next()));
+    const answer = await one.publish({ data: { from: 'one' }, type: 'cool', id: '12345', retry: 6000 });
+    expect([answer.status, await answer.json()]).toEqual([201, { id: '12345' }]);
+    await two.publish({ data: 'from two' });
+    for (const client of clients) {
+      expect(await client.take(2)).toMatchObject([
+        { id: '12345', event: 'cool', data: '{"from":"one"}' },
+        { data: 'from two' },
+      ]);
+    }
+    closeClients();
+  });
+
+  it('serves an EventSource that comes back by itself after a restart', async () => {
+    const port = `${await freePort()}`;
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix(), PORT: port };
+    const first = await Sample.start(env);
+    const seen: string[] = [];
+    const source = new EventSource(`${first.url}/sse`);
+    source.onmessage = ({ data }) => seen.push(data as string);
+    await until(async () => (await first.publish({ data: 'before', retry: 50 }), seen.includes('before')));
+    expect(await first.signal('SIGTERM')).toEqual({ code: 0, signal: null });
+    const second = await Sample.start(env);
+    await until(async () => (await second.publish({ data: 'after' }), seen.includes('after')));
+    source.close();
+  });
+
+  it('answers bad input with 400 and the reason, and knows its health', async () => {
+    const { url, publish } = await Sample.start().then((sample) => ({
+      url: sample.url,
+      publish: sample.publish.bind(sample),
+    }));
+    const bad = await publish({ data: 1, type: 'error' });
+    expect([bad.status, await bad.json()]).toMatchObject([
+      400,
+      { message: expect.stringContaining('`type`') },
+    ]);
+    expect((await publish({})).status).toBe(400);
+    expect((await fetch(`${url}/publish`, { method: 'POST' })).status).toBe(400);
+    expect((await publish({ data: 'x'.repeat(300_000) })).status).toBe(400);
+    expect((await publish({ data: 1, transient: true })).status).toBe(201);
+    const health = await fetch(`${url}/health`);
+    expect([health.status, await health.json()]).toMatchObject([200, { status: 'ok', connected: true }]);
+    expect(await (await fetch(url)).text()).toContain('<title>Server-sent events</title>');
+  });
+
+  it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
+    const redis = await startRedis();
+    await redis.kill();
+    const sample = await Sample.start({ SSE_REDIS_URL: redis.url });
+    expect((await fetch(`${sample.url}/health`)).status).toBe(503);
+    const answer = await within(5_000, 'the answer', sample.publish({ data: 1 }));
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { statusCode: 503, message: 'Service Unavailable' },
+    ]);
+    await redis.start();
+    await until(async () => (await sample.publish({ data: 2 })).status === 201);
+    expect((await fetch(`${sample.url}/health`)).status).toBe(200);
+    expect(sample.output.match(/out of reach/g)).toHaveLength(1);
+    expect(sample.output.match(/Redis is back/g)).toHaveLength(1);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends with code 0 on %s with open streams', async (signal) => {
+    const sample = await Sample.start();
+    const clients = await Promise.all(['sse', 'channel'].map((path) => connect(`${sample.url}/${path}`)));
+    expect(await sample.signal(signal)).toEqual({ code: 0, signal: null });
+    await until(() => clients.every(({ ended }) => ended));
+  });
+
+  it('is built and started by npm run sample, several at once, each of which ends with code 0 on SIGTERM', async () => {
+    const samples = await Promise.all([1, 2].map(() => Sample.start({}, 'npm run sample')));
+    const clients = await Promise.all(samples.map(({ url }) => connect(`${url}/channel`)));
+    await Promise.all(clients.map((client) => client.next()));
+    const ends = await Promise.all(samples.map((sample) => sample.signal('SIGTERM')));
+    expect(ends).toEqual([
+      { code: 0, signal: null },
+      { code: 0, signal: null },
+    ]);
+  }, 90_000);
+});

@@ -1,0 +1,98 @@
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { Controller, Sse } from '@nestjs/common';
+import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+@Controller()
+class StreamController {
+  constructor(private readonly sse: SseService) {}
+
+  @Sse('sse')
+  stream() {
+    return this.sse.messages();
+  }
+
+  @SseChannel('channel')
+  channel() {
+    return 'sse';
+  }
+}
+
+describe.each(platforms)('Shutdown on %s', (_, platform) => {
+  const start = (options: object) =>
+    startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [StreamController] });
+
+  it.each([
+    ['in memory', () => ({})],
+    ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
+  ] as const)('ends at once with open streams of both kinds (%s)', async (_broker, options) => {
+    const { app, url } = await start(options());
+    const paths = ['channel', 'sse', 'channel', 'sse', 'channel', 'sse'];
+    const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
+    await until(
+      () => app.get(SseService).stats(),
+      ({ streams }) => streams === clients.length,
+    );
+    await within(1_000, 'app.close()', app.close());
+    await until(() => clients.every(({ ended }) => ended));
+  });
+
+  it('cuts a client that does not read, after a second', async () => {
+    const { app, url } = await start({});
+    const sockets: Socket[] = [];
+    app.getHttpServer().on('connection', (socket: Socket) => sockets.push(socket));
+    const client = await connect(`${url}/channel`);
+    await client.next();
+    client.response.pause();
+    // More than the buffers of both sockets hold, and less than makes the server cut the client by itself.
+    let full = 0;
+    await until(async () => {
+      full = sockets[0]!.writableLength > 0 ? full + 1 : 0;
+      if (full === 0) await app.get(SseService).publish('x'.repeat(100_000));
+      return full === 10;
+    });
+    expect(sockets[0]!.destroyed).toBe(false);
+    await within(3_000, 'app.close()', app.close());
+    expect(sockets[0]!.destroyed).toBe(true);
+  });
+
+  it('ends at once while Redis is hung', async () => {
+    const server = await startRedis();
+    const { app, url } = await start({ redis: server.url });
+    const client = await connect(`${url}/channel`);
+    await client.next();
+    server.signal('SIGSTOP');
+    await within(3_000, 'app.close()', app.close());
+  });
+
+  it('opens streams with the head alone while Redis is out of reach, and delivers once it is there', async () => {
+    const server = await startRedis();
+    await server.kill();
+    const { app, url } = await start({ redis: server.url });
+    const client = await connect(`${url}/channel`);
+    expect(client.status).toBe(200);
+    expect(client.events).toEqual([]);
+    await server.start();
+    expect(await client.next()).toMatchObject({ event: 'sse.open' });
+    await app.get(SseService).publish('back');
+    expect(await client.next()).toMatchObject({ data: 'back' });
+  });
+
+  it('cuts a client that falls a mebibyte behind, and no other', async () => {
+    const { app, url } = await start({});
+    const [slow, quick] = await Promise.all([connect(`${url}/channel`), connect(`${url}/channel`)]);
+    await Promise.all([slow.next(), quick.next()]);
+    slow.response.pause();
+    const sse = app.get(SseService);
+    await until(async () => {
+      await sse.publish('x'.repeat(200_000));
+      return sse.stats().streams === 1;
+    });
+    await sse.publish('end');
+    await until(() => quick.events.at(-1)?.data === 'end');
+  });
+});

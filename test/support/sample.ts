@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach } from '@jest/globals';
+import { until, within } from './until.js';
+
+const running = new Set<Sample>();
+
+/** The sample application, as a process of its own. */
+export class Sample {
+  output = '';
+  url = '';
+
+  private constructor(readonly process: ChildProcess) {
+    process.stdout!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    process.stderr!.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    running.add(this);
+  }
+
+  /** Starts it as it was built for the tests, or with the command of the README; resolves when it listens. */
+  static async start(
+    env: Record<string, string> = {},
+    command = 'node sample/dist/main.js',
+  ): Promise<Sample> {
+    const [program, ...args] = command.split(' ');
+    const options = { env: { ...process.env, PORT: '0', NO_COLOR: '1', ...env }, detached: true };
+    const sample = new Sample(spawn(program!, args, options));
+    const line = await until(
+      () => /Listening on (http:\S+),/.exec(sample.output) ?? sample.process.exitCode,
+      (value) => value !== null,
+      60_000,
+    );
+    if (typeof line === 'number') throw new Error(`The sample ended with code ${line}:\n${sample.output}`);
+    sample.url = line![1]!;
+    return sample;
+  }
+
+  async publish(body: object): Promise<Response> {
+    const headers = { 'content-type': 'application/json' };
+    return fetch(`${this.url}/publish`, { method: 'POST', headers, body: JSON.stringify(body) });
+  }
+
+  /** Sends the signal to the process that was started, and returns how it ended. */
+  async signal(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }> {
+    const exited = once(this.process, 'exit') as Promise<[number | null, string | null]>;
+    this.process.kill(signal);
+    const [code, by] = await within(5_000, `The end of the sample after ${signal}`, exited);
+    running.delete(this);
+    return { code, signal: by };
+  }
+
+  /** With all processes it may have started. */
+  kill(): void {
+    try {
+      process.kill(-this.process.pid!, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+    running.delete(this);
+  }
+}
+
+afterEach(() => {
+  for (const sample of running) sample.kill();
+});

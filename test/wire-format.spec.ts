@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, Query } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+import { randomPrefix, redisUrl } from './support/redis.js';
+import { until } from './support/until.js';
+
+@Controller()
+class StreamController {
+  @SseChannel('channel')
+  channel(@Query('channel') channel: string) {
+    return channel;
+  }
+}
+
+/** What other programs on the same Redis publish and read, at `prefix: ''`. */
+describe.each(platforms)('The wire format on %s', (_, platform) => {
+  let other: Redis;
+  let sse: SseService;
+  let url: string;
+  let channel: string;
+
+  beforeEach(async () => {
+    other = new Redis(redisUrl());
+    channel = randomPrefix();
+    const imports = [SseModule.forRoot({ redis: redisUrl(), prefix: '' })];
+    const started = await startApp(platform, { imports, controllers: [StreamController] });
+    url = started.url;
+    sse = started.app.get(SseService);
+  });
+  afterEach(() => other.disconnect());
+
+  const open = async () => {
+    const client = await connect(`${url}/channel?channel=${channel}`);
+    const { id } = await client.next();
+    return { client, position: id };
+  };
+  const publish = (message: unknown) =>
+    other.publish(channel, typeof message === 'string' ? message : JSON.stringify(message));
+
+  it('delivers what redis-cli publishes', async () => {
+    const { client, position } = await open();
+    execFileSync('redis-cli', ['-u', redisUrl(), 'PUBLISH', channel, '{"data":"from a shell"}']);
+    expect(await client.next()).toEqual({ id: position, event: undefined, data: 'from a shell' });
+  });
+
+  it('delivers what Invenio-SSE publishes, with type, id and retry', async () => {
+    const { client, position } = await open();
+    await publish({ data: { a: 1 }, event: 'cool', id: '12345', retry: 6000 });
+    await publish({ data: ['x'], event: null, id: null, retry: null });
+    await publish({ data: null, event: '', id: 7, retry: 0 });
+    expect(await client.take(3)).toEqual([
+      { id: '12345', event: 'cool', data: '{"a":1}' },
+      { id: position, event: undefined, data: '["x"]' },
+      { id: '7', event: undefined, data: 'null' },
+    ]);
+    expect(client.text).toContain('id: 12345\nretry: 6000\n');
+  });
+
+  it('delivers what Flask-SSE publishes, which calls the type type', async () => {
+    const { client } = await open();
+    await publish({ data: { message: 'Hello!' }, type: 'greeting' });
+    await publish({ data: 'text', type: 'greeting', id: 'x1', retry: 5 });
+    expect(await client.take(2)).toMatchObject([
+      { event: 'greeting', data: '{"message":"Hello!"}' },
+      { event: 'greeting', data: 'text', id: 'x1' },
+    ]);
+  });
+
+  it('publishes what Invenio-SSE reads: its own keys, as it would have written them', async () => {
+    const messages: unknown[] = [];
+    const reader = other.duplicate();
+    reader.on('message', (_channel, text: string) => messages.push(JSON.parse(text)));
+    await reader.subscribe(channel);
+    const cursor = await sse.publish({ a: 'é' }, { channel });
+    await sse.publish('text', { channel, type: 'cool', id: 12345, retry: 6000 });
+    await sse.publish(null, { channel, transient: true });
+    await until(() => messages.length === 3);
+    const link = { cursor: expect.stringMatching(/^\d+-\d+$/) };
+    expect(messages).toEqual([
+      { data: { a: 'é' }, event: null, id: cursor, retry: null, cursor, prev: null },
+      { data: 'text', event: 'cool', id: '12345', retry: 6000, ...link, prev: cursor },
+      { data: null, event: null, id: null, retry: null },
+    ]);
+    reader.disconnect();
+  });
+
+  it.each([
+    ['no JSON', 'hello'],
+    ['a JSON text', '"hello"'],
+    ['null', 'null'],
+    ['an array', '[1]'],
+    ['no data', { event: 'x' }],
+    ['a control event', { data: 1, event: 'sse.reset' }],
+    ['a control event by Flask’s key', { data: 1, type: 'sse.open' }],
+    ['a line break in the type', { data: 1, event: 'a\nid: 7' }],
+    ['a carriage return in the id', { data: 1, id: 'a\rb' }],
+    ['NUL in the id', { data: 1, id: 'a\0b' }],
+    ['an id that is no text', { data: 1, id: { a: 1 } }],
+    ['a retry that is none', { data: 1, retry: -1 }],
+    ['a cursor that is none', { data: 1, cursor: 'abc' }],
+    ['a prev that is none', { data: 1, cursor: '1763884800000-1', prev: 5 }],
+    ['data nested too deeply', `{"data":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+  ])('drops a message with %s, counts it, and goes on', async (_what, message) => {
+    const { client } = await open();
+    await publish(message);
+    const id = await sse.publish('next', { channel });
+    expect(await client.next()).toMatchObject({ id, data: 'next' });
+    expect(sse.stats().dropped).toBe(1);
+  });
+
+  it('does not let a passer-by take the shape of a cursor as its id', async () => {
+    const { client, position } = await open();
+    await publish({ data: 1, id: '1763884800000-5' });
+    expect(await client.next()).toMatchObject({ data: '1', id: position });
+  });
+
+  it('does not let passers-by disturb the chain', async () => {
+    const { client } = await open();
+    await sse.publish('a', { channel });
+    await publish({ data: 'between', id: 'own' });
+    await sse.publish('b', { channel });
+    expect((await client.take(3)).map(({ data }) => data)).toEqual(['a', 'between', 'b']);
+  });
+});
