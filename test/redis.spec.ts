@@ -46,7 +46,7 @@ describe('With Redis', () => {
   const subscribers = async (channel: string) => Number((await admin.pubsub('NUMSUB', `sse:${channel}`))[1]);
   const connections = async () => {
     const list = (await admin.client('LIST')) as string;
-    return [...list.matchAll(/ name=(sse:\w+)/g)].map(([, name]) => name).sort();
+    return [...list.matchAll(/ name=(sse:\w+)/g)].map(([, name]) => name).toSorted();
   };
   /** Publishes until an event arrives, which is when the subscription is back. */
   const arrivesAgain = (sse: SseService, events: SseEvent[]) => {
@@ -284,6 +284,6 @@ describe('With Redis', () => {
     await sse.publish(1, { channel: 'a', idempotencyKey: 'k' });
     expect(await admin.ttl('sse:{a}:meta')).toBeGreaterThan(86_390);
     expect(await admin.ttl('sse:{a}:idempotency:k')).toBeGreaterThan(590);
-    expect((await admin.keys('*')).sort()).toEqual(['sse:{a}:idempotency:k', 'sse:{a}:meta']);
+    expect((await admin.keys('*')).toSorted()).toEqual(['sse:{a}:idempotency:k', 'sse:{a}:meta']);
   });
 });

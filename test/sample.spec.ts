@@ -29,7 +29,7 @@ describe('The sample', () => {
     const first = await Sample.start(env);
     const seen: string[] = [];
     const source = new EventSource(`${first.url}/sse`);
-    source.onmessage = ({ data }) => seen.push(data as string);
+    source.addEventListener('message', ({ data }) => seen.push(data as string));
     await until(async () => (await first.publish({ data: 'before', retry: 50 }), seen.includes('before')));
     expect(await first.signal('SIGTERM')).toEqual({ code: 0, signal: null });
     const second = await Sample.start(env);

@@ -134,7 +134,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       await sse.publish(1, { channel: 'a' });
       await sse.publish(2, { channel: 'b' });
       const events = await client.take(2);
-      expect(events.map(({ data }) => data).sort()).toEqual(['1', '2']);
+      expect(events.map(({ data }) => data).toSorted()).toEqual(['1', '2']);
       const { id } = events[1]!;
       expect(id).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
       client.close();
@@ -173,9 +173,9 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       const { sse, url } = await start();
       const client = await connect(`${url}/channel`);
       await client.next();
-      const options = { idempotencyKey: 'order-1' };
-      const ids = [await sse.publish('first', options), await sse.publish('again', options)];
-      const other = await sse.publish('elsewhere', { ...options, channel: 'other' });
+      const keyed = { idempotencyKey: 'order-1' };
+      const ids = [await sse.publish('first', keyed), await sse.publish('again', keyed)];
+      const other = await sse.publish('elsewhere', { ...keyed, channel: 'other' });
       await sse.publish('end');
       expect(ids[1]).toBe(ids[0]);
       expect(other).not.toBe(ids[0]);

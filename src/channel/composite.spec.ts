@@ -1,0 +1,68 @@
+import { describe, expect, it } from '@jest/globals';
+import type { SseEvent } from '../event.js';
+import { formatCompositeCursor, mergeInto, splitLastEventId } from './composite.js';
+
+const A = '1763884800000-1048575';
+const B = '1763884800001-7';
+const both = formatCompositeCursor(
+  new Map([
+    ['a', A],
+    ['b', B],
+  ]),
+);
+
+describe('A composite cursor', () => {
+  it('is at most 128 safe characters for three channels', () => {
+    const cursor = formatCompositeCursor(
+      new Map(['x'.repeat(200), 'é', 'c'].map((name) => [name, '9999999999999999-9999999'])),
+    );
+    expect(cursor).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
+  });
+
+  it('gives each channel its part, whatever the order, and none to a new one', () => {
+    expect([...splitLastEventId(['b', 'c', 'a'], both)]).toEqual([
+      ['b', B],
+      ['c', undefined],
+      ['a', A],
+    ]);
+    expect([...splitLastEventId(['a'], both)]).toEqual([['a', A]]);
+  });
+
+  it.each(['12345', A, `${both}~x`, both.slice(1), 'abcdefgh.1763884800000-5', '~'])(
+    'stands for itself where it is none of these channels’: %s',
+    (id) =>
+      expect([...splitLastEventId(['a', 'b'], id)]).toEqual([
+        ['a', id],
+        ['b', id],
+      ]),
+  );
+});
+
+describe('Merged channels', () => {
+  it('open once, with all positions, and then each event moves its own', () => {
+    const calls: unknown[] = [];
+    const stream = {
+      open: (cursor: string) => calls.push(['open', cursor]),
+      next: ({ id, data }: SseEvent, cursor: string) => calls.push([data, id, cursor]),
+      complete: () => calls.push('complete'),
+    };
+    const [a, b] = mergeInto(stream, ['a', 'b']);
+    const event = (channel: string) => ({ id: 'own', channel, data: `of ${channel}` });
+    a!.open(A);
+    a!.next(event('a'), A);
+    expect(calls).toEqual([]);
+    b!.open(B);
+    b!.next(event('b'), '1763884800002-1');
+    const moved = formatCompositeCursor(
+      new Map([
+        ['a', A],
+        ['b', '1763884800002-1'],
+      ]),
+    );
+    expect(calls).toEqual([
+      ['open', both],
+      ['of a', both, both],
+      ['of b', moved, moved],
+    ]);
+  });
+});

@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+
+/** From the outside to the inside: a file may import from its own layer and those after it. */
+const LAYERS = [
+  ['index.ts'],
+  ['sse.module.ts', 'sse.module-definition.ts'],
+  ['http/'],
+  ['sse.service.ts'],
+  ['channel/'],
+  ['broker/'],
+  ['event.ts', 'sse.options.ts', 'sse.errors.ts'],
+];
+
+const layerOf = (file: string) =>
+  LAYERS.findIndex((names) =>
+    names.some((name) => (name.endsWith('/') ? file.startsWith(name) : file === name)),
+  );
+
+describe('The structure', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /(?<!\.spec)\.ts$/.test(file),
+  );
+
+  it.each(files)('is kept by %s, which depends one way only', (file) => {
+    const source = readFileSync(join('src', file), 'utf8');
+    const imports = [...source.matchAll(/from '(\.{1,2}\/.+?)\.js'/g)].map(([, path]) =>
+      normalize(join(dirname(file), `${path}.ts`)),
+    );
+    expect(layerOf(file)).toBeGreaterThanOrEqual(0);
+    expect(imports.filter((target) => layerOf(target) < layerOf(file))).toEqual([]);
+  });
+
+  it('keeps HTTP out of everything but http/', () => {
+    const inner = files.filter((file) => layerOf(file) > layerOf('http/'));
+    const users = inner.filter((file) =>
+      /from 'node:https?|HttpException|IncomingMessage/.test(readFileSync(join('src', file), 'utf8')),
+    );
+    expect(users).toEqual([]);
+  });
+});
