@@ -69,7 +69,9 @@ export class SseService {
         next: (event: SseEvent) => observer.next(event),
         complete: () => observer.complete(),
       };
-      return this.channels.subscribe(names, subscriber, lastEventId).unsubscribe;
+      // From a query it may be anything, whatever its type says.
+      const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
+      return this.channels.subscribe(names, subscriber, id).unsubscribe;
     });
   }
 

@@ -163,7 +163,14 @@ describe.each(platforms)('Input on %s', (_, platform) => {
         ['error', 'open', 'sse.open', 'sse.reset', 'sse.x'].map((type) => () => sse.publish(1, { type })),
       ),
     '`retry` that is a whole number from 0 to 3,600,000': async () => {
-      for (const retry of [0, 1, 3_600_000]) await arrives(1, { retry }, { data: '1' });
+      const client = await connect(`${url}/channel`);
+      for (const retry of [0, 1, 3_600_000]) await sse.publish(1, { retry });
+      await client.take(4);
+      expect([...client.text.matchAll(/^retry: (\d+)$/gm)].map(([, ms]) => ms)).toEqual([
+        '0',
+        '1',
+        '3600000',
+      ]);
     },
     '`retry` that is negative, larger, a fraction, `NaN` or a string': () =>
       refuses(

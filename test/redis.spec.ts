@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { INestApplicationContext } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { type SseEvent, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
+import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { compareCursors } from '../src/event.js';
 import { Proxy } from './support/proxy.js';
 import { freePort, type RedisServer, startRedis } from './support/redis.js';
@@ -37,6 +38,11 @@ describe('With Redis', () => {
     const proxy = await Proxy.start(server.port);
     proxies.push(proxy);
     return { proxy, sse: await start(proxy.url) };
+  };
+  const brokerBehindProxy = async () => {
+    const proxy = await Proxy.start(server.port);
+    proxies.push(proxy);
+    return { proxy, broker: new RedisSseBroker(proxy.url, 'sse:') };
   };
   const collect = (sse: SseService, channel: string | string[] = 'sse') => {
     const events: SseEvent[] = [];
@@ -208,16 +214,17 @@ describe('With Redis', () => {
   });
 
   it('notices a hung Redis: publishing fails within 5 s, and both connections are made anew', async () => {
-    const sse = await start();
+    const { proxy, sse } = await behindProxy();
     const events = collect(sse);
     await arrivesAgain(sse, events);
+    const connected = proxy.sockets;
     server.signal('SIGSTOP');
     const rejected = expect(sse.publish('hung')).rejects.toMatchObject({
       code: 'SSE_UNAVAILABLE',
       mayBePublished: true,
     });
     await within(5_000, 'the rejection', rejected);
-    await until(() => !sse.stats().connected, Boolean, 8_000);
+    await until(() => connected.every(({ destroyed }) => destroyed), Boolean, 8_000);
     server.signal('SIGCONT');
     await until(() => sse.stats().connected);
     await arrivesAgain(sse, events);
@@ -255,11 +262,91 @@ describe('With Redis', () => {
     });
   });
 
-  it('loads its scripts again after SCRIPT FLUSH', async () => {
+  it('keeps the order of the calls over SCRIPT FLUSH', async () => {
     const sse = await start();
+    const data = 'x'.repeat(50_000);
+    for (let round = 0; round < 5; round++) {
+      const ids: Promise<string>[] = [];
+      await admin.script('FLUSH');
+      for (let n = 0; n < 20; n++) {
+        ids.push(sse.publish(data));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const published = await Promise.all(ids);
+      expect(published).toEqual(published.toSorted(compareCursors));
+    }
+  });
+
+  it('takes back what Redis would not send, so that a retry with the same key sends it', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&sse:a');
+    const sse = await start(server.url.replace('//', '//app:secret@'));
+    const listener = collect(await start());
+    await until(
+      () => subscribers('sse'),
+      (count) => count === 1,
+    );
+    const before = await admin.hget('sse:{sse}:meta', 'cursor');
+    const options = { idempotencyKey: 'k' };
+    await expect(sse.publish(1, options)).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: false,
+    });
+    expect(await admin.hget('sse:{sse}:meta', 'cursor')).toBe(before);
+    await admin.acl('SETUSER', 'app', '&sse:sse');
+    await sse.publish(2, options);
+    await until(() => listener.length === 1);
+    expect(listener).toMatchObject([{ data: '2' }]);
+  });
+
+  it('has delivered every message up to a position before it says the position', async () => {
+    const { proxy, broker } = await brokerBehindProxy();
+    const texts: string[] = [];
+    let subscribed = false;
+    broker.subscribe('a', {
+      onSubscribed: () => (subscribed = true),
+      onInterrupted: () => undefined,
+      onMessage: (text) => texts.push(text),
+    });
+    await until(() => subscribed);
+    proxy.holdSubscriber = true;
+    await broker.publish('a', { data: '1', transient: false });
+    let known = false;
+    const position = broker.position('a').then(() => (known = true));
+    await until(
+      async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]) >= 2,
+    );
+    expect({ known, texts }).toEqual({ known: false, texts: [] });
+    proxy.holdSubscriber = false;
+    await position;
+    expect(texts).toHaveLength(1);
+    await broker.close();
+  });
+
+  it('says once why a channel does not come to life while Redis refuses its position', async () => {
+    await admin.set('sse:{sse}:meta', 'not a hash');
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const sse = await start();
+    const events = collect(sse);
+    await until(() => logged.mock.calls.length > 0);
+    await until(
+      async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]) >= 3,
+    );
+    expect(logged.mock.calls).toEqual([[expect.stringMatching(/^Channel sse is not live, .*WRONGTYPE/)]]);
+    logged.mockRestore();
+    await admin.del('sse:{sse}:meta');
+    await arrivesAgain(sse, events);
+  });
+
+  it('keeps to its own settings, whatever the query of the URL says', async () => {
+    const sse = await start(`${server.url}?keyPrefix=app:&enableOfflineQueue=true`);
+    const events = collect(sse);
+    await until(
+      () => subscribers('sse').then(async () => Number((await admin.pubsub('NUMSUB', 'app:sse:sse'))[1])),
+      (count) => count === 1,
+    );
     await sse.publish(1);
-    await admin.script('FLUSH');
-    expect(await sse.publish(2)).toMatch(/^\d+-\d+$/);
+    await until(() => events.length === 1);
+    expect(await admin.keys('*')).toEqual(['app:sse:{sse}:meta']);
   });
 
   it('subscribes to what it may while Redis refuses one of the channels, and to that when it may', async () => {

@@ -13,6 +13,8 @@ export interface ChannelListener {
    * published in between did not arrive, and only `position()` tells whether there was anything.
    */
   onSubscribed(): void;
+  /** The subscription is interrupted: nothing arrives until `onSubscribed()` is called again. */
+  onInterrupted(): void;
   /** A live message as text (`docs/wire-format.md`), in the order of the channel, at most once. */
   onMessage(text: string): void;
 }

@@ -53,7 +53,7 @@ export function decodeMessage(text: string): LiveMessage | undefined {
   const prev = cursorOf(value.prev);
   if (type === null || ownId === null || retry === null || cursor === null || prev === null) return undefined;
   if (type?.startsWith('sse.')) return undefined;
-  const data = dataOf(value.data, cursor === undefined);
+  const data = dataOf(value.data, text.length > MAX_UNCHECKED);
   if (data === undefined) return undefined;
   // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
@@ -78,13 +78,16 @@ function cursorOf(value: unknown): string | undefined | null {
   return isCursor(value) ? value : null;
 }
 
+/** A text up to this length is not nested too deeply for JSON.stringify, whatever it holds. */
+const MAX_UNCHECKED = 8_000;
+
 /** Nest writes strings and objects only, so other JSON values go as their text. */
-function dataOf(value: unknown, foreign: boolean): string | object | undefined {
+function dataOf(value: unknown, check: boolean): string | object | undefined {
   if (typeof value === 'string') return value;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (!foreign) return value;
+  if (!check) return value;
   try {
-    // Ours was serialised by its publisher; a stranger's may be nested deeper than JSON.stringify can go.
+    // JSON.parse goes deeper than JSON.stringify, which would then fail for each subscriber.
     JSON.stringify(value);
     return value;
   } catch {

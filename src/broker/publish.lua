@@ -35,7 +35,12 @@ if id == '' then
   id = cursor
   own = ',"id":"' .. cursor .. '"'
 end
-if idempotency then redis.call('SET', idempotency, id, 'EX', keyTtl) end
 local link = ',"cursor":"' .. cursor .. '","prev":' .. (prev and '"' .. prev .. '"' or 'null') .. '}'
-redis.call('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
+local sent = redis.pcall('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
+if type(sent) == 'table' and sent.err then
+  -- Scripts are not rolled back. An ACL may refuse this: then nobody has got the event, and it never was.
+  if prev then redis.call('HSET', meta, 'cursor', prev) else redis.call('DEL', meta) end
+  return sent
+end
+if idempotency then redis.call('SET', idempotency, id, 'EX', keyTtl) end
 return id

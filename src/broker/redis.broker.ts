@@ -10,23 +10,25 @@ import { RedisConnection, type RedisSource } from './redis.connection.js';
 import { RedisSubscriber } from './redis.subscriber.js';
 
 function keyPrefixOf(source: RedisSource): string {
-  if (typeof source === 'string') return '';
+  if (typeof source === 'string') return new URL(source).searchParams.get('keyPrefix') ?? '';
   const { keyPrefix } = isRedisClient(source) ? (source as Redis).options : source;
   return keyPrefix ?? '';
 }
 
-/** The scripts as ioredis commands: the number of keys, the keys, the arguments. */
-interface Scripts {
-  ssePublish(keys: number, ...args: (string | number)[]): Promise<string>;
-  ssePosition(keys: number, ...args: (string | number)[]): Promise<string>;
-}
+/**
+ * Scripts go out whole with each call: EVALSHA would fail after a restart or a SCRIPT FLUSH, and be sent again behind
+ * publications that were called later.
+ */
+const script = (name: string) =>
+  readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
 
-const script = (name: string) => ({ lua: readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8') });
+const PUBLISH = script('publish');
+const POSITION = script('position');
 
 /**
  * Carries events between all processes on one Redis.
  *
- * Connections: one for commands, and one that receives, opened with the first subscription. Cost: one EVALSHA per
+ * Connections: one for commands, and one that receives, opened with the first subscription. Cost: one EVAL per
  * event (one PUBLISH if transient), one SUBSCRIBE per channel and process.
  */
 export class RedisSseBroker extends SseBroker {
@@ -45,8 +47,6 @@ export class RedisSseBroker extends SseBroker {
     // ioredis would put its keyPrefix in front of keys, but not of Pub/Sub channels; here it goes in front of both.
     this.#prefix = keyPrefixOf(source) + prefix;
     this.#commands = new RedisConnection(source, 'commands', { commandTimeout: 2_000, socketTimeout: 3_000 });
-    this.#commands.client.defineCommand('ssePublish', script('publish'));
-    this.#commands.client.defineCommand('ssePosition', script('position'));
     this.#report(this.#commands);
   }
 
@@ -65,9 +65,7 @@ export class RedisSseBroker extends SseBroker {
     const keys = [this.#key(channel, 'meta')];
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     const ttls = [POSITION_MS / 1_000, IDEMPOTENCY_MS / 1_000];
-    return this.#run((scripts) =>
-      scripts.ssePublish(keys.length, ...keys, live, body, id, randomInt(2 ** 20), ...ttls),
-    );
+    return this.#eval(PUBLISH, keys, [live, body, id, randomInt(2 ** 20), ...ttls]);
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
@@ -86,7 +84,7 @@ export class RedisSseBroker extends SseBroker {
   async position(channel: string): Promise<string> {
     const key = this.#key(channel, 'meta');
     const ttl = POSITION_MS / 1_000;
-    const position = await this.#run((scripts) => scripts.ssePosition(1, key, randomInt(2 ** 20), ttl));
+    const position = await this.#eval(POSITION, [key], [randomInt(2 ** 20), ttl]);
     // Read on the one connection, it may be ahead of messages that are still on their way on the other.
     await this.#subscriber?.connection.run((client) => client.ping());
     return position;
@@ -97,8 +95,8 @@ export class RedisSseBroker extends SseBroker {
     await Promise.all([this.#commands.close(), this.#subscriber?.close()]);
   }
 
-  #run<T>(command: (scripts: Scripts) => Promise<T>): Promise<T> {
-    return this.#commands.run((client) => command(client as Redis & Scripts));
+  #eval(lua: string, keys: string[], args: (string | number)[]): Promise<string> {
+    return this.#commands.run((client) => client.eval(lua, keys.length, ...keys, ...args) as Promise<string>);
   }
 
   /** The channel as hash tag keeps all keys of a channel together in a cluster. */

@@ -10,8 +10,8 @@ export type RedisSource = NonNullable<SseModuleOptions['redis']>;
 const WAIT_MS = 2_000;
 /** How long a server may take to answer what is in flight when the connection is closed. */
 const CLOSE_MS = 1_000;
-/** How many commands may wait at once: an outage must not fill the memory. */
-const MAX_WAITING = 10_000;
+/** How many commands may wait at once: an outage must not fill the memory (256 MiB, with the largest events). */
+const MAX_WAITING = 1_000;
 
 /**
  * One connection of ours to Redis, which comes back by itself for ever.
@@ -24,6 +24,7 @@ export class RedisConnection {
   readonly client: Redis;
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
   #lastError: Error | undefined;
+  #closed = false;
 
   constructor(source: RedisSource, role: string, overrides: RedisOptions = {}) {
     this.client = connect(source, {
@@ -34,7 +35,7 @@ export class RedisConnection {
       disconnectTimeout: 300,
       retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) + Math.floor(Math.random() * 200),
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
-      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+      reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,
@@ -66,7 +67,7 @@ export class RedisConnection {
    */
   run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
     if (this.ready && this.#waiting.size === 0) return this.#send(command);
-    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unreachable());
+    if (this.#closed || this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unreachable());
     return new Promise<T>((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
@@ -82,6 +83,7 @@ export class RedisConnection {
 
   /** Lets the commands in flight end, for a second at most, and closes. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const { fail } of this.#waiting) fail(this.#unreachable());
     if (this.ready) {
       const quit = this.client.quit().catch(() => undefined);
@@ -106,7 +108,12 @@ export class RedisConnection {
 }
 
 function connect(source: RedisSource, options: RedisOptions): Redis {
-  if (typeof source === 'string') return new Redis(source, options);
+  if (typeof source === 'string') {
+    // What a URL says in its query would win over options that are not open to choice.
+    const url = new URL(source);
+    for (const name of Object.keys(options)) url.searchParams.delete(name);
+    return new Redis(url.href, options);
+  }
   if (isRedisClient(source)) return (source as Redis).duplicate(options);
   return new Redis({ ...source, ...options });
 }

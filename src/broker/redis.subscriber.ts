@@ -49,6 +49,7 @@ export class RedisSubscriber {
 
   unsubscribe(channel: string): void {
     this.#listeners.delete(channel);
+    this.#forgetRefusal(channel);
     this.#unsettled.add(channel);
     this.#settle();
   }
@@ -74,7 +75,10 @@ export class RedisSubscriber {
     this.#generation++;
     this.#acknowledged.clear();
     this.#unsettled.clear();
-    for (const channel of this.#listeners.keys()) this.#unsettled.add(channel);
+    for (const [channel, listener] of this.#listeners) {
+      this.#unsettled.add(channel);
+      listener.onInterrupted();
+    }
   }
 
   #settle(): void {
@@ -120,7 +124,7 @@ export class RedisSubscriber {
     if (generation !== this.#generation) return;
     for (const channel of channels) {
       this.#acknowledged.add(channel);
-      this.#refused.delete(channel);
+      this.#forgetRefusal(channel);
       this.#listeners.get(channel)?.onSubscribed();
     }
   }
@@ -145,6 +149,12 @@ export class RedisSubscriber {
       this.#unsettled.add(channel);
       this.#settle();
     };
+    this.#forgetRefusal(channel);
     this.#refused.set(channel, setTimeout(retry, RETRY_MS).unref());
+  }
+
+  #forgetRefusal(channel: string): void {
+    clearTimeout(this.#refused.get(channel));
+    this.#refused.delete(channel);
   }
 }

@@ -197,6 +197,51 @@ describe('A channel hub', () => {
     ]);
   });
 
+  it('takes an id that was used before for no position', async () => {
+    await live(5);
+    message(6, 5, { id: 'mine' });
+    message(7, 6, { id: 'mine' });
+    expect(attached('mine').calls.slice(1)).toEqual([`reset unknown ${at(7)}`]);
+    message(8, 7, { id: 'other' });
+    expect(attached('other').calls).toEqual([`open ${at(8)}`]);
+  });
+
+  it('does not deliver an event again to who attaches while it is delivered', async () => {
+    await live(5);
+    const late = new Recorder();
+    const first = new (class extends Recorder {
+      override next(event: SseEvent, cursor: string): void {
+        super.next(event, cursor);
+        if (this.calls.length === 2) hub.attach(late, undefined);
+      }
+    })();
+    hub.attach(first, undefined);
+    message(6);
+    message(7);
+    expect(late.calls).toEqual([`open ${at(6)}`, `e7 ${at(7)} ${at(7)}`]);
+  });
+
+  it('lets newcomers wait while it is interrupted, unless they leave', async () => {
+    await live(5);
+    broker.listener.onInterrupted();
+    const stays = attached();
+    const leaves = new Recorder();
+    hub.whenLive(() => hub.attach(leaves, undefined))();
+    expect(stays.calls).toEqual([]);
+    await live(5);
+    expect(stays.calls).toEqual([`open ${at(5)}`]);
+    expect(leaves.calls).toEqual([]);
+  });
+
+  it('serves the others when the attaching of one fails', async () => {
+    hub.whenLive(() => {
+      throw new Error('this one fails');
+    });
+    const recorder = attached();
+    await live(5);
+    expect(recorder.calls).toEqual([`open ${at(5)}`]);
+  });
+
   it('delivers what has no cursor under the position, or under its own id', async () => {
     const recorder = attached();
     await live(5);

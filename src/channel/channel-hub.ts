@@ -19,6 +19,8 @@ export interface Subscriber {
 
 /** Messages held back while the hub finds out where it is. */
 const MAX_BUFFERED = 2_048;
+/** Publishers' ids remembered per channel. */
+const MAX_OWN_IDS = 1_000;
 const RETRY_MS = 250;
 
 /**
@@ -32,14 +34,20 @@ const RETRY_MS = 250;
 export class ChannelHub implements ChannelListener {
   readonly #logger = new Logger('SseModule');
   readonly #subscribers = new Set<Subscriber>();
+  /** Those who came while an event was being delivered: it was before their time. */
+  readonly #newcomers = new Set<Subscriber>();
   readonly #waiting = new Set<() => void>();
+  /** Ids that publishers gave, as far back as they are remembered. */
+  readonly #ownIds = new Set<string>();
   #position: string | undefined;
-  /** The id under which the event at the position went out. */
+  /** The publisher's id of the event at the position, if it gave one and no other event had it. */
   #positionId: string | undefined;
   #live = false;
   /** Messages held back until the hub is live. */
   #buffer: LiveMessage[] = [];
   #generation = 0;
+  #delivering = false;
+  #reported = false;
 
   constructor(
     readonly channel: string,
@@ -57,10 +65,15 @@ export class ChannelHub implements ChannelListener {
     return this.#subscribers.size;
   }
 
-  /** Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered. */
-  whenLive(callback: () => void): void {
+  /**
+   * Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered.
+   *
+   * @returns what takes it back
+   */
+  whenLive(callback: () => void): () => void {
     if (this.#live) callback();
     else this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
   }
 
   /** Adds a subscriber to a live hub: after `lastEventId`, or from now on. */
@@ -70,18 +83,25 @@ export class ChannelHub implements ChannelListener {
     if (lastEventId !== undefined && lastEventId !== position && lastEventId !== this.#positionId) {
       subscriber.next(this.#reset(isCursor(lastEventId) ? 'lost' : 'unknown', position), position);
     }
-    this.#subscribers.add(subscriber);
+    (this.#delivering ? this.#newcomers : this.#subscribers).add(subscriber);
   }
 
   detach(subscriber: Subscriber): void {
     this.#subscribers.delete(subscriber);
+    this.#newcomers.delete(subscriber);
   }
 
   close(): void {
     this.#generation++;
     this.#waiting.clear();
     this.#subscribers.clear();
+    this.#newcomers.clear();
     this.broker.unsubscribe(this.channel);
+  }
+
+  onInterrupted(): void {
+    this.#generation++;
+    this.#live = false;
   }
 
   onSubscribed(): void {
@@ -103,12 +123,14 @@ export class ChannelHub implements ChannelListener {
     while (stored === undefined) {
       try {
         stored = await this.broker.position(this.channel);
-      } catch {
-        // The broker reports the outage, once for all channels. Until it ends, clients just stay connected.
+      } catch (error) {
+        // An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is.
+        if (this.broker.connected) this.#report(error as Error);
         await sleep(RETRY_MS * (1 + Math.random()), undefined, { ref: false });
       }
       if (generation !== this.#generation) return;
     }
+    this.#reported = false;
     this.#goLive(stored);
   }
 
@@ -132,7 +154,13 @@ export class ChannelHub implements ChannelListener {
   }
 
   #wake(): void {
-    for (const callback of this.#waiting) callback();
+    for (const callback of this.#waiting) {
+      try {
+        callback();
+      } catch (error) {
+        this.#logger.error(error);
+      }
+    }
     this.#waiting.clear();
   }
 
@@ -143,7 +171,7 @@ export class ChannelHub implements ChannelListener {
     const id = message.id ?? position;
     if (cursor !== undefined) {
       this.#position = cursor;
-      this.#positionId = id;
+      this.#positionId = message.id === cursor ? undefined : this.#unlessKnown(message.id);
     }
     const event: SseEvent = { id, channel: this.channel, data };
     if (type !== undefined) event.type = type;
@@ -154,11 +182,20 @@ export class ChannelHub implements ChannelListener {
   /** Goes on from elsewhere in the chain, and says so. */
   #jump(position: string): void {
     this.#position = position;
-    this.#positionId = position;
+    this.#positionId = undefined;
     this.#deliver(this.#reset('lost', position), position);
   }
 
+  /** An id that was used before is no position: who comes back with it may mean the earlier event. */
+  #unlessKnown(id: string | undefined): string | undefined {
+    if (id === undefined || this.#ownIds.has(id)) return undefined;
+    if (this.#ownIds.size >= MAX_OWN_IDS) this.#ownIds.delete(this.#ownIds.values().next().value!);
+    this.#ownIds.add(id);
+    return id;
+  }
+
   #deliver(event: SseEvent, cursor: string): void {
+    this.#delivering = true;
     for (const subscriber of this.#subscribers) {
       try {
         subscriber.next(event, cursor);
@@ -169,6 +206,17 @@ export class ChannelHub implements ChannelListener {
         subscriber.complete();
       }
     }
+    this.#delivering = false;
+    for (const newcomer of this.#newcomers) this.#subscribers.add(newcomer);
+    this.#newcomers.clear();
+  }
+
+  #report(error: Error): void {
+    if (this.#reported) return;
+    this.#reported = true;
+    this.#logger.error(
+      `Channel ${this.channel} is not live, and will be when this is mended: ${error.message}`,
+    );
   }
 
   #reset(reason: ResetReason, id: string): SseEvent {

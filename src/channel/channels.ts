@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { SseBroker } from '../broker/broker.js';
+import { POSITION_MS, SseBroker } from '../broker/broker.js';
 import { ChannelHub, type Subscriber } from './channel-hub.js';
 import { mergeInto, splitLastEventId } from './composite.js';
 
@@ -22,13 +22,17 @@ export class Channels {
   readonly #hubs = new Map<string, { hub: ChannelHub; users: number; linger?: NodeJS.Timeout }>();
   readonly #streams = new Set<Subscriber>();
   readonly #reported = new Set<string>();
+  readonly #refresh: NodeJS.Timeout;
   #dropped = 0;
   #closed = false;
 
   constructor(
     private readonly broker: SseBroker,
     private readonly lingerMs = LINGER_MS,
-  ) {}
+  ) {
+    // A position that is read is kept: a quiet channel with subscribers must not be taken for one that was wiped.
+    this.#refresh = setInterval(() => void this.#readPositions(), POSITION_MS / 4).unref();
+  }
 
   /** Counts of this process, now: channels subscribed, streams open, and messages dropped since the start. */
   get counts(): { channels: number; streams: number; dropped: number } {
@@ -46,15 +50,17 @@ export class Channels {
       subscriber.complete();
       return { ready: Promise.resolve(), unsubscribe: () => undefined };
     }
+    const starts = splitLastEventId(channels, lastEventId);
     const hubs = channels.map((channel) => this.#acquire(channel));
     const legs = channels.length === 1 ? [subscriber] : mergeInto(subscriber, channels);
-    const starts = splitLastEventId(channels, lastEventId);
-    let active = true;
+    let stopWaiting = () => {};
     const ready = new Promise<void>((resolve) => {
       const start = () => {
-        if (!active) return resolve();
         const late = hubs.find((hub) => !hub.live);
-        if (late) return late.whenLive(start);
+        if (late) {
+          stopWaiting = late.whenLive(start);
+          return;
+        }
         hubs.forEach((hub, index) => hub.attach(legs[index]!, starts.get(hub.channel)));
         resolve();
       };
@@ -62,9 +68,8 @@ export class Channels {
     });
     this.#streams.add(subscriber);
     const unsubscribe = () => {
-      if (!active) return;
-      active = false;
-      this.#streams.delete(subscriber);
+      if (!this.#streams.delete(subscriber)) return;
+      stopWaiting();
       hubs.forEach((hub, index) => {
         hub.detach(legs[index]!);
         this.#release(hub.channel);
@@ -76,6 +81,7 @@ export class Channels {
   /** Completes every stream, now and from now on. */
   close(): void {
     this.#closed = true;
+    clearInterval(this.#refresh);
     for (const { hub, linger } of this.#hubs.values()) {
       clearTimeout(linger);
       hub.close();
@@ -103,6 +109,10 @@ export class Channels {
       this.#hubs.delete(channel);
       entry.hub.close();
     }, this.lingerMs).unref();
+  }
+
+  async #readPositions(): Promise<void> {
+    for (const channel of this.#hubs.keys()) await this.broker.position(channel).catch(() => undefined);
   }
 
   #drop(channel: string): void {

@@ -1,9 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import type { Subscriber } from '../channel/channel-hub.js';
 import type { SseEvent } from '../event.js';
-import { frameOf } from './frame.js';
+import { frameOf, HEARTBEAT } from './frame.js';
 
-/** Bytes that may wait for a client that does not read; beyond it is cut, and resumes by its last event id. */
+/**
+ * Bytes that may wait for a client that does not read, besides those of the last turn of the event loop; beyond it is
+ * cut, and comes back with its last event id.
+ */
 const MAX_PENDING_BYTES = 1_048_576;
 
 const HEAD = {
@@ -20,12 +24,13 @@ export interface EventStreamOptions {
   /** Whether the client came with a Last-Event-ID: it needs no `sse.open` to have a cursor. */
   resumes: boolean;
   filter?: (event: SseEvent) => boolean;
-  /** Headers that others have set, to go out with the head. */
-  headers: Record<string, number | string | string[] | undefined>;
 }
 
 /** One HTTP response that subscribes to channels. The head goes out with the first byte. */
 export class EventStream implements Subscriber {
+  /** The turn of the event loop of the last write. */
+  #turn = -1;
+
   constructor(
     private readonly response: ServerResponse,
     private readonly options: EventStreamOptions,
@@ -57,27 +62,51 @@ export class EventStream implements Subscriber {
   sendHead(): void {
     const { response } = this;
     if (response.headersSent || response.destroyed) return;
-    for (const [name, value] of Object.entries(this.options.headers)) {
-      if (value !== undefined) response.setHeader(name, value);
-    }
     tuneSocket(response.req);
     response.writeHead(200, HEAD);
     response.flushHeaders();
+  }
+
+  /** A keep-alive comment, if the stream has begun: a head must not go out before its time. */
+  heartbeat(): void {
+    if (this.response.headersSent) this.write(HEARTBEAT);
   }
 
   write(frame: Buffer): void {
     const { response } = this;
     if (response.destroyed || response.writableEnded) return;
     this.sendHead();
+    // What was written in this turn of the event loop has had no chance to leave yet.
+    if (this.#turn !== currentTurn()) {
+      this.#turn = currentTurn();
+      if (response.writableLength > MAX_PENDING_BYTES) {
+        response.destroy();
+        return;
+      }
+    }
     response.write(frame);
-    if (response.writableLength > MAX_PENDING_BYTES) response.destroy();
   }
 }
 
-/** In HTTP/2 the socket belongs to all streams of a session. */
-function tuneSocket(request: IncomingMessage): void {
-  if (request.httpVersionMajor > 1) return;
-  request.socket.setTimeout(0);
-  request.socket.setNoDelay(true);
-  request.socket.setKeepAlive(true);
+let turn = 0;
+let counting = false;
+
+/** A number for each turn of the event loop in which it is asked for. */
+function currentTurn(): number {
+  if (!counting) {
+    counting = true;
+    setImmediate(() => {
+      counting = false;
+      turn++;
+    });
+  }
+  return turn;
+}
+
+/** In HTTP/2 the socket belongs to all streams of a session; an injected request has none. */
+function tuneSocket({ httpVersionMajor, socket }: IncomingMessage): void {
+  if (httpVersionMajor > 1 || !(socket instanceof Socket)) return;
+  socket.setTimeout(0);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true);
 }

@@ -6,7 +6,6 @@ import { checkChannels, type SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { EventStream } from './event-stream.js';
-import { HEARTBEAT } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 
 /**
@@ -50,10 +49,10 @@ export class EventStreams {
     const channels = checkChannels(channel);
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
-    const headers = response.raw ? response.getHeaders() : {};
+    if (response.raw) takeHeaders(response, raw);
     response.hijack?.();
-    if (raw.destroyed || raw.writableEnded) return;
-    const stream = new EventStream(raw, { channels, filter, headers, resumes: lastEventId !== undefined });
+    if (isGone(raw)) return;
+    const stream = new EventStream(raw, { channels, filter, resumes: lastEventId !== undefined });
     if (request.method === 'HEAD') return stream.complete();
 
     this.#add(raw, stream);
@@ -81,7 +80,7 @@ export class EventStreams {
   #add(response: ServerResponse, stream: EventStream): void {
     this.#open.set(response, stream);
     this.#heartbeat ??= setInterval(() => {
-      for (const open of this.#open.values()) open.write(HEARTBEAT);
+      for (const open of this.#open.values()) open.heartbeat();
     }, this.options.heartbeatMs).unref();
   }
 
@@ -91,6 +90,26 @@ export class EventStreams {
     clearInterval(this.#heartbeat);
     this.#heartbeat = undefined;
   }
+}
+
+/**
+ * Fastify keeps the headers that others have set to itself until it answers, and checks them only then. An unfit one
+ * must not go into the answer to the error that it is, either.
+ */
+function takeHeaders(reply: PlatformResponse, raw: ServerResponse): void {
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    try {
+      raw.setHeader(name, value!);
+    } catch (error) {
+      reply.removeHeader(name);
+      throw error;
+    }
+  }
+}
+
+/** Whether the client has left while guards and pipes were at work; HTTP/2 only says so on its stream. */
+function isGone(response: ServerResponse & { stream?: { destroyed: boolean } }): boolean {
+  return response.destroyed || response.writableEnded || response.stream?.destroyed === true;
 }
 
 /** The target in its long form, as it stands: what of it is wrong shows when it is checked. */

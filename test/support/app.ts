@@ -19,10 +19,12 @@ const apps = new Set<INestApplication>();
 export async function startApp(
   platform: Platform,
   metadata: ModuleMetadata,
+  configure: (app: INestApplication) => void = () => undefined,
 ): Promise<{ app: INestApplication; url: string }> {
   const module = await Test.createTestingModule(metadata).compile();
   const app = module.createNestApplication(platform(), { logger: ['fatal'] });
   apps.add(app);
+  configure(app);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as { port: number };
   return { app, url: `http://127.0.0.1:${port}` };
@@ -30,6 +32,7 @@ export async function startApp(
 
 afterEach(async () => {
   closeClients();
-  await Promise.all([...apps].map((app) => app.close()));
+  const closing = [...apps].map((app) => app.close());
   apps.clear();
+  await Promise.all(closing);
 });

@@ -7,6 +7,8 @@ export class Proxy {
   refuse = false;
   /** Swallows what the server answers. */
   dropDown = false;
+  /** Holds back what the server sends on connections that have subscribed. */
+  holdSubscriber = false;
   /** Sees what clients send, before the server does. */
   onUp: (chunk: Buffer) => void = () => undefined;
   readonly #sockets = new Set<Socket>();
@@ -29,11 +31,20 @@ export class Proxy {
           other.destroy();
         });
       }
+      let subscribed = false;
       client.on('data', (chunk) => {
+        subscribed ||= /\bsubscribe\b/i.test(chunk.toString());
         this.onUp(chunk);
         upstream.write(chunk);
       });
-      upstream.on('data', (chunk) => this.dropDown || client.write(chunk));
+      upstream.on('data', (chunk) => {
+        if (this.dropDown) return;
+        const pass = () => {
+          if (subscribed && this.holdSubscriber) setTimeout(pass, 5);
+          else client.write(chunk);
+        };
+        pass();
+      });
     });
   }
 
@@ -46,6 +57,10 @@ export class Proxy {
 
   get url(): string {
     return `redis://127.0.0.1:${(this.server.address() as { port: number }).port}/0`;
+  }
+
+  get sockets(): Socket[] {
+    return [...this.#sockets];
   }
 
   cut(): void {
