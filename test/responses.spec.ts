@@ -230,7 +230,7 @@ describe('An @SseChannel response on Fastify only', () => {
   afterEach(() => sessions.splice(0).forEach((session) => session.destroy()));
 
   it('streams over HTTP/2, and is given up when the client leaves while a guard is at work', async () => {
-    const { app, url } = await start((() => new FastifyAdapter({ http2: true })) as Platform);
+    const { app, url } = await start(() => new FastifyAdapter({ http2: true }));
     const sse = app.get(SseService);
     const session = connectHttp2(url);
     sessions.push(session);
