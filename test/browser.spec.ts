@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { runCli } from './support/cli.js';
 import { freePort, randomPrefix, redisUrl } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
@@ -48,8 +49,9 @@ describe('The page in Chromium', () => {
       await state('open');
     };
 
-    it('shows what is published, typed and untyped, from the page and from a service', async () => {
-      const sample = await Sample.start({ SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() });
+    it('shows what is published, typed and untyped, from the page, a service and the command line', async () => {
+      const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+      const sample = await Sample.start(env);
       await open(sample.url);
       await listen('news');
       // Under @Sse the head does not wait for the subscription.
@@ -64,6 +66,8 @@ describe('The page in Chromium', () => {
       expect(await page.textContent('#answer')).toBe('Published as 12345');
       await sample.publish({ data: 'from a service', channel: 'news' });
       await event('from a service').waitFor();
+      await runCli('sse publish --channel news --type cool', '"from a shell"', env);
+      await event('from a shell', '.typed').waitFor();
       await sample.publish({ data: 'not for us', channel: 'other' });
       await sample.publish({ data: 'last', channel: 'news' });
       await event('last').waitFor();

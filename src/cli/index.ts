@@ -1,0 +1,3 @@
+export { PublishCommand } from './publish.command.js';
+export { SseCliModule, SseCommand } from './sse.command.js';
+export { SubscribeCommand } from './subscribe.command.js';

@@ -1,0 +1,115 @@
+import { type LoggerService, Optional } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { CommandRunner, Option } from 'nest-commander';
+import { SseError } from '../sse.errors.js';
+import { SseModule } from '../sse.module.js';
+import { SseService } from '../sse.service.js';
+
+const DEFAULT_URL = 'redis://localhost:6379/0';
+
+/** Commander's command, as nest-commander hands it out. */
+export type Commander = Parameters<CommandRunner['setCommand']>[0];
+
+/** What of the command line says where Redis is. */
+export interface RedisCommandOptions {
+  redisUrl?: string;
+  prefix?: string;
+}
+
+/** Wrong usage, or input that is none: exit code 2, as for what the module itself refuses. */
+export class UsageError extends Error {}
+
+/** Writes what the module has to say to stderr, as stdout is for events and ids; Nest's own lines are left out. */
+export const stderrLogger: LoggerService = { log: logLine, warn: logLine, error: logLine, fatal: logLine };
+
+function logLine(message: unknown, ...context: unknown[]): void {
+  if (context.at(-1) === 'SseModule') writeError(message);
+}
+
+export function writeError(message: unknown): void {
+  process.stderr.write(`${message instanceof Error ? message.message : String(message)}\n`);
+}
+
+/**
+ * A command that works on Redis: with `--redis-url`, else through the `SseService` of the application that mounts
+ * it, else as `SSE_REDIS_URL` says, else on localhost.
+ *
+ * It sets the exit code: 0 done, 1 the broker refused or is out of reach, 2 wrong usage or bad input.
+ */
+export abstract class RedisCommand<Options extends RedisCommandOptions> extends CommandRunner {
+  constructor(@Optional() private readonly service?: SseService) {
+    super();
+  }
+
+  /** Does the work, and throws what goes wrong. */
+  protected abstract execute(sse: SseService, options: Options, args: string[]): Promise<void>;
+
+  async run(args: string[], options: Options): Promise<void> {
+    try {
+      await this.#withService(options, (sse) => this.execute(sse, options, args));
+    } catch (error) {
+      writeError(error);
+      process.exitCode = isUsage(error) ? 2 : 1;
+    }
+  }
+
+  override setCommand(command: Commander): this {
+    strict(command);
+    return super.setCommand(command);
+  }
+
+  @Option({
+    flags: '--redis-url <url>',
+    description: `where Redis is (default: $SSE_REDIS_URL, else ${DEFAULT_URL})`,
+  })
+  parseRedisUrl(url: string): string {
+    return url;
+  }
+
+  @Option({
+    flags: '--prefix <prefix>',
+    description: 'prefix of keys and channels (default: $SSE_PREFIX, else sse:)',
+  })
+  parsePrefix(prefix: string): string {
+    return prefix;
+  }
+
+  async #withService({ redisUrl, prefix }: Options, work: (sse: SseService) => Promise<void>): Promise<void> {
+    if (this.service && redisUrl === undefined && prefix === undefined) return work(this.service);
+    const options = {
+      redis: redisUrl ?? (process.env.SSE_REDIS_URL || DEFAULT_URL),
+      prefix: prefix ?? process.env.SSE_PREFIX,
+    };
+    const context = await NestFactory.createApplicationContext(SseModule.forRoot(options), {
+      logger: stderrLogger,
+      abortOnError: false,
+    });
+    try {
+      await work(context.get(SseService));
+    } finally {
+      await context.close();
+    }
+  }
+}
+
+/** Refuses arguments that mean nothing, and exits with 2 where commander would with 1. */
+export function strict(command: Commander): void {
+  command.allowExcessArguments(false).exitOverride(exitFrom);
+}
+
+/** Where commander has printed its help, or what is wrong with the usage: nothing was done. */
+export function exitFrom(error: Error & { exitCode?: number }): never {
+  process.exit(error.exitCode === 0 ? 0 : 2);
+}
+
+/** The text as a whole number. */
+export function wholeNumber(flag: string, text: string, min = 0): number {
+  if (!/^\d+$/.test(text) || Number(text) < min) {
+    throw new UsageError(`Expected ${flag} to be a whole number from ${min}, got ${JSON.stringify(text)}`);
+  }
+  return Number(text);
+}
+
+function isUsage(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof SseError && error.code !== 'SSE_UNAVAILABLE');
+}

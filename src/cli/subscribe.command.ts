@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Option, SubCommand } from 'nest-commander';
+import { DEFAULT_CHANNEL, type SseEvent } from '../event.js';
+import { encodeEvent } from '../http/frame.js';
+import { SseError } from '../sse.errors.js';
+import type { SseService } from '../sse.service.js';
+import { RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
+
+/** How long the first connection may take: a wrong address is to be noticed. */
+const CONNECT_MS = 4_000;
+
+interface Options extends RedisCommandOptions {
+  channel?: string;
+  lastEventId?: string;
+  json?: boolean;
+  count?: string;
+}
+
+/** `sse subscribe`: prints the events of a channel as they arrive, until it is interrupted. */
+@SubCommand({ name: 'subscribe', description: 'Print the events of a channel as they arrive' })
+export class SubscribeCommand extends RedisCommand<Options> {
+  @Option({ flags: '-c, --channel <name>', description: 'channel (default: sse)' })
+  parseChannel(channel: string): string {
+    return channel;
+  }
+
+  @Option({
+    flags: '--last-event-id <id>',
+    description: 'begin after the event with this id (default: with the next one)',
+  })
+  parseLastEventId(id: string): string {
+    return id;
+  }
+
+  @Option({
+    flags: '--json',
+    description: 'print each event as JSON on a line (default: as text/event-stream)',
+  })
+  parseJson(): boolean {
+    return true;
+  }
+
+  @Option({
+    flags: '-n, --count <number>',
+    description: 'end after this many events, not counting sse.reset',
+  })
+  parseCount(count: string): string {
+    return count;
+  }
+
+  protected async execute(sse: SseService, options: Options): Promise<void> {
+    const { channel = DEFAULT_CHANNEL, lastEventId, json } = options;
+    let left = options.count === undefined ? Infinity : wholeNumber('--count', options.count, 1);
+    const format = json ? (event: SseEvent) => `${JSON.stringify(event)}\n` : encodeEvent;
+    const events = sse.messages(channel, { lastEventId });
+    await new Promise<void>((resolve, reject) => {
+      const subscription = events.subscribe({
+        next: (event) => {
+          if (left <= 0) return;
+          process.stdout.write(format(event));
+          if (event.type !== 'sse.reset' && --left === 0) resolve();
+        },
+        complete: resolve,
+      });
+      process.once('SIGINT', resolve).once('SIGTERM', resolve);
+      // The reader of a pipe has seen enough.
+      process.stdout.once('error', () => resolve());
+      connected(sse).catch(reject);
+      subscription.add(() => process.off('SIGINT', resolve).off('SIGTERM', resolve));
+    });
+  }
+}
+
+async function connected(sse: SseService): Promise<void> {
+  for (let waited = 0; !sse.stats().connected; waited += 50) {
+    if (waited >= CONNECT_MS) throw new SseError('SSE_UNAVAILABLE', 'Redis is out of reach');
+    await sleep(50, undefined, { ref: false });
+  }
+}

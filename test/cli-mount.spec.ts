@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { Cli, runCli } from './support/cli.js';
+import { freePort, randomPrefix, redisUrl } from './support/redis.js';
+
+mkdirSync('node_modules/.cache', { recursive: true });
+const dir = mkdtempSync(join('node_modules/.cache', 'mount-'));
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+describe('The commands in an application’s own command line', () => {
+  const [documented] = /(?<=```ts\n)[^]*?(?=```)/.exec(readFileSync('docs/cli.md', 'utf8'))!;
+
+  const build = () => {
+    writeFileSync(join(dir, 'cli.ts'), documented!);
+    writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+    const compilerOptions = { noEmit: false, rootDir: '.', outDir: 'out' };
+    writeFileSync(
+      join(dir, 'tsconfig.json'),
+      JSON.stringify({ extends: '../../../tsconfig.json', compilerOptions, include: ['cli.ts'] }),
+    );
+    const target = join(dir, 'node_modules');
+    mkdirSync(target);
+    execFileSync('ln', ['-s', process.cwd(), join(target, 'nestjs-sse-channels')]);
+    execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
+    return ['node', join(dir, 'out/cli.js')];
+  };
+
+  it('work through the application’s SseModule, as the docs show', async () => {
+    const program = build();
+    const prefix = randomPrefix();
+    const run = async (args: string, input: string, env: Record<string, string>) => {
+      const cli = new Cli(args, env, program);
+      cli.process.stdin!.end(input);
+      return { code: await cli.end(), stdout: cli.stdout, stderr: cli.stderr };
+    };
+    // The application's own configuration counts: what the environment says of Redis is not even looked at.
+    const env = { REDIS_URL: redisUrl(), SSE_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    const first = await run('sse publish --channel mounted', '"from the application"', env);
+    expect(first).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+-\d+\n$/), stderr: '' });
+    const flagged = await run(`sse publish --redis-url ${redisUrl()} --prefix ${prefix}`, '1', env);
+    expect(flagged.code).toBe(0);
+    expect((await run('sse publish --bogus', '1', env)).code).toBe(2);
+    expect((await run('sse publish --type error', '1', env)).code).toBe(2);
+    expect((await run('sse --help', '', env)).stdout).toMatch(/publish[^]*subscribe/);
+  });
+
+  it('are not loaded with the index, and nest-commander is not, either', async () => {
+    const script = `
+      import { createRequire } from 'node:module';
+      const { cache } = createRequire(import.meta.url);
+      const loaded = () => Object.keys(cache).some((path) => /node_modules.(nest-commander|commander|inquirer)/.test(path));
+      await import('nestjs-sse-channels');
+      const withIndex = loaded();
+      await import('nestjs-sse-channels/cli');
+      console.log(withIndex, loaded());
+    `;
+    expect(execFileSync('node', ['--input-type=module', '-e', script], { encoding: 'utf8' })).toBe(
+      'false true\n',
+    );
+  });
+
+  it('read the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(await runCli('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+});

@@ -1,0 +1,238 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { Cli, runCli } from './support/cli.js';
+import { connect } from './support/client.js';
+import { freePort, randomPrefix, redisUrl, startRedis } from './support/redis.js';
+import { Sample } from './support/sample.js';
+import { until } from './support/until.js';
+
+const CURSOR = /^\d{13}-\d{1,7}\n$/;
+const dir = mkdtempSync(join(tmpdir(), 'sse-cli-'));
+const file = (name: string, content: string | Buffer) => {
+  writeFileSync(join(dir, name), content);
+  return join(dir, name);
+};
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+describe('The command line', () => {
+  let env: Record<string, string>;
+
+  beforeEach(() => {
+    env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+  });
+
+  const run = (args: string, input = '', more = {}) => runCli(args, input, { ...env, ...more });
+
+  /** A subscriber that is live: what is published from now on arrives. */
+  const subscribe = async (args: string, url = redisUrl(), prefix = env.SSE_PREFIX!) => {
+    const cli = new Cli(`sse subscribe ${args}`, { ...env, SSE_REDIS_URL: url, SSE_PREFIX: prefix });
+    const channel = /--channel (\S+)/.exec(args)?.[1] ?? 'sse';
+    await isSubscribed(url, prefix + channel);
+    return cli;
+  };
+  const isSubscribed = async (url: string, channel: string) => {
+    const admin = new Redis(url, { maxRetriesPerRequest: 500 }).on('error', () => undefined);
+    await until(async () => {
+      const keys = await admin.keys(`${channel.slice(0, channel.lastIndexOf(':') + 1)}*:meta`);
+      return keys.length > 0 && Number((await admin.pubsub('NUMSUB', channel))[1]) > 0;
+    });
+    admin.disconnect();
+  };
+
+  it.each(['--help', 'sse --help', 'sse publish --help', 'sse subscribe --help', 'help'])(
+    'explains itself: %s',
+    async (args) => {
+      const { code, stdout, stderr } = await run(args);
+      expect([code, stderr]).toEqual([0, '']);
+      expect(stdout).toMatch(/^Usage: /);
+    },
+  );
+
+  it('shows its flags', async () => {
+    expect((await run('sse publish --help')).stdout).toMatch(
+      /--channel[^]*--type[^]*--id[^]*--retry[^]*--text[^]*--ndjson[^]*--redis-url[^]*--prefix/,
+    );
+    expect((await run('sse subscribe --help')).stdout).toMatch(
+      /--channel[^]*--last-event-id[^]*--json[^]*--count[^]*--redis-url[^]*--prefix/,
+    );
+  });
+
+  it('publishes a document from stdin or from a file, and prints the id', async () => {
+    const subscriber = await subscribe('--channel cool_channel --count 3');
+    const first = await run('sse publish --channel cool_channel', '{"code":"ACK","msg":"cool message"}\n');
+    const path = file('message.json', '{\n  "from": "a file"\n}\n');
+    const second = await run(
+      `sse publish ${path} --type cool --id 12345 --retry 6000 --channel cool_channel`,
+    );
+    const third = await run('sse publish --channel cool_channel --text', 'two\nlines\n');
+    expect(first).toEqual({ code: 0, stdout: expect.stringMatching(CURSOR), stderr: '' });
+    expect(second).toEqual({ code: 0, stdout: '12345\n', stderr: '' });
+    expect(third.code).toBe(0);
+    expect(await subscriber.end()).toBe(0);
+    expect(subscriber.stdout).toBe(
+      `id: ${first.stdout}data: {"code":"ACK","msg":"cool message"}\n\n` +
+        'event: cool\nid: 12345\nretry: 6000\ndata: {"from":"a file"}\n\n' +
+        `id: ${third.stdout}data: two\ndata: lines\n\n`,
+    );
+  });
+
+  it('publishes lines in order, and prints an id for each', async () => {
+    const subscriber = await subscribe('--json --count 5000');
+    const input = Array.from({ length: 5_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');
+    const { code, stdout } = await run('sse publish --ndjson', input);
+    expect(code).toBe(0);
+    expect(await subscriber.end()).toBe(0);
+    const events = subscriber.lines.map(
+      (line) => JSON.parse(line) as { id: string; channel: string; data: object },
+    );
+    expect(events.map(({ id }) => id)).toEqual(stdout.trim().split('\n'));
+    expect(events.map(({ data }) => data)).toEqual(
+      Array.from({ length: 5_000 }, (_, n) => ({ n, text: '\u2028' })),
+    );
+    expect(events[0]).toMatchObject({ channel: 'sse' });
+  });
+
+  it('stops at a bad line, and says which, and what was published', async () => {
+    const { code, stdout, stderr } = await run('sse publish --ndjson', '1\n2\n\n{bad\n5\n');
+    expect([code, stdout.split('\n').length - 1]).toEqual([2, 2]);
+    expect(stderr).toMatch(/^Expected line 4 to be JSON: .*\nEvents published before that: 2\n$/);
+  });
+
+  it.each<[what: string, args: string, input: string, stderr: RegExp]>([
+    ['no command', '', '', /Usage: /],
+    ['half a command', 'sse', '', /Usage: /],
+    ['an unknown command', 'nope', '', /unknown command 'nope'/],
+    ['an unknown subcommand', 'sse nope', '', /unknown command 'nope'|too many arguments/],
+    ['an unknown flag', 'sse publish --bogus', '1', /unknown option '--bogus'/],
+    ['a flag without its value', 'sse publish --channel', '1', /argument missing/],
+    ['a second file', 'sse publish a b', '', /too many arguments/],
+    ['no input', 'sse publish', '', /Expected the input to be JSON/],
+    ['two documents', 'sse publish', '1\n2', /Expected the input to be JSON/],
+    ['a file that is not there', 'sse publish /nowhere', '', /Cannot read the input: ENOENT/],
+    ['a folder', 'sse publish /', '', /Cannot read the input: EISDIR/],
+    ['a wrong channel', 'sse publish --channel {}', '1', /Expected `channel`/],
+    ['a wrong type', 'sse publish --type error', '1', /Expected `type`/],
+    ['an id that is the broker’s', 'sse publish --id 1763884800000-5', '1', /Expected `id`/],
+    ['a wrong retry', 'sse publish --retry 1e3', '1', /Expected --retry to be a whole number/],
+    ['a retry out of range', 'sse publish --retry 3600001', '1', /Expected `retry`/],
+    ['--text with --ndjson', 'sse publish --text --ndjson', '1', /one of --text and --ndjson/],
+    ['--id with --ndjson', 'sse publish --id a --ndjson', '1', /no --id with --ndjson/],
+    ['too much data', 'sse publish --text', 'x'.repeat(300_000), /at most 262144 bytes/],
+    ['a wrong URL', 'sse publish --redis-url http://localhost', '1', /^SseModule: expected `redis`.*\n$/],
+    ['a wrong prefix', 'sse publish --prefix {}', '1', /expected `prefix`/],
+    ['a wrong channel to subscribe to', 'sse subscribe --channel {}', '', /Expected `channel`/],
+    ['a wrong count', 'sse subscribe --count 0', '', /Expected --count to be a whole number from 1/],
+  ])('exits with 2 for %s', async (_, args, input, stderr) => {
+    const result = await run(args, input);
+    expect(result).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(stderr) });
+  });
+
+  it('exits with 2 for input that is not UTF-8', async () => {
+    const { code, stderr } = await run(`sse publish ${file('latin1', Buffer.from([0x22, 0xe9, 0x22]))}`);
+    expect([code, stderr]).toEqual([2, 'Expected the input to be UTF-8\n']);
+  });
+
+  it('exits with 1 where Redis is out of reach, within 5 s', async () => {
+    const nowhere = `redis://127.0.0.1:${await freePort()}`;
+    const [publish, listen] = await Promise.all([
+      runCli(`sse publish --redis-url ${nowhere}`, '1', env),
+      runCli(`sse subscribe --redis-url ${nowhere}`, '', env),
+    ]);
+    expect(publish).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/Redis is out of reach: .*ECONNREFUSED/),
+    });
+    expect(listen).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/Redis is out of reach/),
+    });
+  });
+
+  it('exits with 1 where Redis refuses, and says what of the lines was published', async () => {
+    const redis = await startRedis();
+    const admin = redis.admin();
+    await admin.set('sse:{no}:meta', 'not a hash');
+    const one = await runCli('sse publish --channel no', '1', { SSE_REDIS_URL: redis.url });
+    const lines = await runCli('sse publish --channel no --ndjson', '1\n2\n', { SSE_REDIS_URL: redis.url });
+    expect(one).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('WRONGTYPE') });
+    expect(lines).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^Line 1: .*WRONGTYPE[^]*before that: 0\n$/),
+    });
+    admin.disconnect();
+  });
+
+  it('takes Redis and the prefix from flags before the environment', async () => {
+    const redis = await startRedis();
+    const subscriber = await subscribe('--count 1 --json', redis.url, 'flag:');
+    const away = { SSE_REDIS_URL: 'redis://127.0.0.1:1', SSE_PREFIX: 'env:' };
+    expect((await runCli(`sse publish --redis-url ${redis.url} --prefix flag:`, '1', away)).code).toBe(0);
+    expect(await subscriber.end()).toBe(0);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends with 0 on %s', async (signal) => {
+    const subscriber = await subscribe('');
+    subscriber.process.kill(signal);
+    expect(await subscriber.end(3_000)).toBe(0);
+    expect(subscriber.stderr).toBe('');
+  });
+
+  it('ends with 0 when its reader has seen enough', async () => {
+    const subscriber = await subscribe('');
+    await run('sse publish', '1');
+    await until(() => subscriber.stdout !== '');
+    subscriber.process.stdout!.destroy();
+    await once(subscriber.process.stdout!, 'close');
+    await until(async () => (await run('sse publish', '2'), subscriber.process.exitCode === 0));
+    expect(subscriber.stderr).toBe('');
+  });
+
+  it('comes back by itself when Redis went away, and says so', async () => {
+    const redis = await startRedis();
+    const subscriber = await subscribe('--channel news', redis.url);
+    await redis.kill();
+    await until(() => subscriber.stderr.includes('Redis is out of reach'));
+    await redis.start();
+    await until(() => subscriber.stderr.includes('Redis is back'));
+    await isSubscribed(redis.url, `${env.SSE_PREFIX}news`);
+    const published = await runCli('sse publish --channel news', '"after"', {
+      ...env,
+      SSE_REDIS_URL: redis.url,
+    });
+    await until(() => subscriber.stdout.includes('data: after'));
+    expect(subscriber.stdout.match(/event: sse.reset/g)).toHaveLength(1);
+    expect(published.code).toBe(0);
+  });
+
+  it('resumes after an event where nothing was missed', async () => {
+    const { stdout } = await run('sse publish', '"seen"');
+    const subscriber = await subscribe(`--last-event-id ${stdout.trim()} --count 1 --json`);
+    await run('sse publish', '"next"');
+    expect(await subscriber.end()).toBe(0);
+    expect(JSON.parse(subscriber.stdout)).toMatchObject({ data: 'next' });
+  });
+
+  it('publishes what two applications show to their clients', async () => {
+    const samples = await Promise.all([Sample.start(env), Sample.start(env)]);
+    const clients = await Promise.all(samples.map(({ url }) => connect(`${url}/channel`)));
+    await Promise.all(clients.map((client) => client.next()));
+    const subscriber = await subscribe('--count 2 --json');
+    await run('sse publish --type cool', '{"from":"the command line"}');
+    await samples[0]!.publish({ data: 'from an application' });
+    for (const client of clients) {
+      expect(await client.take(2)).toMatchObject([
+        { event: 'cool', data: '{"from":"the command line"}' },
+        { data: 'from an application' },
+      ]);
+      client.close();
+    }
+    expect(await subscriber.end()).toBe(0);
+  });
+});

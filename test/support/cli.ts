@@ -1,0 +1,54 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach } from '@jest/globals';
+import { within } from './until.js';
+
+const running = new Set<Cli>();
+
+/** The command line program, as a process of its own. */
+export class Cli {
+  stdout = '';
+  stderr = '';
+  readonly process: ChildProcess;
+  readonly #closed: Promise<unknown>;
+
+  constructor(args: string, env: Record<string, string> = {}, program = ['node', 'dist/cli/main.js']) {
+    const [command, ...first] = program;
+    this.process = spawn(command!, [...first, ...args.split(' ').filter(Boolean)], {
+      env: { ...process.env, ...env },
+    });
+    this.process.stdout!.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
+    this.process.stderr!.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    this.process.stdin!.on('error', () => undefined);
+    this.#closed = once(this.process, 'close');
+    running.add(this);
+  }
+
+  get lines(): string[] {
+    return this.stdout.split('\n').slice(0, -1);
+  }
+
+  /** Resolves to the exit code. */
+  async end(deadlineMs = 10_000): Promise<number | null> {
+    await within(deadlineMs, `The end of the program (stderr: ${this.stderr})`, this.#closed);
+    running.delete(this);
+    return this.process.exitCode;
+  }
+
+  kill(): void {
+    this.process.kill('SIGKILL');
+  }
+}
+
+/** Runs the program to its end, with an input. */
+export async function runCli(args: string, input = '', env: Record<string, string> = {}) {
+  const cli = new Cli(args, env);
+  cli.process.stdin!.end(input);
+  const code = await cli.end();
+  return { code, stdout: cli.stdout, stderr: cli.stderr };
+}
+
+afterEach(() => {
+  for (const cli of running) cli.kill();
+  running.clear();
+});
