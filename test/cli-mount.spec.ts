@@ -14,7 +14,7 @@ describe('The commands in an application’s own command line', () => {
   const [documented] = /(?<=```ts\n)[^]*?(?=```)/.exec(readFileSync('docs/cli.md', 'utf8'))!;
 
   const build = () => {
-    writeFileSync(join(dir, 'cli.ts'), documented!);
+    writeFileSync(join(dir, 'cli.ts'), documented);
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
     const compilerOptions = { noEmit: false, rootDir: '.', outDir: 'out' };
     writeFileSync(

@@ -61,10 +61,6 @@ export class ChannelHub implements ChannelListener {
     return this.#live;
   }
 
-  get subscribers(): number {
-    return this.#subscribers.size;
-  }
-
   /**
    * Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered.
    *
