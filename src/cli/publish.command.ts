@@ -8,7 +8,6 @@ import { RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from 
 const MAX_IN_FLIGHT = 256;
 
 interface Options extends RedisCommandOptions {
-  channel?: string;
   type?: string;
   id?: string;
   retry?: string;
@@ -24,11 +23,6 @@ interface Options extends RedisCommandOptions {
   description: 'Publish an event and print its id',
 })
 export class PublishCommand extends RedisCommand<Options> {
-  @Option({ flags: '-c, --channel <name>', description: 'channel (default: sse)' })
-  parseChannel(channel: string): string {
-    return channel;
-  }
-
   @Option({
     flags: '-t, --type <type>',
     description: 'type of the event, for addEventListener (default: none, for onmessage)',

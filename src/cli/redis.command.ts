@@ -10,8 +10,9 @@ const DEFAULT_URL = 'redis://localhost:6379/0';
 /** Commander's command, as nest-commander hands it out. */
 export type Commander = Parameters<CommandRunner['setCommand']>[0];
 
-/** What of the command line says where Redis is. */
+/** What of the command line says which channel, and where Redis is. */
 export interface RedisCommandOptions {
+  channel?: string;
   redisUrl?: string;
   prefix?: string;
 }
@@ -56,6 +57,11 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
   override setCommand(command: Commander): this {
     strict(command);
     return super.setCommand(command);
+  }
+
+  @Option({ flags: '-c, --channel <name>', description: 'channel (default: sse)' })
+  parseChannel(channel: string): string {
+    return channel;
   }
 
   @Option({

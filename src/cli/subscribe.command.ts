@@ -10,7 +10,6 @@ import { RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.com
 const CONNECT_MS = 4_000;
 
 interface Options extends RedisCommandOptions {
-  channel?: string;
   lastEventId?: string;
   json?: boolean;
   count?: string;
@@ -19,11 +18,6 @@ interface Options extends RedisCommandOptions {
 /** `sse subscribe`: prints the events of a channel as they arrive, until it is interrupted. */
 @SubCommand({ name: 'subscribe', description: 'Print the events of a channel as they arrive' })
 export class SubscribeCommand extends RedisCommand<Options> {
-  @Option({ flags: '-c, --channel <name>', description: 'channel (default: sse)' })
-  parseChannel(channel: string): string {
-    return channel;
-  }
-
   @Option({
     flags: '--last-event-id <id>',
     description: 'begin after the event with this id (default: with the next one)',
