@@ -1,15 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
+import { checkPublication } from '../event.js';
 import { encodeEvent, frameOf } from './frame.js';
 
-const parse = (text: string) => {
+const parse = (pieces: Uint8Array[]) => {
   const events: EventSourceMessage[] = [];
   let retry: number | undefined;
   const parser = createParser({
     onEvent: (event) => events.push(event),
     onRetry: (value) => (retry = value),
   });
-  parser.feed(text);
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  for (const piece of pieces) parser.feed(decoder.decode(piece, { stream: true }));
   return { events, retry };
 };
 
@@ -35,9 +39,59 @@ describe('A frame', () => {
     '😀',
     'id: 1\n\nevent: y',
   ])('is one event with the data that was given, line breaks unified: %j', (data) => {
-    const { events, retry } = parse(encodeEvent({ type: 't', id: 'i', retry: 0, data }));
+    const { events, retry } = parse([Buffer.from(encodeEvent({ type: 't', id: 'i', retry: 0, data }))]);
     expect(events).toEqual([{ event: 't', id: 'i', data: data.replaceAll(/\r\n?/g, '\n') }]);
     expect(retry).toBe(0);
+  });
+
+  it('is exactly one event for whatever publish() accepts, however its bytes are cut up', () => {
+    const text = fc.oneof(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('\n', '\r\n', '\r', ':', 'id: 1\n\n'),
+    );
+    const given = fc.record(
+      {
+        type: text,
+        id: text,
+        retry: fc.nat(4_000_000),
+        data: fc.oneof(text, fc.jsonValue()),
+        cut: fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
+      },
+      { requiredKeys: ['data', 'cut'] },
+    );
+    let accepted = 0;
+    fc.assert(
+      fc.property(given, ({ data, cut, ...options }) => {
+        let message;
+        try {
+          message = decodeMessage(
+            completeBody(encodeBody(checkPublication(data, options, 1_000_000)), {
+              cursor: '1763884800000-1',
+              id: options.id,
+            }),
+          )!;
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'SSE_INPUT' });
+          return;
+        }
+        accepted++;
+        const id = message.id ?? message.cursor!;
+        const bytes = Buffer.from(encodeEvent({ ...message, id }));
+        const pieces: Buffer[] = [];
+        for (let at = 0; at < bytes.length; at += pieces.at(-1)!.length)
+          pieces.push(bytes.subarray(at, at + cut.next().value));
+        const sent = typeof data === 'string' ? data : JSON.stringify(data);
+        expect(parse(pieces)).toEqual({
+          events: [
+            { event: options.type, id, data: Buffer.from(sent).toString().replaceAll(/\r\n?/g, '\n') },
+          ],
+          retry: options.retry,
+        });
+      }),
+      { seed: 20_261_123, numRuns: 3_000 },
+    );
+    expect(accepted).toBeGreaterThan(300);
   });
 
   it('is made once for all subscribers of an event', () => {
