@@ -103,7 +103,7 @@ function isRedisUrl(text: string): boolean {
 }
 
 function withoutPassword(url: string): string {
-  return url.replace(/\/\/.*@/, '//***@');
+  return url.replace(/.*@/, '***@').replaceAll(/(password=)[^&]*/gi, '$1***');
 }
 
 function checkWhole(name: string, value: unknown, [min, max]: [number, number]): void {

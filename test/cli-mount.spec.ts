@@ -42,6 +42,12 @@ describe('The commands in an application’s own command line', () => {
     expect(first).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+-\d+\n$/), stderr: '' });
     const flagged = await run(`sse publish --redis-url ${redisUrl()} --prefix ${prefix}`, '1', env);
     expect(flagged.code).toBe(0);
+    // With one of the two given by a flag, the other is still the application's.
+    const prefixed = await run(`sse publish --prefix ${prefix}`, '1', env);
+    expect(prefixed.code).toBe(0);
+    // In memory there is nobody to publish to, so the environment counts.
+    const unset = await run('sse publish', '1', { SSE_REDIS_URL: redisUrl() });
+    expect(unset.code).toBe(0);
     expect((await run('sse publish --bogus', '1', env)).code).toBe(2);
     expect((await run('sse publish --type error', '1', env)).code).toBe(2);
     expect((await run('sse --help', '', env)).stdout).toMatch(/publish[^]*subscribe/);

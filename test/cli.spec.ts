@@ -30,17 +30,19 @@ describe('The command line', () => {
 
   /** A subscriber that is live: what is published from now on arrives. */
   const subscribe = async (args: string, url = redisUrl(), prefix = env.SSE_PREFIX!) => {
+    const channel = `${prefix}${/--channel (\S+)/.exec(args)?.[1] ?? 'sse'}`;
+    const admin = new Redis(url);
+    const count = async () => Number((await admin.pubsub('NUMSUB', channel))[1]);
+    const before = await count();
     const cli = new Cli(`sse subscribe ${args}`, { ...env, SSE_REDIS_URL: url, SSE_PREFIX: prefix });
-    const channel = /--channel (\S+)/.exec(args)?.[1] ?? 'sse';
-    await isSubscribed(url, prefix + channel);
+    await until(async () => (await count()) > before && (await admin.keys(`${prefix}*:meta`)).length > 0);
+    admin.disconnect();
     return cli;
   };
   const isSubscribed = async (url: string, channel: string) => {
     const admin = new Redis(url, { maxRetriesPerRequest: 500 }).on('error', () => undefined);
-    await until(async () => {
-      const keys = await admin.keys(`${channel.slice(0, channel.lastIndexOf(':') + 1)}*:meta`);
-      return keys.length > 0 && Number((await admin.pubsub('NUMSUB', channel))[1]) > 0;
-    });
+    await until(async () => Number((await admin.pubsub('NUMSUB', channel))[1]) > 0);
+    await until(async () => (await admin.keys('*:meta')).length > 0);
     admin.disconnect();
   };
 
@@ -107,6 +109,62 @@ describe('The command line', () => {
     expect(stderr).toMatch(/^Expected line 4 to be JSON: .*\nEvents published before that: 2\n$/);
   });
 
+  it('publishes nothing from a line on that is too large', async () => {
+    const subscriber = await subscribe('--json --count 3');
+    const lines = Array.from({ length: 10 }, (_, n) =>
+      n === 2 ? JSON.stringify('x'.repeat(300_000)) : `${n}`,
+    );
+    const { code, stdout, stderr } = await run('sse publish --ndjson', lines.join('\n'));
+    expect([code, stdout.split('\n').length - 1]).toEqual([2, 2]);
+    expect(stderr).toMatch(/^Line 3: Expected `data` to be at most.*\nEvents published before that: 2\n$/);
+    await run('sse publish', '"end"');
+    expect(await subscriber.end()).toBe(0);
+    expect(subscriber.lines.map((line) => (JSON.parse(line) as { data: string }).data)).toEqual([
+      '0',
+      '1',
+      'end',
+    ]);
+  });
+
+  it('says what has become of the lines when Redis hangs in the middle', async () => {
+    const redis = await startRedis();
+    const cli = new Cli('sse publish --ndjson', { ...env, SSE_REDIS_URL: redis.url });
+    for (let n = 0; n < 1_000; n++) cli.process.stdin!.write(`${n}\n`);
+    await until(() => cli.lines.length === 1_000);
+    redis.signal('SIGSTOP');
+    cli.process.stdin!.write('"behind"\n'.repeat(10));
+    expect(await cli.end()).toBe(1);
+    expect(cli.stderr).toMatch(
+      /^Line \d+: Redis did not answer.*\nEvents published before that: \d+; [1-9]\d* more may have been published\n$/,
+    );
+  });
+
+  it('ends with 1, and no trace, when nobody reads the ids', async () => {
+    const cli = new Cli('sse publish --ndjson', env);
+    cli.process.stdin!.write('1\n'.repeat(1_000));
+    await until(() => cli.stdout !== '');
+    cli.process.stdout!.destroy();
+    cli.process.stdin!.write('2\n'.repeat(1_000));
+    expect(await cli.end()).toBe(1);
+    expect(cli.stderr).toMatch(/^Cannot write to stdout: .*EPIPE.*\nEvents published before that: \d+\n$/);
+  });
+
+  it('refuses a line without end, in bounded time and memory', async () => {
+    const cli = new Cli('sse publish --ndjson', env);
+    const chunk = 'x'.repeat(1_000_000);
+    for (let n = 0; n < 20; n++) cli.process.stdin!.write(chunk);
+    expect(await cli.end()).toBe(2);
+    expect(cli.stderr).toMatch(/^Expected line 1 to be at most 8388608 characters long\n/);
+  });
+
+  it('ends on SIGINT although nobody reads what it has printed', async () => {
+    const subscriber = await subscribe('');
+    subscriber.process.stdout!.pause();
+    for (let n = 0; n < 5; n++) await run('sse publish --text', 'x'.repeat(250_000));
+    subscriber.process.kill('SIGINT');
+    await until(() => subscriber.process.exitCode === 0, Boolean, 4_000);
+  });
+
   it.each<[what: string, args: string, input: string, stderr: RegExp]>([
     ['no command', '', '', /Usage: /],
     ['half a command', 'sse', '', /Usage: /],
@@ -122,6 +180,7 @@ describe('The command line', () => {
     ['a wrong channel', 'sse publish --channel {}', '1', /Expected `channel`/],
     ['a wrong type', 'sse publish --type error', '1', /Expected `type`/],
     ['an id that is the broker’s', 'sse publish --id 1763884800000-5', '1', /Expected `id`/],
+    ['a wrong type for no lines', 'sse publish --ndjson --type error', '', /Expected `type`/],
     ['a wrong retry', 'sse publish --retry 1e3', '1', /Expected --retry to be a whole number/],
     ['a retry out of range', 'sse publish --retry 3600001', '1', /Expected `retry`/],
     ['--text with --ndjson', 'sse publish --text --ndjson', '1', /one of --text and --ndjson/],

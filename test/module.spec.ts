@@ -145,12 +145,17 @@ describe('SseModule', () => {
     );
   });
 
-  it('does not show the password of a wrong URL', async () => {
-    const error: Error = await compile({ imports: [SseModule.forRoot(`http://user:${SECRET}@host/0`)] }).then(
+  it.each([
+    `http://user:${SECRET}@host/0`,
+    `user:${SECRET}@host:6379`,
+    `redis:/:${SECRET}@h/0x`,
+    `http://host?password=${SECRET}&x=1`,
+  ])('does not show the password of a wrong URL: %s', async (url) => {
+    const error: Error = await compile({ imports: [SseModule.forRoot(url)] }).then(
       () => new Error('it started'),
       (reason: Error) => reason,
     );
-    expect(error.message).toContain('"http://***@host/0"');
+    expect(error.message).toContain('***');
     expect(error.message).not.toContain(SECRET);
   });
 });

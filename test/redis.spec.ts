@@ -252,6 +252,15 @@ describe('With Redis', () => {
     expect(ids).toEqual(ids.toSorted(compareCursors));
   });
 
+  it('does not take another database where the one that was asked for does not exist', async () => {
+    const sse = await start(server.url.replace(/0$/, '77'));
+    await expect(sse.publish(1)).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      message: expect.stringContaining('DB index is out of range'),
+    });
+    expect(await admin.keys('*')).toEqual([]);
+  });
+
   it('reports what Redis refuses, as certainly not published', async () => {
     const sse = await start();
     await admin.set('sse:{sse}:meta', 'not a hash');

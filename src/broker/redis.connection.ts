@@ -23,7 +23,8 @@ const MAX_WAITING = 1_000;
 export class RedisConnection {
   readonly client: Redis;
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
-  #lastError: Error | undefined;
+  /** Of the outage that lasts. */
+  #firstError: Error | undefined;
   #closed = false;
 
   constructor(source: RedisSource, role: string, overrides: RedisOptions = {}) {
@@ -45,8 +46,14 @@ export class RedisConnection {
       ...overrides,
     });
     // Without a listener ioredis prints errors to the console.
-    this.client.on('error', (error: Error) => (this.#lastError = error));
+    this.client.on('error', (error: Error) => {
+      // What follows from an error says less than the error itself.
+      this.#firstError ??= error;
+      // ioredis goes on in database 0 where the one that was asked for cannot be selected.
+      if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);
+    });
     this.client.on('ready', () => {
+      this.#firstError = undefined;
       for (const command of this.#waiting) command.send();
     });
   }
@@ -57,7 +64,7 @@ export class RedisConnection {
 
   /** Why there is no connection, as far as ioredis has said. */
   get reason(): string {
-    return this.#lastError?.message ?? 'the connection was closed';
+    return this.#firstError?.message ?? 'the connection was closed';
   }
 
   /**
@@ -102,7 +109,7 @@ export class RedisConnection {
 
   #unreachable(): SseError {
     return new SseError('SSE_UNAVAILABLE', `Redis is out of reach: ${this.reason}`, {
-      cause: this.#lastError,
+      cause: this.#firstError,
     });
   }
 }

@@ -1,11 +1,13 @@
 import { createReadStream } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
 import { UsageError, writeError } from './redis.command.js';
 
 /** A file, or what is piped in. Not being readable is the user's to mend: a usage error. */
-export async function* readInput(file: string | undefined): AsyncGenerator<string> {
+export async function* readInput(file: string | undefined, signal?: AbortSignal): AsyncGenerator<string> {
   if (file === undefined && process.stdin.isTTY)
     writeError('Reading the event from the terminal: end it with Ctrl+D');
   const stream = file === undefined ? process.stdin : createReadStream(file);
+  if (signal) addAbortSignal(signal, stream);
   const decoder = new TextDecoder('utf-8', { fatal: true });
   try {
     for await (const chunk of stream) yield decoder.decode(chunk as Uint8Array, { stream: true });
@@ -19,29 +21,48 @@ export async function* readInput(file: string | undefined): AsyncGenerator<strin
   }
 }
 
+/** Longer than the largest event is in JSON, with every character of it escaped. */
+const MAX_LENGTH = 8 * 1024 * 1024;
+
+function checkLength(length: number, what: string): void {
+  if (length > MAX_LENGTH)
+    throw new UsageError(`Expected ${what} to be at most ${MAX_LENGTH} characters long`);
+}
+
 /** All of it. One line break at the end is the shell's, not the text's. */
 export async function readText(file: string | undefined): Promise<string> {
-  const chunks: string[] = [];
-  for await (const chunk of readInput(file)) chunks.push(chunk);
-  return chunks.join('').replace(/\r?\n$/, '');
+  let text = '';
+  for await (const chunk of readInput(file)) {
+    text += chunk;
+    checkLength(text.length, 'the input');
+  }
+  return text.replace(/\r?\n$/, '');
 }
 
 /**
  * Its lines, with their numbers, but for blank ones. `node:readline` would also break lines at U+2028, which JSON
  * may have within a string.
+ *
+ * @param signal ends the reading, with an error
  */
-export async function* readLines(file: string | undefined): AsyncGenerator<[line: string, number: number]> {
+export async function* readLines(
+  file: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<[line: string, number: number]> {
   let rest = '';
-  let number = 0;
-  for await (const chunk of readInput(file)) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) {
+  let number = 1;
+  for await (const chunk of readInput(file, signal)) {
+    const [first, ...others] = chunk.split('\n') as [string, ...string[]];
+    // Only what is new is searched: a line of many chunks costs no more than its length.
+    rest += first;
+    checkLength(rest.length, `line ${number}`);
+    for (const next of others) {
+      if (rest.trim() !== '') yield [rest, number];
       number++;
-      if (line.trim() !== '') yield [line, number];
+      rest = next;
     }
   }
-  if (rest.trim() !== '') yield [rest, number + 1];
+  if (rest.trim() !== '') yield [rest, number];
 }
 
 /** The text as JSON; `where` says which text, in the error. */

@@ -1,8 +1,9 @@
 import { Option, SubCommand } from 'nest-commander';
-import type { PublishOptions } from '../event.js';
+import { checkChannel, checkPublication, type PublishOptions } from '../event.js';
+import type { SseError } from '../sse.errors.js';
 import type { SseService } from '../sse.service.js';
 import { parseJson, readLines, readText } from './input.js';
-import { RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from './redis.command.js';
+import { print, RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from './redis.command.js';
 
 /** Publications on their way to Redis at once: enough to keep it busy, few enough to hold in memory. */
 const MAX_IN_FLIGHT = 256;
@@ -58,53 +59,78 @@ export class PublishCommand extends RedisCommand<Options> {
       throw new UsageError('Expected no --id with --ndjson: ids are to be unique');
     const retry = options.retry === undefined ? undefined : wholeNumber('--retry', options.retry);
     const publishOptions: PublishOptions = { channel, type, id, retry };
+    // Before anything is read: what is wrong with the flags does not depend on the input.
+    if (channel !== undefined) checkChannel(channel);
+    checkPublication('', publishOptions, 0);
     if (ndjson) return publishLines(sse, publishOptions, file);
     const input = await readText(file);
     const data = text ? input : parseJson(input, 'the input');
-    print(await sse.publish(data, publishOptions));
+    const published = await sse.publish(data, publishOptions).catch((error: SseError) => {
+      throw error.mayBePublished ? withMessage(error, `${error.message}; it may have been published`) : error;
+    });
+    await print(`${published}\n`);
   }
 }
 
-/** In order, and in flat memory: as fast as Redis takes them. Stops at the first line that fails. */
-async function publishLines(
-  sse: SseService,
-  options: PublishOptions,
-  file: string | undefined,
-): Promise<void> {
-  const inFlight: { number: number; id: Promise<string> }[] = [];
-  let published = 0;
-  const settleOne = async () => {
-    const { number, id } = inFlight.shift()!;
-    try {
-      print(await id);
-      published++;
-    } catch (error) {
-      throw Object.assign(error as Error, { message: `Line ${number}: ${(error as Error).message}` });
-    }
+/** In order, and in flat memory: as fast as Redis and stdout take them. Stops as soon as a line has failed. */
+async function publishLines(sse: SseService, options: PublishOptions, file?: string): Promise<void> {
+  const inFlight: { number: number; id: Promise<string>; printed: Promise<void> }[] = [];
+  // A producer that says nothing for a while must not keep a failure from ending the program.
+  const reading = new AbortController();
+  const stop = () => reading.abort();
+  let printed = Promise.resolve();
+  let before = 0;
+  const printOldest = async () => {
+    const { number, id } = inFlight[0]!;
+    const text = await id.catch((error: Error) => {
+      throw withMessage(error, `Line ${number}: ${error.message}`);
+    });
+    inFlight.shift();
+    before++;
+    await print(`${text}\n`);
   };
   try {
-    for await (const [line, number] of readLines(file)) {
-      const data = parseJson(line, `line ${number}`);
-      const id = sse.publish(data, options);
-      // It is awaited in its turn; until then its failure is no unhandled rejection.
-      id.catch(() => undefined);
-      inFlight.push({ number, id });
-      if (inFlight.length >= MAX_IN_FLIGHT) await settleOne();
+    for await (const [line, number] of readLines(file, reading.signal)) {
+      if (reading.signal.aborted) break;
+      const id = sse.publish(parseJson(line, `line ${number}`), options);
+      id.catch(stop);
+      printed = printed.then(printOldest);
+      printed.catch(stop);
+      inFlight.push({ number, id, printed });
+      if (inFlight.length >= MAX_IN_FLIGHT) await inFlight[0]!.printed;
     }
-    while (inFlight.length > 0) await settleOne();
+    await printed;
   } catch (error) {
-    const later = await Promise.allSettled(inFlight.map(({ id }) => id));
-    for (const result of later) {
-      if (result.status !== 'fulfilled') continue;
-      print(result.value);
-      published++;
-    }
-    throw Object.assign(error as Error, {
-      message: `${(error as Error).message}\nEvents published before that: ${published}`,
-    });
+    // An earlier line that failed is why the reading was ended, or is to be told first.
+    const earlier = await printed.then(
+      () => undefined,
+      (first: Error) => first,
+    );
+    const told = earlier ?? (error as Error);
+    throw withMessage(told, `${told.message}\n${await account(before, inFlight)}`);
   }
 }
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+/** What has become of the lines, where one of them failed, or the reading or writing did. */
+async function account(before: number, inFlight: { id: Promise<string> }[]): Promise<string> {
+  let after = 0;
+  let unknown = 0;
+  let failed = false;
+  for (const result of await Promise.allSettled(inFlight.map(({ id }) => id))) {
+    if (result.status === 'rejected') {
+      failed = true;
+      if ((result.reason as SseError).mayBePublished) unknown++;
+      continue;
+    }
+    if (failed) after++;
+    else before++;
+    await print(`${result.value}\n`).catch(() => undefined);
+  }
+  const later = after > 0 ? `, and ${after} behind it that were on their way` : '';
+  const perhaps = unknown > 0 ? `; ${unknown} more may have been published` : '';
+  return `Events published before that: ${before}${later}${perhaps}`;
+}
+
+function withMessage(error: Error, message: string): Error {
+  return Object.assign(error, { message });
 }

@@ -1,8 +1,9 @@
-import { type LoggerService, Optional } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { Injectable, type LoggerService } from '@nestjs/common';
+import { ModuleRef, NestFactory } from '@nestjs/core';
 import { CommandRunner, Option } from 'nest-commander';
 import { SseError } from '../sse.errors.js';
 import { SseModule } from '../sse.module.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { SseService } from '../sse.service.js';
 
 const DEFAULT_URL = 'redis://localhost:6379/0';
@@ -27,18 +28,28 @@ function logLine(message: unknown, ...context: unknown[]): void {
   if (context.at(-1) === 'SseModule') writeError(message);
 }
 
+/** Resolves once stdout has taken the text, which is how fast it may come. */
+export function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) =>
+    process.stdout.write(text, (error) =>
+      error ? reject(new Error(`Cannot write to stdout: ${error.message}`, { cause: error })) : resolve(),
+    ),
+  );
+}
+
 export function writeError(message: unknown): void {
   process.stderr.write(`${message instanceof Error ? message.message : String(message)}\n`);
 }
 
 /**
- * A command that works on Redis: with `--redis-url`, else through the `SseService` of the application that mounts
- * it, else as `SSE_REDIS_URL` says, else on localhost.
+ * A command that works on Redis: as its flags say, else as the `SseModule` of the application that mounts it is
+ * configured, else as the environment says, else on localhost.
  *
  * It sets the exit code: 0 done, 1 the broker refused or is out of reach, 2 wrong usage or bad input.
  */
+@Injectable()
 export abstract class RedisCommand<Options extends RedisCommandOptions> extends CommandRunner {
-  constructor(@Optional() private readonly service?: SseService) {
+  constructor(private readonly moduleRef: ModuleRef) {
     super();
   }
 
@@ -46,6 +57,8 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
   protected abstract execute(sse: SseService, options: Options, args: string[]): Promise<void>;
 
   async run(args: string[], options: Options): Promise<void> {
+    // Each write says by itself whether it failed; unheard, an error of stdout would end the process.
+    process.stdout.on('error', () => undefined);
     try {
       await this.#withService(options, (sse) => this.execute(sse, options, args));
     } catch (error) {
@@ -81,10 +94,13 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
   }
 
   async #withService({ redisUrl, prefix }: Options, work: (sse: SseService) => Promise<void>): Promise<void> {
-    if (this.service && redisUrl === undefined && prefix === undefined) return work(this.service);
+    const own = this.#find<ResolvedOptions>(RESOLVED_OPTIONS);
+    // In memory there is nobody to publish to from here.
+    const mounted = own?.redis === undefined ? undefined : own;
+    if (mounted && redisUrl === undefined && prefix === undefined) return work(this.#find(SseService)!);
     const options = {
-      redis: redisUrl ?? (process.env.SSE_REDIS_URL || DEFAULT_URL),
-      prefix: prefix ?? process.env.SSE_PREFIX,
+      redis: redisUrl ?? mounted?.redis ?? (process.env.SSE_REDIS_URL || DEFAULT_URL),
+      prefix: prefix ?? mounted?.prefix ?? process.env.SSE_PREFIX,
     };
     const context = await NestFactory.createApplicationContext(SseModule.forRoot(options), {
       logger: stderrLogger,
@@ -94,6 +110,15 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
       await work(context.get(SseService));
     } finally {
       await context.close();
+    }
+  }
+
+  /** What the application has, in whatever module. */
+  #find<T>(token: symbol | (abstract new (...args: never[]) => T)): T | undefined {
+    try {
+      return this.moduleRef.get<T>(token, { strict: false });
+    } catch {
+      return undefined;
     }
   }
 }

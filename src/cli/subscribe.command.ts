@@ -4,10 +4,14 @@ import { DEFAULT_CHANNEL, type SseEvent } from '../event.js';
 import { encodeEvent } from '../http/frame.js';
 import { SseError } from '../sse.errors.js';
 import type { SseService } from '../sse.service.js';
-import { RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
+import { print, RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
 
 /** How long the first connection may take: a wrong address is to be noticed. */
 const CONNECT_MS = 4_000;
+/** How long a program that is interrupted may take to end. */
+const EXIT_MS = 2_000;
+/** Bytes that may wait for who reads the output: a pager may pause, but not for ever. */
+const MAX_UNREAD = 64 * 1024 * 1024;
 
 interface Options extends RedisCommandOptions {
   lastEventId?: string;
@@ -48,19 +52,29 @@ export class SubscribeCommand extends RedisCommand<Options> {
     const format = json ? (event: SseEvent) => `${JSON.stringify(event)}\n` : encodeEvent;
     const events = sse.messages(channel, { lastEventId });
     await new Promise<void>((resolve, reject) => {
+      const write = (text: string) => {
+        // `head` has seen enough when it closes the pipe; anything else that goes wrong is an error.
+        print(text).catch((error: Error) =>
+          (error.cause as NodeJS.ErrnoException).code === 'EPIPE' ? resolve() : reject(error),
+        );
+        if (process.stdout.writableLength > MAX_UNREAD) reject(new Error('Nobody reads what is printed'));
+      };
       const subscription = events.subscribe({
         next: (event) => {
           if (left <= 0) return;
-          process.stdout.write(format(event));
+          write(format(event));
           if (event.type !== 'sse.reset' && --left === 0) resolve();
         },
         complete: resolve,
       });
-      process.once('SIGINT', resolve).once('SIGTERM', resolve);
-      // The reader of a pipe has seen enough.
-      process.stdout.once('error', () => resolve());
+      const interrupt = () => {
+        resolve();
+        // What nobody reads must not keep the program alive.
+        setTimeout(() => process.exit(), EXIT_MS).unref();
+      };
+      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+      subscription.add(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt));
       connected(sse).catch(reject);
-      subscription.add(() => process.off('SIGINT', resolve).off('SIGTERM', resolve));
     });
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
 import { checkPublication } from '../event.js';

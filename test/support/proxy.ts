@@ -32,6 +32,11 @@ export class Proxy {
         });
       }
       let subscribed = false;
+      const held: Buffer[] = [];
+      const pass = () => {
+        if (subscribed && this.holdSubscriber) setTimeout(pass, 5);
+        else for (const chunk of held.splice(0)) client.write(chunk);
+      };
       client.on('data', (chunk) => {
         subscribed ||= /\bsubscribe\b/i.test(chunk.toString());
         this.onUp(chunk);
@@ -39,10 +44,7 @@ export class Proxy {
       });
       upstream.on('data', (chunk) => {
         if (this.dropDown) return;
-        const pass = () => {
-          if (subscribed && this.holdSubscriber) setTimeout(pass, 5);
-          else client.write(chunk);
-        };
+        held.push(chunk);
         pass();
       });
     });
