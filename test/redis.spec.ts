@@ -53,6 +53,11 @@ describe('With Redis', () => {
   const subscribers = async (channel: string, prefix = 'sse:') =>
     (await admin.exists(`${prefix}{${channel}}:meta`)) *
     Number((await admin.pubsub('NUMSUB', prefix + channel))[1]);
+  const subscribed = (channel: string, expected: 0 | 1) =>
+    until(
+      () => subscribers(channel),
+      (count) => count === expected,
+    );
   const connections = async () => {
     const list = (await admin.client('LIST')) as string;
     return [...list.matchAll(/ name=(sse:\w+)/g)].map(([, name]) => name).toSorted();
@@ -73,10 +78,7 @@ describe('With Redis', () => {
     const sse = await start();
     let received = 0;
     for (let n = 0; n < 10_000; n++) sse.messages('busy').subscribe(() => received++);
-    await until(
-      () => subscribers('busy'),
-      (count) => count === 1,
-    );
+    await subscribed('busy', 1);
     await sse.publish('all', { channel: 'busy' });
     await until(() => received === 10_000);
     expect(await subscribers('busy')).toBe(1);
@@ -103,10 +105,7 @@ describe('With Redis', () => {
   it('unsubscribes a while after the last subscriber has left, and not before', async () => {
     const sse = await start();
     const [one, two] = [sse.messages('a').subscribe(), sse.messages('a').subscribe()];
-    await until(
-      () => subscribers('a'),
-      (count) => count === 1,
-    );
+    await subscribed('a', 1);
     one.unsubscribe();
     two.unsubscribe();
     expect(await subscribers('a')).toBe(1);
@@ -136,10 +135,7 @@ describe('With Redis', () => {
   it('takes ioredis options', async () => {
     const sse = await start({ host: '127.0.0.1', port: server.port });
     const events = collect(sse);
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 1,
-    );
+    await subscribed('sse', 1);
     await sse.publish('hello');
     await until(() => events.length === 1);
   });
@@ -160,14 +156,8 @@ describe('With Redis', () => {
     const events = collect(sse);
     await arrivesAgain(sse, events);
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 0,
-    );
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 1,
-    );
+    await subscribed('sse', 0);
+    await subscribed('sse', 1);
     const id = await sse.publish('after');
     await until(() => events.some((event) => event.id === id));
     expect(events.filter(({ type }) => type === 'sse.reset')).toEqual([]);
@@ -177,18 +167,12 @@ describe('With Redis', () => {
     const { proxy, sse } = await behindProxy();
     const other = await start();
     const events = collect(sse);
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 1,
-    );
+    await subscribed('sse', 1);
     await sse.publish('before');
     await until(() => events.length === 1);
     proxy.refuse = true;
     proxy.cut();
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 0,
-    );
+    await subscribed('sse', 0);
     const id = await other.publish('missed');
     proxy.refuse = false;
     await until(() => events.length === 2);
@@ -293,10 +277,7 @@ describe('With Redis', () => {
     await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&sse:a');
     const sse = await start(server.url.replace('//', '//app:secret@'));
     const listener = collect(await start());
-    await until(
-      () => subscribers('sse'),
-      (count) => count === 1,
-    );
+    await subscribed('sse', 1);
     const before = await admin.hget('sse:{sse}:meta', 'cursor');
     const options = { idempotencyKey: 'k' };
     await expect(sse.publish(1, options)).rejects.toMatchObject({
@@ -313,13 +294,13 @@ describe('With Redis', () => {
   it('has delivered every message up to a position before it says the position', async () => {
     const { proxy, broker } = await brokerBehindProxy();
     const texts: string[] = [];
-    let subscribed = false;
+    let acknowledged = false;
     broker.subscribe('a', {
-      onSubscribed: () => (subscribed = true),
+      onSubscribed: () => (acknowledged = true),
       onInterrupted: () => undefined,
       onMessage: (text) => texts.push(text),
     });
-    await until(() => subscribed);
+    await until(() => acknowledged);
     proxy.holdSubscriber = true;
     await broker.publish('a', { data: '1', transient: false });
     let known = false;
@@ -367,10 +348,7 @@ describe('With Redis', () => {
     await sse.publish(2, { channel: 'b' });
     await until(() => a.length === 1 && b.length === 1);
     await admin.acl('SETUSER', 'app', '&sse:no');
-    await until(
-      () => subscribers('no'),
-      (count) => count === 1,
-    );
+    await subscribed('no', 1);
     await sse.publish(3, { channel: 'no' });
     await until(() => forbidden.length === 1);
   });

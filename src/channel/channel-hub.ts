@@ -5,7 +5,7 @@ import { decodeMessage, type LiveMessage } from '../broker/message.js';
 import { compareCursors, isCursor, type SseEvent } from '../event.js';
 
 /** Why continuity broke: the id is not known here, or events after it cannot be had any more. */
-export type ResetReason = 'unknown' | 'lost' | 'limit';
+export type ResetReason = 'unknown' | 'lost';
 
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
 export interface Subscriber {

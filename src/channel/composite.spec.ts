@@ -1,20 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import type { SseEvent } from '../event.js';
-import { formatCompositeCursor, mergeInto, splitLastEventId } from './composite.js';
+import { formatCompositeCursor, mergeInto, splitLastEventId, tagOf } from './composite.js';
 
 const A = '1763884800000-1048575';
 const B = '1763884800001-7';
 const both = formatCompositeCursor(
   new Map([
-    ['a', A],
-    ['b', B],
+    [tagOf('a'), A],
+    [tagOf('b'), B],
   ]),
 );
 
 describe('A composite cursor', () => {
   it('is at most 128 safe characters for three channels', () => {
     const cursor = formatCompositeCursor(
-      new Map(['x'.repeat(200), 'é', 'c'].map((name) => [name, '9999999999999999-9999999'])),
+      new Map(['x'.repeat(200), 'é', 'c'].map((name) => [tagOf(name), '9999999999999999-9999999'])),
     );
     expect(cursor).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
   });
@@ -55,8 +55,8 @@ describe('Merged channels', () => {
     b!.next(event('b'), '1763884800002-1');
     const moved = formatCompositeCursor(
       new Map([
-        ['a', A],
-        ['b', '1763884800002-1'],
+        [tagOf('a'), A],
+        [tagOf('b'), '1763884800002-1'],
       ]),
     );
     expect(calls).toEqual([

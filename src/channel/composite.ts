@@ -9,8 +9,8 @@ import type { Subscriber } from './channel-hub.js';
  * Three channels make at most 116 characters of `[A-Za-z0-9._~-]`: up to 128 of them, browsers send a
  * Last-Event-ID to another origin without asking it first.
  */
-export function formatCompositeCursor(cursors: ReadonlyMap<string, string>): string {
-  return Array.from(cursors, ([channel, cursor]) => `${tagOf(channel)}.${cursor}`).join('~');
+export function formatCompositeCursor(parts: ReadonlyMap<string, string>): string {
+  return Array.from(parts, ([tag, cursor]) => `${tag}.${cursor}`).join('~');
 }
 
 /**
@@ -30,23 +30,23 @@ export function splitLastEventId(
 
 /** One subscriber for each channel, which together make one stream whose ids are composite cursors. */
 export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
-  const cursors = new Map<string, string>();
-  const early: [channel: string, event: SseEvent, cursor: string][] = [];
-  const forward = (channel: string, event: SseEvent, cursor: string) => {
-    const id = formatCompositeCursor(cursors.set(channel, cursor));
+  const parts = new Map<string, string>();
+  const early: [tag: string, event: SseEvent, cursor: string][] = [];
+  const forward = (tag: string, event: SseEvent, cursor: string) => {
+    const id = formatCompositeCursor(parts.set(tag, cursor));
     subscriber.next(Object.freeze({ ...event, id }), id);
   };
-  return channels.map((channel) => ({
+  return channels.map(tagOf).map((tag) => ({
     open(cursor) {
-      cursors.set(channel, cursor);
-      if (cursors.size < channels.length) return;
-      subscriber.open(formatCompositeCursor(cursors));
-      for (const [name, event, position] of early) forward(name, event, position);
+      parts.set(tag, cursor);
+      if (parts.size < channels.length) return;
+      subscriber.open(formatCompositeCursor(parts));
+      for (const [earlyTag, event, position] of early) forward(earlyTag, event, position);
     },
     next(event, cursor) {
-      if (cursors.size === channels.length) forward(channel, event, cursor);
+      if (parts.size === channels.length) forward(tag, event, cursor);
       // A reset of one channel, while the others are still to be opened in the same turn.
-      else early.push([channel, event, cursor]);
+      else early.push([tag, event, cursor]);
     },
     complete: () => subscriber.complete(),
   }));
@@ -65,6 +65,7 @@ function parseCompositeCursor(text: string): Map<string, string> | undefined {
 /** 48 bits: two channels of one stream share a tag once in 10¹⁴ pairs. */
 const TAG_LENGTH = 8;
 
-function tagOf(channel: string): string {
+/** What stands for a channel in a composite cursor. */
+export function tagOf(channel: string): string {
   return createHash('sha256').update(channel).digest('base64url').slice(0, TAG_LENGTH);
 }

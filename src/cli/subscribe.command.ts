@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Option, SubCommand } from 'nest-commander';
+import { Subscription } from 'rxjs';
 import { DEFAULT_CHANNEL, type SseEvent } from '../event.js';
 import { encodeEvent } from '../http/frame.js';
 import { SseError } from '../sse.errors.js';
@@ -51,6 +52,7 @@ export class SubscribeCommand extends RedisCommand<Options> {
     let left = options.count === undefined ? Infinity : wholeNumber('--count', options.count, 1);
     const format = json ? (event: SseEvent) => `${JSON.stringify(event)}\n` : encodeEvent;
     const events = sse.messages(channel, { lastEventId });
+    const open = new Subscription();
     await new Promise<void>((resolve, reject) => {
       const write = (text: string) => {
         // `head` has seen enough when it closes the pipe; anything else that goes wrong is an error.
@@ -59,7 +61,7 @@ export class SubscribeCommand extends RedisCommand<Options> {
         );
         if (process.stdout.writableLength > MAX_UNREAD) reject(new Error('Nobody reads what is printed'));
       };
-      const subscription = events.subscribe({
+      const printing = events.subscribe({
         next: (event) => {
           if (left <= 0) return;
           write(format(event));
@@ -73,9 +75,10 @@ export class SubscribeCommand extends RedisCommand<Options> {
         setTimeout(() => process.exit(), EXIT_MS).unref();
       };
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-      subscription.add(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt));
+      open.add(printing);
+      open.add(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt));
       connected(sse).catch(reject);
-    });
+    }).finally(() => open.unsubscribe());
   }
 }
 
