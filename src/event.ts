@@ -55,6 +55,11 @@ export function isCursor(text: unknown): text is string {
   return typeof text === 'string' && CURSOR.test(text);
 }
 
+/** Whether the text may be a place in a channel: a cursor, or an id that a publisher gave. */
+export function isPosition(text: string): boolean {
+  return PRINTABLE.test(text);
+}
+
 /** Orders two cursors of one channel: negative if `a` is older, 0 if they are the same, positive if newer. */
 export function compareCursors(a: string, b: string): number {
   const [aMs, aN] = a.split('-').map(Number) as [number, number];

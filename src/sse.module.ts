@@ -32,11 +32,15 @@ import { SseService } from './sse.service.js';
     { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [SSE_OPTIONS] },
     {
       provide: SseBroker,
-      useFactory: ({ redis, prefix }: ResolvedOptions) =>
-        redis === undefined ? new MemorySseBroker() : new RedisSseBroker(redis, prefix),
+      useFactory: ({ redis, prefix, history }: ResolvedOptions) =>
+        redis === undefined ? new MemorySseBroker(history) : new RedisSseBroker(redis, prefix, history),
       inject: [RESOLVED_OPTIONS],
     },
-    { provide: Channels, useFactory: (broker: SseBroker) => new Channels(broker), inject: [SseBroker] },
+    {
+      provide: Channels,
+      useFactory: (broker: SseBroker, { history }: ResolvedOptions) => new Channels(broker, history),
+      inject: [SseBroker, RESOLVED_OPTIONS],
+    },
     EventStreams,
     SseService,
   ],

@@ -8,6 +8,18 @@ export interface RedisClient {
   readonly status: string;
 }
 
+/** How much of a channel is kept, and how much of it one client gets when it comes back. All fields are optional. */
+export interface HistoryOptions {
+  /** Events kept per channel, 1–1,000,000; up to 100 more, as Redis frees them in blocks. @default 1000 */
+  maxEvents?: number;
+  /** Time for which events are kept, in ms, 1,000–604,800,000 (a week); up to a tenth more. @default 600000 */
+  maxAgeMs?: number;
+  /** Events a client may have missed before it gets `sse.reset` (`limit`) instead, 0–1,000,000. @default 1000 */
+  maxReplayEvents?: number;
+  /** The same in characters of their JSON, 0–1,073,741,824. @default 4194304 */
+  maxReplayBytes?: number;
+}
+
 /** How the module is configured. All fields are optional. */
 export interface SseModuleOptions {
   /**
@@ -28,6 +40,15 @@ export interface SseModuleOptions {
   /** Bound on an event's data, in bytes of UTF-8 as sent: 1–1,048,576. @default 262144 */
   maxPayloadBytes?: number;
   /**
+   * How much of each channel is kept, for clients that come back: at least the last `maxEvents`, for at least
+   * `maxAgeMs`. In Redis it belongs to the channel: what is set here is stored beside the events and holds for all
+   * publishers that set nothing, such as the command line. `false` keeps nothing: events have no ids of the broker's,
+   * and who was away is not told.
+   *
+   * @default as the channel has it, else 1,000 events and 10 minutes
+   */
+  history?: false | HistoryOptions;
+  /**
    * Time between two keep-alive comments on an `@SseChannel` stream, in ms, 1,000–3,600,000. Keep it below the
    * idle time-out of every proxy in front (often 60 s).
    *
@@ -41,13 +62,36 @@ export interface SseOptionsFactory {
   createSseOptions(): Promise<SseModuleOptions | string> | SseModuleOptions | string;
 }
 
+/** History options with every default applied. */
+export interface History extends Required<HistoryOptions> {
+  /** Whether how much is kept was set: only then it is stored with the channel. */
+  readonly explicit: boolean;
+}
+
 /** The options with every default applied. */
-export type ResolvedOptions = Required<Omit<SseModuleOptions, 'redis'>> & Pick<SseModuleOptions, 'redis'>;
+export type ResolvedOptions = Required<Omit<SseModuleOptions, 'redis' | 'history'>> &
+  Pick<SseModuleOptions, 'redis'> & { history: History | false };
 
 /** The provider that holds them. */
 export const RESOLVED_OPTIONS = Symbol('SSE_RESOLVED_OPTIONS');
 
 export const DEFAULTS = Object.freeze({ prefix: 'sse:', maxPayloadBytes: 262_144, heartbeatMs: 15_000 });
+
+/** The same for `history`. What is kept is in `publish.lua`, too, for publishers in other languages. */
+export const HISTORY_DEFAULTS: Readonly<History> = Object.freeze({
+  maxEvents: 1_000,
+  maxAgeMs: 600_000,
+  maxReplayEvents: 1_000,
+  maxReplayBytes: 4_194_304,
+  explicit: false,
+});
+
+const HISTORY_BOUNDS: Record<keyof HistoryOptions, [min: number, max: number]> = {
+  maxEvents: [1, 1_000_000],
+  maxAgeMs: [1_000, 604_800_000],
+  maxReplayEvents: [0, 1_000_000],
+  maxReplayBytes: [0, 1_073_741_824],
+};
 
 /**
  * Applies the defaults and checks every option.
@@ -59,12 +103,9 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   if (typeof options !== 'object' || options === null) {
     throw optionError('options', 'an object or a Redis URL', show(given));
   }
-  const known = new Set(['redis', ...Object.keys(DEFAULTS)]);
-  for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw optionError(name, `one of the options ${[...known].join(', ')}`, 'that name');
-  }
-  const defined = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const resolved: ResolvedOptions = { ...DEFAULTS, ...defined };
+  checkNames('', options, ['redis', 'history', ...Object.keys(DEFAULTS)]);
+  const { history, ...defined } = definedOf(options);
+  const resolved: ResolvedOptions = { ...DEFAULTS, ...defined, history: resolveHistory(history) };
   checkRedis(resolved.redis);
   // oxlint-disable-next-line no-control-regex -- controls are what it looks for
   if (typeof resolved.prefix !== 'string' || !/^[^\u0000-\u0020{}]{0,100}$/.test(resolved.prefix)) {
@@ -73,6 +114,30 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   checkWhole('maxPayloadBytes', resolved.maxPayloadBytes, [1, 1_048_576]);
   checkWhole('heartbeatMs', resolved.heartbeatMs, [1_000, 3_600_000]);
   return resolved;
+}
+
+function resolveHistory(history: SseModuleOptions['history'] = {}): History | false {
+  if (history === false) return false;
+  if (typeof history !== 'object' || history === null || Array.isArray(history)) {
+    throw optionError('history', 'an object, or false', show(history));
+  }
+  checkNames('history.', history, Object.keys(HISTORY_BOUNDS));
+  const given = definedOf(history);
+  for (const [name, value] of Object.entries(given)) {
+    checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof HistoryOptions]);
+  }
+  return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
+}
+
+function checkNames(path: string, options: object, known: string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw optionError(path + name, `one of the options ${known.join(', ')}`, 'that name');
+  }
+}
+
+function definedOf<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Whether the value is an ioredis instance, told by its shape. */

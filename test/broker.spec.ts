@@ -1,16 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ChannelListener, SseBroker } from '../src/broker/broker.js';
+import type { ChannelListener, Page, SseBroker } from '../src/broker/broker.js';
 import { MemorySseBroker } from '../src/broker/memory.broker.js';
-import { decodeMessage, type LiveMessage } from '../src/broker/message.js';
+import { decodeMessage, type Message } from '../src/broker/message.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, isCursor, type PublishOptions } from '../src/event.js';
+import { type History, HISTORY_DEFAULTS, type HistoryOptions } from '../src/sse.options.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 const CURSOR = /^\d{13}-\d{1,7}$/;
 
 class RecordingListener implements ChannelListener {
-  readonly messages: LiveMessage[] = [];
+  readonly messages: Message[] = [];
   subscribed = 0;
   interrupted = 0;
 
@@ -27,10 +28,12 @@ class RecordingListener implements ChannelListener {
   }
 }
 
+const history = (given: HistoryOptions = {}) => ({ ...HISTORY_DEFAULTS, ...given, explicit: true });
+
 /** What every broker promises, whatever it is made of. */
 describe.each([
-  ['memory', () => new MemorySseBroker()],
-  ['Redis', () => new RedisSseBroker(redisUrl(), randomPrefix())],
+  ['memory', (kept?: History | false) => new MemorySseBroker(kept)],
+  ['Redis', (kept?: History | false) => new RedisSseBroker(redisUrl(), randomPrefix(), kept)],
 ] as const)('The %s broker', (_, create) => {
   let broker: SseBroker;
 
@@ -46,7 +49,7 @@ describe.each([
     const listener = new RecordingListener();
     broker.subscribe(channel, listener);
     await until(() => listener.subscribed);
-    await broker.position(channel);
+    await broker.read(channel, [], 0);
     return listener;
   };
 
@@ -67,8 +70,14 @@ describe.each([
       id: cursor,
       cursor,
       prev: expect.stringMatching(CURSOR),
+      size: expect.any(Number),
     });
-    expect(second).toEqual({ data: 'text', id: 'own', cursor: expect.stringMatching(CURSOR), prev: cursor });
+    expect(second).toMatchObject({
+      data: 'text',
+      id: 'own',
+      cursor: expect.stringMatching(CURSOR),
+      prev: cursor,
+    });
   });
 
   it('gives increasing cursors, each naming the one before it', async () => {
@@ -90,23 +99,13 @@ describe.each([
     );
   });
 
-  it('has a position for a channel without events, and then the last event’s', async () => {
-    const genesis = await broker.position('new');
-    expect(await broker.position('new')).toBe(genesis);
-    const listener = await subscribe('new');
-    const cursor = await publish('new', 1, { id: 'own' }).then(() => broker.position('new'));
-    expect(compareCursors(genesis, cursor)).toBeLessThan(0);
-    await until(() => listener.messages.length === 1);
-    expect(listener.messages[0]).toMatchObject({ prev: genesis, cursor });
-  });
-
   it('sends a transient event as it is, and leaves the position', async () => {
     const listener = await subscribe('a');
-    const position = await broker.position('a');
+    const { tip } = await broker.read('a', [], 0);
     expect(await publish('a', 'now', { transient: true })).toBe('');
     await until(() => listener.messages.length === 1);
-    expect(listener.messages).toEqual([{ data: 'now' }]);
-    expect(await broker.position('a')).toBe(position);
+    expect(listener.messages).toEqual([{ data: 'now', size: expect.any(Number) }]);
+    expect(await broker.read('a', [tip], 10)).toEqual({ tip, after: tip, events: [], end: tip });
   });
 
   it('publishes once per idempotency key and channel, also when the calls overlap', async () => {
@@ -162,5 +161,161 @@ describe.each([
     await published;
     await until(() => listener.messages.length === 1);
     expect(listener.messages[0]!.data).toEqual({ n: 1 });
+  });
+
+  describe('keeps a history, which', () => {
+    const publishAll = (count: number, options?: (n: number) => PublishOptions) =>
+      Promise.all(Array.from({ length: count }, (__, n) => publish('a', n, options?.(n))));
+    const dataOf = ({ events }: Page) => events.map(({ data }) => Number(data));
+    const range = (from: number, to: number) => Array.from({ length: to - from }, (__, n) => from + n);
+
+    it('begins at a position before the first event, whoever asked or published first', async () => {
+      const { tip: genesis } = await broker.read('read first', [], 0);
+      expect((await broker.read('read first', [], 0)).tip).toBe(genesis);
+      await publish('read first', 0);
+      expect((await broker.read('read first', [genesis], 10)).events).toMatchObject([{ prev: genesis }]);
+      const first = await publish('published first', 0);
+      const { events } = await broker.read('published first', [first], 10);
+      expect(events).toEqual([]);
+      const page = await broker.read('published first', ['1763884800000-1'], 10);
+      expect(page).toEqual({ tip: first, after: undefined, events: [], end: first });
+    });
+
+    it('gives what follows a cursor, as it was sent', async () => {
+      const listener = await subscribe('a');
+      const [first, , , last] = await publishAll(4, (n) => (n === 2 ? { type: 't', retry: 5 } : {}));
+      await until(() => listener.messages.length === 4);
+      const page = await broker.read('a', [first!], 10);
+      const sizeless = (message: Message) => ({ ...message, size: 0 });
+      expect(page.events.map(sizeless)).toEqual(listener.messages.slice(1).map(sizeless));
+      expect(page).toMatchObject({ tip: last, after: first, end: last });
+    });
+
+    it('comes in pages, each of which says where it ends', async () => {
+      const ids = await publishAll(45);
+      const seen: number[] = [];
+      let position = ids[0]!;
+      for (let page; page?.end !== ids.at(-1); position = page.end) {
+        page = await broker.read('a', [position], 20);
+        expect(page.events.length).toBeLessThanOrEqual(20);
+        seen.push(...dataOf(page));
+      }
+      expect(seen).toEqual(range(1, 45));
+    });
+
+    it('comes in smaller pages where events are large', async () => {
+      const data = 'x'.repeat(100_000);
+      const ids = await Promise.all(range(0, 30).map(() => publish('a', data)));
+      const { events, end } = await broker.read('a', [ids[0]!], 100);
+      expect(events.length).toBeLessThan(20);
+      expect(end).toBe(ids[events.length]);
+    });
+
+    it('goes on from the first of several positions that it knows', async () => {
+      const ids = await publishAll(5);
+      const page = await broker.read('a', ['1763884800000-1', ids[3]!, ids[1]!], 10);
+      expect(page).toMatchObject({ after: ids[3], end: ids[4] });
+      expect(dataOf(page)).toEqual([4]);
+    });
+
+    it.each(['1763884800000-1', '9999999999999999-9999999999999999', 'never', '*', '-', '+', '$', '0-0', '(1-0'])(
+      'does not know %s',
+      async (position) => {
+        const ids = await publishAll(3, () => ({ id: 'own' }));
+        const { tip } = await broker.read('a', [], 0);
+        expect(await broker.read('a', [position], 10)).toEqual({
+          tip,
+          after: undefined,
+          events: [],
+          end: tip,
+        });
+        expect(ids).toEqual(['own', 'own', 'own']);
+      },
+    );
+
+    it('knows the ids that publishers gave, each as its earliest event that is kept', async () => {
+      await publishAll(6, (n) => (n % 2 === 1 ? { id: `own${n % 4}` } : {}));
+      expect(dataOf(await broker.read('a', ['own1'], 10))).toEqual([2, 3, 4, 5]);
+      expect(dataOf(await broker.read('a', ['own3'], 10))).toEqual([4, 5]);
+    });
+
+    it('says so where an id was used before', async () => {
+      const listener = await subscribe('a');
+      await publishAll(3, (n) => ({ id: n === 1 ? 'other' : 'same' }));
+      await until(() => listener.messages.length === 3);
+      const { events } = await broker.read('a', [listener.messages[0]!.prev!], 10);
+      for (const messages of [listener.messages, events]) {
+        expect(messages.map(({ reused }) => reused)).toEqual([undefined, undefined, true]);
+      }
+    });
+
+    it('is bounded by count, and never ends in a gap', async () => {
+      await broker.close();
+      broker = create(history({ maxEvents: 150 }));
+      const ids = await publishAll(400, (n) => ({ id: `own${n}` }));
+      const { events } = await broker.read('a', ['own250'], 100);
+      const cursors = [events[0]!.prev!, ...events.map(({ cursor }) => cursor)];
+      expect(dataOf({ events } as Page)).toEqual(range(251, 351));
+      expect((await broker.read('a', [cursors[0]!], 1)).after).toBe(cursors[0]);
+      expect((await broker.read('a', ['own100'], 1)).after).toBeUndefined();
+      expect(ids).toHaveLength(400);
+    });
+
+    it('goes on from the event before the oldest that is kept: nothing is missing', async () => {
+      await broker.close();
+      broker = create(history({ maxEvents: 100 }));
+      const ids = await publishAll(1_000);
+      const oldest = await until(async () => {
+        const pages = await Promise.all(ids.map((id) => broker.read('a', [id], 1)));
+        return pages.find(({ after }) => after !== undefined)!;
+      });
+      expect(oldest.events[0]!.prev).toBe(oldest.after);
+      expect(ids.indexOf(oldest.after!)).toBeGreaterThanOrEqual(1_000 - 201);
+    });
+
+    it('is bounded by age, also where events go on', async () => {
+      await broker.close();
+      broker = create(history({ maxAgeMs: 300 }));
+      const old = await publishAll(250);
+      await until(async () => {
+        await publish('a', 'new');
+        return (await broker.read('a', [old[0]!], 1)).after === undefined;
+      });
+      const fresh = await publish('a', 'fresh');
+      await publish('a', 'last');
+      expect((await broker.read('a', [fresh], 1)).events).toHaveLength(1);
+    });
+
+    it('ends with its age where nothing is published, and the position stays', async () => {
+      await broker.close();
+      broker = create(history({ maxAgeMs: 100 }));
+      const [first, last] = await publishAll(2);
+      await until(async () => (await broker.read('a', [first!], 1)).after === undefined);
+      const page = await broker.read('a', [last!], 10);
+      expect(page).toEqual({ tip: last, after: last, events: [], end: last });
+      const listener = await subscribe('a');
+      await publish('a', 'next');
+      await until(() => listener.messages.length === 1);
+      expect(listener.messages[0]).toMatchObject({ prev: last });
+      expect((await broker.read('a', [last!], 10)).events).toHaveLength(1);
+    });
+
+    it('can be switched off: events are only sent', async () => {
+      await broker.close();
+      broker = create(false);
+      const listener = new RecordingListener();
+      broker.subscribe('a', listener);
+      await until(() => listener.subscribed);
+      expect(await publish('a', 1)).toBe('');
+      expect(await publish('a', 2, { id: 'own' })).toBe('own');
+      const keyed = [3, 4].map((n) => publish('a', n, { idempotencyKey: 'k', id: `id${n}` }));
+      expect(await Promise.all(keyed)).toEqual(['id3', 'id3']);
+      await until(() => listener.messages.length === 3);
+      expect(listener.messages.map(({ data, id, cursor }) => [data, id, cursor])).toEqual([
+        ['1', undefined, undefined],
+        ['2', 'own', undefined],
+        ['3', 'id3', undefined],
+      ]);
+    });
   });
 });

@@ -125,7 +125,7 @@ describe('SseModule', () => {
     ['maxPayloadBytes', '1000', /got "1000"/],
     ['heartbeatMs', 999, /a whole number from 1000 to 3600000, got 999/],
     ['heartbeatMs', NaN, /got NaN/],
-    ['heartbeat', 1000, /one of the options redis, prefix, maxPayloadBytes, heartbeatMs/],
+    ['heartbeat', 1000, /one of the options redis, history, prefix, maxPayloadBytes, heartbeatMs/],
   ])('does not start with a wrong %s: %p', async (option, given, expected) => {
     const options = { [option]: given } as SseModuleOptions;
     const sync = compile({ imports: [SseModule.forRoot(options)] });

@@ -4,7 +4,6 @@ import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import { type SseEvent, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
-import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { compareCursors } from '../src/event.js';
 import { Proxy } from './support/proxy.js';
 import { freePort, type RedisServer, startRedis } from './support/redis.js';
@@ -38,11 +37,6 @@ describe('With Redis', () => {
     const proxy = await Proxy.start(server.port);
     proxies.push(proxy);
     return { proxy, sse: await start(proxy.url) };
-  };
-  const brokerBehindProxy = async () => {
-    const proxy = await Proxy.start(server.port);
-    proxies.push(proxy);
-    return { proxy, broker: new RedisSseBroker(proxy.url, 'sse:') };
   };
   const collect = (sse: SseService, channel: string | string[] = 'sse') => {
     const events: SseEvent[] = [];
@@ -127,7 +121,7 @@ describe('With Redis', () => {
     await sse.publish('hello');
     await until(() => events.length === 1);
     expect(own.mode).toBe('normal');
-    expect(await admin.keys('*')).toEqual(['app:sse:{sse}:meta']);
+    expect((await admin.keys('*')).toSorted()).toEqual(['app:sse:{sse}:history', 'app:sse:{sse}:meta']);
     await contexts.pop()!.close();
     expect(own.status).toBe('ready');
     expect(await own.ping()).toBe('PONG');
@@ -168,23 +162,23 @@ describe('With Redis', () => {
     expect(events.filter(({ type }) => type === 'sse.reset')).toEqual([]);
   });
 
-  it('says so when events were published while the subscription was interrupted', async () => {
+  it('delivers what was published while the subscription was interrupted, in order, before what follows', async () => {
     const { proxy, sse } = await behindProxy();
     const other = await start();
     const events = collect(sse);
     await subscribed('sse', 1);
-    await sse.publish('before');
+    await sse.publish(0);
     await until(() => events.length === 1);
     proxy.refuse = true;
     proxy.cut();
     await subscribed('sse', 0);
-    const id = await other.publish('missed');
+    for (let n = 1; n <= 250; n++) void other.publish(n);
+    await other.publish(251);
     proxy.refuse = false;
-    await until(() => events.length === 2);
-    expect(events[1]).toMatchObject({ type: 'sse.reset', id, data: { channel: 'sse', reason: 'lost' } });
-    await other.publish('seen');
-    await until(() => events.length === 3);
-    expect(events[2]).toMatchObject({ data: 'seen' });
+    await until(() => events.length >= 252);
+    await other.publish(252);
+    await until(() => events.length >= 253);
+    expect(events.map(({ data }) => Number(data))).toEqual(Array.from({ length: 253 }, (_, n) => n));
   });
 
   it('is subscribed in the end when the connection breaks before SUBSCRIBE is acknowledged', async () => {
@@ -296,30 +290,6 @@ describe('With Redis', () => {
     expect(listener).toMatchObject([{ data: '2' }]);
   });
 
-  it('has delivered every message up to a position before it says the position', async () => {
-    const { proxy, broker } = await brokerBehindProxy();
-    const texts: string[] = [];
-    let acknowledged = false;
-    broker.subscribe('a', {
-      onSubscribed: () => (acknowledged = true),
-      onInterrupted: () => undefined,
-      onMessage: (text) => texts.push(text),
-    });
-    await until(() => acknowledged);
-    proxy.holdSubscriber = true;
-    await broker.publish('a', { data: '1', transient: false });
-    let known = false;
-    const position = broker.position('a').then(() => (known = true));
-    await until(
-      async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]) >= 2,
-    );
-    expect({ known, texts }).toEqual({ known: false, texts: [] });
-    proxy.holdSubscriber = false;
-    await position;
-    expect(texts).toHaveLength(1);
-    await broker.close();
-  });
-
   it('says once why a channel does not come to life while Redis refuses its position', async () => {
     await admin.set('sse:{sse}:meta', 'not a hash');
     const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
@@ -327,7 +297,7 @@ describe('With Redis', () => {
     const events = collect(sse);
     await until(() => logged.mock.calls.length > 0);
     await until(
-      async () => Number(/cmdstat_eval:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]) >= 3,
+      async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]) >= 3,
     );
     expect(logged.mock.calls).toEqual([[expect.stringMatching(/^Channel sse is not live, .*WRONGTYPE/)]]);
     logged.mockRestore();
@@ -341,7 +311,7 @@ describe('With Redis', () => {
     await until(async () => (await subscribers('sse', 'app:sse:')) === 1);
     await sse.publish(1);
     await until(() => events.length === 1);
-    expect(await admin.keys('*')).toEqual(['app:sse:{sse}:meta']);
+    expect((await admin.keys('*')).toSorted()).toEqual(['app:sse:{sse}:history', 'app:sse:{sse}:meta']);
   });
 
   it('subscribes to what it may while Redis refuses one of the channels, and to that when it may', async () => {
@@ -358,11 +328,15 @@ describe('With Redis', () => {
     await until(() => forbidden.length === 1);
   });
 
-  it('keeps what it writes for a day, and idempotency keys for ten minutes', async () => {
+  it('keeps positions for a day, events and publishers’ ids for as long as is set, and idempotency keys for ten minutes', async () => {
     const sse = await start();
-    await sse.publish(1, { channel: 'a', idempotencyKey: 'k' });
+    await sse.publish(1, { channel: 'a', id: 'own', idempotencyKey: 'k' });
     expect(await admin.ttl('sse:{a}:meta')).toBeGreaterThan(86_390);
+    expect(await admin.ttl('sse:{a}:history')).toBeGreaterThan(590);
+    expect(await admin.ttl('sse:{a}:ids')).toBeGreaterThan(590);
     expect(await admin.ttl('sse:{a}:idempotency:k')).toBeGreaterThan(590);
-    expect((await admin.keys('*')).toSorted()).toEqual(['sse:{a}:idempotency:k', 'sse:{a}:meta']);
+    expect((await admin.keys('*')).toSorted()).toEqual(
+      ['history', 'idempotency:k', 'ids', 'meta'].map((name) => `sse:{a}:${name}`),
+    );
   });
 });

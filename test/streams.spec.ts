@@ -86,17 +86,6 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       },
     );
 
-    it('resets a client that missed events, as there is no history yet', async () => {
-      const { sse, url } = await start();
-      const id = await sse.publish('seen');
-      await sse.publish('missed');
-      const client = await connect(`${url}/channel`, { 'last-event-id': id });
-      expect(await client.next()).toMatchObject({
-        event: 'sse.reset',
-        data: '{"channel":"sse","reason":"lost"}',
-      });
-    });
-
     it('resumes after the last event, also by the publisher’s own id', async () => {
       const { sse, url } = await start();
       const before = await connect(`${url}/channel`);

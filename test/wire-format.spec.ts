@@ -81,7 +81,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     await until(() => messages.length === 3);
     const link = { cursor: expect.stringMatching(/^\d+-\d+$/) };
     expect(messages).toEqual([
-      { data: { a: 'é' }, event: null, id: cursor, retry: null, cursor, prev: null },
+      { data: { a: 'é' }, event: null, id: cursor, retry: null, cursor, prev: link.cursor },
       { data: 'text', event: 'cool', id: '12345', retry: 6000, ...link, prev: cursor },
       { data: null, event: null, id: null, retry: null },
     ]);

@@ -1,16 +1,21 @@
 import type { Publication } from '../event.js';
+import type { Message } from './message.js';
 
-/** How long an idempotency key is remembered: 10 minutes. */
+/** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
 export const IDEMPOTENCY_MS = 600_000;
 
-/** How long the position of a channel is kept after its last event or subscription: 24 hours. */
+/** How long the position of a channel is kept after its last event or reader, at least: 24 hours. Also in the scripts. */
 export const POSITION_MS = 86_400_000;
+
+/** Bounds of one page of history: events, and characters beyond which no further ones are added. Also in `read.lua`. */
+export const PAGE_EVENTS = 100;
+export const PAGE_BYTES = 524_288;
 
 /** Receives one channel of a broker. Its methods must not throw. */
 export interface ChannelListener {
   /**
    * The subscription is live: every message from now on arrives. Called again after each interruption; what was
-   * published in between did not arrive, and only `position()` tells whether there was anything.
+   * published in between did not arrive, and only `read()` tells what it was.
    */
   onSubscribed(): void;
   /** The subscription is interrupted: nothing arrives until `onSubscribed()` is called again. */
@@ -19,13 +24,31 @@ export interface ChannelListener {
   onMessage(text: string): void;
 }
 
+/** What `read()` found: a part of the chain, without a gap. */
+export interface Page {
+  /** The cursor of the channel's last event. A channel without any has one that marks its beginning. */
+  readonly tip: string;
+  /** The cursor from which the page goes on: of the first position asked for that is known. */
+  readonly after?: string;
+  /** The events behind it, oldest first. Those that a newer version has stored, and this one cannot read, are left out. */
+  readonly events: readonly StoredEvent[];
+  /** How far the page goes: to the tip, or there is more. */
+  readonly end: string;
+}
+
+/** An event of the history: a message that has its place in the chain. */
+export type StoredEvent = Message & { readonly cursor: string };
+
 /**
- * The contract between channels and what carries them between processes.
+ * The contract between channels and what carries and keeps them between processes.
  *
  * Each channel is a chain of events. A cursor is the place of one event in it: `<ms>-<n>`, strictly increasing
  * along the chain and not used again, even after the store lost its memory (but for a chance of 2⁻²⁰ in an equal
- * millisecond). Every message names its own cursor and the one before it, so whoever holds the last cursor sees
- * every gap. Publishing is atomic: no other event comes between the giving of a cursor and the sending.
+ * millisecond). Every event names its own cursor and the one before it, so whoever holds the last cursor sees
+ * every gap, and whoever holds a cursor that is in the chain has missed exactly what follows. Publishing is atomic:
+ * no other event comes between the giving of a cursor, the storing and the sending.
+ *
+ * A broker that was made without history only sends: nothing has a cursor, and nothing is read.
  *
  * A broker never throws from, and never lets an exception of, a listener out into its connection.
  */
@@ -34,10 +57,10 @@ export abstract class SseBroker {
   abstract readonly connected: boolean;
 
   /**
-   * Gives the event its place in the channel and sends it to every subscriber. Publications of one process to one
-   * channel take effect in the order of the calls.
+   * Gives the event its place in the channel, keeps it, and sends it to every subscriber. Publications of one process
+   * to one channel take effect in the order of the calls, and each once, also where the broker had to try again.
    *
-   * @returns the event's public id, once it is accepted; '' if transient
+   * @returns the event's public id, once it is accepted; '' if it has none
    * @throws SseError `SSE_UNAVAILABLE` within 5 s when it was not confirmed; `mayBePublished` says whether it was sent
    */
   abstract publish(channel: string, publication: Publication): Promise<string>;
@@ -49,13 +72,14 @@ export abstract class SseBroker {
   abstract unsubscribe(channel: string): void;
 
   /**
-   * The cursor of the channel's last event. A channel without any gets one that marks its beginning, so that a
-   * subscriber always has a place to come back to. To a listener of the channel, every message up to that cursor
-   * has been delivered when this returns: what comes later, comes after it.
+   * Reads where the channel is, and what follows a position: a cursor, or an id that a publisher gave (then of the
+   * earliest event that has it). A cursor is known while it is the tip, its event is kept, or the one after it is.
    *
+   * @param positions any number of cursors, the most wanted first, or one publisher's id
+   * @param limit how many events at most; fewer come when they are large
    * @throws SseError `SSE_UNAVAILABLE`
    */
-  abstract position(channel: string): Promise<string>;
+  abstract read(channel: string, positions: readonly string[], limit: number): Promise<Page>;
 
   /** Ends all subscriptions, and the connections the broker itself has opened. */
   abstract close(): Promise<void>;

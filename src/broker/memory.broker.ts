@@ -1,39 +1,51 @@
 import { randomInt } from 'node:crypto';
-import type { Publication } from '../event.js';
-import { type ChannelListener, IDEMPOTENCY_MS, POSITION_MS, SseBroker } from './broker.js';
-import { completeBody, encodeBody } from './message.js';
+import { compareCursors, isCursor, type Publication } from '../event.js';
+import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
+import {
+  type ChannelListener,
+  IDEMPOTENCY_MS,
+  PAGE_BYTES,
+  type Page,
+  POSITION_MS,
+  SseBroker,
+  type StoredEvent,
+} from './broker.js';
+import { completeBody, decodeMessage, encodeBody } from './message.js';
 
 /**
- * Carries events inside one process. It does in a few lines what the Redis broker does in a script, messages
+ * Carries and keeps events inside one process. It does in a few lines what the Redis broker does in scripts, messages
  * included: subscribers get their own copy of the data, and see the same bytes with either broker.
  */
 export class MemorySseBroker extends SseBroker {
   readonly connected = true;
-  readonly #positions = new ExpiringMap(POSITION_MS);
-  readonly #published = new ExpiringMap(IDEMPOTENCY_MS);
+  readonly #positions: ExpiringMap<string>;
+  readonly #chains: ExpiringMap<Chain>;
+  readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();
 
+  constructor(private readonly history: History | false = HISTORY_DEFAULTS) {
+    super();
+    const { maxAgeMs } = history || HISTORY_DEFAULTS;
+    this.#positions = new ExpiringMap(Math.max(POSITION_MS, 2 * maxAgeMs));
+    this.#chains = new ExpiringMap(maxAgeMs);
+  }
+
   async publish(channel: string, publication: Publication): Promise<string> {
-    const body = encodeBody(publication);
-    if (publication.transient) {
-      this.#send(channel, body);
-      return '';
-    }
-    const { id, idempotencyKey } = publication;
+    const { id, idempotencyKey, transient } = publication;
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
     if (first !== undefined) return first;
-    const prev = this.#positions.get(channel);
-    const cursor = nextCursor(prev);
-    this.#positions.set(channel, cursor);
-    if (key !== undefined) this.#published.set(key, id ?? cursor);
-    this.#send(channel, completeBody(body, { cursor, prev, id }));
-    return id ?? cursor;
+    const kept = !transient && this.history !== false;
+    const body = encodeBody(publication, kept);
+    const publicId = kept ? this.#store(channel, body, id) : (id ?? '');
+    if (!kept) this.#send(channel, body);
+    if (key !== undefined) this.#published.set(key, publicId);
+    return publicId;
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
     this.#listeners.set(channel, listener);
-    void this.position(channel);
+    if (this.history) this.#tip(channel);
     queueMicrotask(() => {
       if (this.#listeners.get(channel) === listener) listener.onSubscribed();
     });
@@ -43,14 +55,40 @@ export class MemorySseBroker extends SseBroker {
     this.#listeners.delete(channel);
   }
 
-  async position(channel: string): Promise<string> {
-    const position = this.#positions.get(channel) ?? nextCursor(undefined);
-    this.#positions.set(channel, position);
-    return position;
+  async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
+    const tip = this.#tip(channel);
+    const chain = this.#chains.get(channel);
+    const found = chain?.find(positions, tip) ?? positions.find((position) => position === tip);
+    if (found === undefined) return { tip, events: [], end: tip };
+    const events = chain?.after(found, limit) ?? [];
+    return { tip, after: found, events, end: events.at(-1)?.cursor ?? tip };
   }
 
   async close(): Promise<void> {
     this.#listeners.clear();
+  }
+
+  #store(channel: string, body: string, id: string | undefined): string {
+    const { maxEvents, maxAgeMs } = this.history as History;
+    const prev = this.#tip(channel);
+    const cursor = nextCursor(prev);
+    const chain = this.#chains.get(channel) ?? new Chain();
+    const reused = chain.has(id);
+    const text = completeBody(body, { cursor, prev, id, reused });
+    chain.push(cursor, text);
+    chain.trim(maxEvents, Date.now() - maxAgeMs);
+    if (id !== undefined && !reused) chain.index(id, cursor, maxEvents);
+    this.#chains.set(channel, chain);
+    this.#positions.set(channel, cursor);
+    this.#send(channel, text);
+    return id ?? cursor;
+  }
+
+  /** A channel without events is given a cursor that marks its beginning. */
+  #tip(channel: string): string {
+    const tip = this.#positions.get(channel) ?? nextCursor(undefined);
+    this.#positions.set(channel, tip);
+    return tip;
   }
 
   /** In a microtask, so that an event published from within a subscriber comes after the one being delivered. */
@@ -62,18 +100,89 @@ export class MemorySseBroker extends SseBroker {
   }
 }
 
-/** Strings that are forgotten some time after they were last set. As that time is one for all, the oldest go first. */
-class ExpiringMap {
-  readonly #entries = new Map<string, { value: string; expires: number }>();
+/** The events that are kept of one channel. */
+class Chain {
+  readonly #events: { cursor: string; text: string }[] = [];
+  /** Publishers' own ids to cursors; in two generations, so that those of events long gone are forgotten. */
+  #ids = new Map<string, string>();
+  #olderIds = new Map<string, string>();
+
+  /** Whether the id is that of an event that is kept. */
+  has(id: string | undefined): boolean {
+    return id !== undefined && this.#cursorsOf(id).some((cursor) => this.#isKept(cursor));
+  }
+
+  push(cursor: string, text: string): void {
+    this.#events.push({ cursor, text });
+  }
+
+  trim(maxEvents: number, sinceMs: number): void {
+    const isOld = ({ cursor }: { cursor: string }) => Number(cursor.split('-')[0]) < sinceMs;
+    while (this.#events.length > maxEvents || (this.#events.length > 0 && isOld(this.#events[0]!))) {
+      this.#events.shift();
+    }
+  }
+
+  index(id: string, cursor: string, maxEvents: number): void {
+    if (this.#ids.size >= maxEvents) {
+      this.#olderIds = this.#ids;
+      this.#ids = new Map();
+    }
+    this.#ids.set(id, cursor);
+  }
+
+  /** The first of the positions that is known, as a cursor. */
+  find(positions: readonly string[], tip: string): string | undefined {
+    const oldest = this.#events[0];
+    const trimmed = oldest && decodeMessage(oldest.text)?.prev;
+    return positions
+      .flatMap((position) => [position, ...this.#cursorsOf(position)])
+      .find((cursor) => cursor === tip || cursor === trimmed || this.#isKept(cursor));
+  }
+
+  after(position: string, limit: number): StoredEvent[] {
+    const events: StoredEvent[] = [];
+    let size = 0;
+    for (let index = this.#indexAfter(position); index < this.#events.length; index++) {
+      if (events.length >= limit || size >= PAGE_BYTES) break;
+      const { text } = this.#events[index]!;
+      events.push(decodeMessage(text) as StoredEvent);
+      size += text.length;
+    }
+    return events;
+  }
+
+  #isKept(cursor: string): boolean {
+    return isCursor(cursor) && this.#events[this.#indexAfter(cursor) - 1]?.cursor === cursor;
+  }
+
+  #indexAfter(cursor: string): number {
+    let [low, high] = [0, this.#events.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareCursors(this.#events[middle]!.cursor, cursor) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #cursorsOf(id: string): string[] {
+    return [this.#olderIds.get(id), this.#ids.get(id)].filter((cursor) => cursor !== undefined);
+  }
+}
+
+/** Values that are forgotten some time after they were last set. As that time is one for all, the oldest go first. */
+class ExpiringMap<T> {
+  readonly #entries = new Map<string, { value: T; expires: number }>();
 
   constructor(private readonly ttlMs: number) {}
 
-  get(key: string): string | undefined {
+  get(key: string): T | undefined {
     const entry = this.#entries.get(key);
     return entry && entry.expires > Date.now() ? entry.value : undefined;
   }
 
-  set(key: string, value: string): void {
+  set(key: string, value: T): void {
     for (const [oldest, { expires }] of this.#entries) {
       if (expires > Date.now()) break;
       this.#entries.delete(oldest);

@@ -1,44 +1,66 @@
 import { isCursor, type Publication } from '../event.js';
+import type { StoredEvent } from './broker.js';
 
 /**
- * A live message, decoded: what travels through Redis Pub/Sub (`docs/wire-format.md`).
+ * A message, decoded: what travels through Redis Pub/Sub and is kept in the history (`docs/wire-format.md`).
  *
  * With a `cursor` it is a link of its channel's chain: `prev` is the cursor of the event before it, which is how
  * a gap is seen. Without one it is passing by: transient, or published by something else than this module.
  */
-export interface LiveMessage {
+export interface Message {
   readonly data: string | object;
   readonly type?: string;
   readonly id?: string;
   readonly retry?: number;
   readonly cursor?: string;
   readonly prev?: string;
+  /** Whether an event that was kept at the time had the same id of its publisher's. */
+  readonly reused?: true;
+  /** Characters of the JSON it came in. */
+  readonly size: number;
 }
+
+/** The version of stored entries that is written, and the only one that is read: the name of their one field. */
+const ENTRY_VERSION = '1';
 
 /**
  * The message of a publication, in Invenio-SSE's keys, but for what only the broker knows: `cursor`, `prev`, and
- * the `id` where the publisher gave none.
+ * the `id` where the publisher gave none and the event is `kept`.
  */
-export function encodeBody({ data, type, id, retry, transient }: Publication): string {
-  const own = id !== undefined || transient ? `,"id":${JSON.stringify(id ?? null)}` : '';
+export function encodeBody({ data, type, id, retry }: Publication, kept: boolean): string {
+  const own = id !== undefined || !kept ? `,"id":${JSON.stringify(id ?? null)}` : '';
   return `{"data":${data},"event":${JSON.stringify(type ?? null)}${own},"retry":${retry ?? null}}`;
 }
 
 /** The message of a stored event: its body and its place in the chain. `publish.lua` does the same in Redis. */
 export function completeBody(
   body: string,
-  { cursor, prev, id }: { cursor: string; prev?: string; id?: string },
+  { cursor, prev, id, reused }: { cursor: string; prev: string; id?: string; reused?: boolean },
 ): string {
   const own = id === undefined ? `,"id":"${cursor}"` : '';
-  return `${body.slice(0, -1)}${own},"cursor":"${cursor}","prev":${prev === undefined ? 'null' : `"${prev}"`}}`;
+  const again = reused ? ',"reused":true' : '';
+  return `${body.slice(0, -1)}${again}${own},"cursor":"${cursor}","prev":"${prev}"}`;
 }
 
 /**
- * Decodes a live message, from whoever published it.
+ * Decodes an entry of a channel's stream: `<prev> <nonce> <body>`, and its own id as the cursor.
+ *
+ * @returns undefined for one of another version, or of somebody else's
+ */
+export function decodeEntry(cursor: string, [version, value = '']: string[]): StoredEvent | undefined {
+  const [prev, nonce] = value.split(' ', 2);
+  if (version !== ENTRY_VERSION || prev === undefined || nonce === undefined) return undefined;
+  const message = decodeMessage(value.slice(prev.length + nonce.length + 2));
+  if (!message) return undefined;
+  return { ...message, id: message.id ?? cursor, cursor, prev: isCursor(prev) ? prev : undefined };
+}
+
+/**
+ * Decodes a message, from whoever published it.
  *
  * @returns undefined for what is not such a message, or could forge a control event or a field of a stream
  */
-export function decodeMessage(text: string): LiveMessage | undefined {
+export function decodeMessage(text: string): Message | undefined {
   let value: Record<string, unknown>;
   try {
     value = JSON.parse(text) as Record<string, unknown>;
@@ -57,7 +79,8 @@ export function decodeMessage(text: string): LiveMessage | undefined {
   if (data === undefined) return undefined;
   // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
-  return { data, type, id, retry, cursor, prev };
+  const message = { data, type, id, retry, cursor, prev, size: text.length };
+  return value.reused === true ? { ...message, reused: true } : message;
 }
 
 /** Absent is undefined, for null and '' too (Invenio-SSE means nothing else by them); unusable is null. */

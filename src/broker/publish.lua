@@ -1,46 +1,116 @@
--- Gives one event its place in a channel and sends it to every subscriber, atomically.
+-- Gives one event its place in a channel, stores it, and sends it to every subscriber, atomically.
 --
--- KEYS[1] meta        hash of the channel; its field `cursor` is the place of the last event
--- KEYS[2] idempotency only with an idempotency key: string, the id it was first published with
+-- KEYS[1] history     stream: the channel's events. An entry's one field is named for the version of its value
+-- KEYS[2] meta        hash: `cursor` of the last event, `genesis` before the first; `maxEvents`, `maxAgeMs` if set
+-- KEYS[3] ids         hash: publishers' own ids to cursors
+-- KEYS[4] olderIds    hash: the same, of events before those
+-- KEYS[5] idempotency only with an idempotency key: string, the id it was first published with
 -- ARGV[1] live        the Pub/Sub channel
 -- ARGV[2] body        the message as a JSON object, without `cursor` and `prev`
 -- ARGV[3] id          the publisher's own id, which the body then holds; or ''
--- ARGV[4] random      a random whole number, 0 to 2^20 - 1
--- ARGV[5] metaTtl     seconds
--- ARGV[6] keyTtl      seconds; with KEYS[2]
+-- ARGV[4] nonce       what tells this publication from all others, 1 to 40 characters without spaces
+-- ARGV[5] random      a random whole number, 0 to 2^20 - 1
+-- ARGV[6] maxEvents   how much history the channel keeps from now on; '' to leave that as it is; 0 to only send
+-- ARGV[7] maxAgeMs    the same
+-- ARGV[8] age         of a publication that may have been stored before: ms since then; else ''
 --
--- Returns the event's public id.
-local meta, idempotency = KEYS[1], KEYS[2]
-local live, body, id, random, metaTtl, keyTtl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+-- Returns the event's public id; '' if it has none.
+local history, meta, ids, olderIds, idempotency = unpack(KEYS)
+local live, body, id, nonce, random, maxEvents, maxAgeMs, age = unpack(ARGV)
+local META_S, IDEMPOTENCY_S = 86400, 600
 
 if idempotency then
   local first = redis.call('GET', idempotency)
   if first then return first end
 end
+if maxEvents == '0' then
+  redis.call('PUBLISH', live, body)
+  if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
+  return id
+end
 
--- Numbers are doubles here: a large one prints as 1.7e+12 unless it is formatted.
-local prev = redis.call('HGET', meta, 'cursor')
 local time = redis.call('TIME')
-local ms, n = time[1] * 1000 + math.floor(time[2] / 1000), random
-if prev then
-  local prevMs, prevN = string.match(prev, '^(%d+)-(%d+)$')
-  if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), tonumber(prevN) + 1 end
-end
-local cursor = string.format('%.0f-%.0f', ms, n)
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-redis.call('HSET', meta, 'cursor', cursor)
-redis.call('EXPIRE', meta, metaTtl)
-local own = ''
-if id == '' then
-  id = cursor
-  own = ',"id":"' .. cursor .. '"'
+if age ~= '' then
+  -- The newest hundred, and however many since the first attempt, with a second for clocks.
+  local since, before = now - age - 1000, '+'
+  repeat
+    local page = redis.call('XREVRANGE', history, before, '-', 'COUNT', 100)
+    local oldest
+    for _, entry in ipairs(page) do
+      oldest = entry
+      local _, found = string.match(entry[2][2], '^(%S+) (%S+) ')
+      if found == nonce then return id == '' and entry[1] or id end
+    end
+    if #page == 100 then
+      before = '(' .. oldest[1]
+    elseif oldest then
+      -- What came before the oldest is trimmed. Was it there at the time?
+      local prev, prevMs = string.match(oldest[2][2], '^((%d+)%S*)')
+      if prev ~= redis.call('HGET', meta, 'genesis') and tonumber(prevMs) >= since then
+        return redis.error_reply('UNKNOWN whether this was published: the history does not reach back that far')
+      end
+    end
+  until #page < 100 or tonumber(string.match(oldest[1], '^%d+')) < since
 end
-local link = ',"cursor":"' .. cursor .. '","prev":' .. (prev and '"' .. prev .. '"' or 'null') .. '}'
+
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
+local prev = known[1]
+if not prev then
+  local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
+  prev = last and last[1]
+end
+-- A chain begins at a position before its first event, so that who was there before is told from who was not.
+-- Numbers are doubles here: a large one prints as 1.7e+12 unless it is formatted.
+local genesis = not prev and string.format('%.0f-%.0f', now, random)
+prev = prev or genesis
+local reused = false
+if id ~= '' then
+  for _, key in ipairs({ olderIds, ids }) do
+    local cursor = redis.call('HGET', key, id)
+    reused = reused or cursor and #redis.call('XRANGE', history, cursor, cursor) > 0
+  end
+end
+
+local ms, n = now, random
+local prevMs, prevN = string.match(prev, '^(%d+)-(%d+)$')
+if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 end
+local cursor = string.format('%.0f-%.0f', ms, n)
+local size = maxEvents ~= '' and maxEvents or known[2] or 1000
+local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
+
+if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
+
+-- Scripts are not rolled back. This is the first write: what may fail (memory, type), fails here and changes nothing.
+redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
+redis.call('HSET', meta, 'cursor', cursor)
+if genesis then redis.call('HSET', meta, 'genesis', genesis) end
+
+local own = id == '' and ',"id":"' .. cursor .. '"' or ''
+local link = ',"cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
 local sent = redis.pcall('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
 if type(sent) == 'table' and sent.err then
-  -- Scripts are not rolled back. An ACL may refuse this: then nobody has got the event, and it never was.
-  if prev then redis.call('HSET', meta, 'cursor', prev) else redis.call('DEL', meta) end
+  redis.call('XDEL', history, cursor)
+  redis.call('HSET', meta, 'cursor', prev)
   return sent
 end
-if idempotency then redis.call('SET', idempotency, id, 'EX', keyTtl) end
-return id
+
+local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
+if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
+if changed or redis.call('PTTL', history) < ttl then
+  -- A tenth in advance, so that most publications need not do this.
+  redis.call('PEXPIRE', history, math.ceil(ttl * 1.1))
+  redis.call('EXPIRE', meta, math.max(META_S, math.ceil(ttl / 500)))
+  redis.call('XTRIM', history, 'MINID', '~', string.format('%.0f', now - ttl))
+end
+if id ~= '' and not reused then
+  if redis.call('HLEN', ids) >= tonumber(size) then
+    redis.call('UNLINK', olderIds)
+    redis.call('RENAME', ids, olderIds)
+  end
+  redis.call('HSET', ids, id, cursor)
+  redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
+end
+if idempotency then redis.call('SET', idempotency, id == '' and cursor or id, 'EX', IDEMPOTENCY_S) end
+return id == '' and cursor or id

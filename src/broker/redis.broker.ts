@@ -1,12 +1,13 @@
-import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomBytes, randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
-import type { Publication } from '../event.js';
-import { isRedisClient } from '../sse.options.js';
-import { type ChannelListener, IDEMPOTENCY_MS, POSITION_MS, SseBroker } from './broker.js';
-import { encodeBody } from './message.js';
+import { isCursor, type Publication } from '../event.js';
+import { type History, HISTORY_DEFAULTS, isRedisClient } from '../sse.options.js';
+import { type ChannelListener, type Page, SseBroker, type StoredEvent } from './broker.js';
+import { decodeEntry, encodeBody } from './message.js';
 import { RedisConnection, type RedisSource } from './redis.connection.js';
+import { RedisPublisher } from './redis.publisher.js';
+import { isNoScript, RedisScript } from './redis.script.js';
 import { RedisSubscriber } from './redis.subscriber.js';
 
 function keyPrefixOf(source: RedisSource): string {
@@ -15,26 +16,25 @@ function keyPrefixOf(source: RedisSource): string {
   return keyPrefix ?? '';
 }
 
-/**
- * Scripts go out whole with each call: EVALSHA would fail after a restart or a SCRIPT FLUSH, and be sent again behind
- * publications that were called later.
- */
-const script = (name: string) =>
-  readFileSync(new URL(`./${name}.lua`, import.meta.url), 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
-
-const PUBLISH = script('publish');
-const POSITION = script('position');
+const PUBLISH = new RedisScript('publish');
+const READ = new RedisScript('read');
 
 /**
- * Carries events between all processes on one Redis.
+ * Carries events between all processes on one Redis, and keeps them in it.
  *
- * Connections: one for commands, and one that receives, opened with the first subscription. Cost: one EVAL per
- * event (one PUBLISH if transient), one SUBSCRIBE per channel and process.
+ * Connections: one for commands, and one that receives, opened with the first subscription. Cost: one script call per
+ * event (one PUBLISH if it is not kept) and per read, one SUBSCRIBE per channel and process.
  */
 export class RedisSseBroker extends SseBroker {
   readonly #logger = new Logger('SseModule');
   readonly #commands: RedisConnection;
+  readonly #publisher: RedisPublisher;
   readonly #prefix: string;
+  /** How much the channels keep, as the scripts take it. */
+  readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
+  /** With a number, tells each publication of this process from all others. */
+  readonly #nonce = randomBytes(6).toString('base64url');
+  #published = 0;
   #subscriber: RedisSubscriber | undefined;
   #outage = false;
   #closed = false;
@@ -42,11 +42,15 @@ export class RedisSseBroker extends SseBroker {
   constructor(
     private readonly source: RedisSource,
     prefix: string,
+    private readonly history: History | false = HISTORY_DEFAULTS,
   ) {
     super();
     // ioredis would put its keyPrefix in front of keys, but not of Pub/Sub channels; here it goes in front of both.
     this.#prefix = keyPrefixOf(source) + prefix;
-    this.#commands = new RedisConnection(source, 'commands', { commandTimeout: 2_000, socketTimeout: 3_000 });
+    if (history === false) this.#kept = [0, ''];
+    else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
+    this.#commands = new RedisConnection(source, 'commands', { socketTimeout: 3_000 });
+    this.#publisher = new RedisPublisher(this.#commands);
     this.#report(this.#commands);
   }
 
@@ -54,18 +58,26 @@ export class RedisSseBroker extends SseBroker {
     return this.#commands.ready && (this.#subscriber?.connection.ready ?? true);
   }
 
-  async publish(channel: string, publication: Publication): Promise<string> {
-    const body = encodeBody(publication);
+  publish(channel: string, publication: Publication): Promise<string> {
+    const { id = '', idempotencyKey, transient } = publication;
+    const kept = !transient && this.history !== false;
+    const body = encodeBody(publication, kept);
     const live = this.#prefix + channel;
-    if (publication.transient) {
-      await this.#commands.run((client) => client.publish(live, body));
-      return '';
+    const size = body.length;
+    if (!kept && idempotencyKey === undefined) {
+      const send = (client: Redis) => client.publish(live, body).then(() => id);
+      return this.#publisher.publish({ channel, size, repeatable: false, send });
     }
-    const { id = '', idempotencyKey } = publication;
-    const keys = [this.#key(channel, 'meta')];
+    const keys = this.#keys(channel);
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
-    const ttls = [POSITION_MS / 1_000, IDEMPOTENCY_MS / 1_000];
-    return this.#eval(PUBLISH, keys, [live, body, id, randomInt(2 ** 20), ...ttls]);
+    const nonce = this.#nonce + (this.#published++).toString(36);
+    const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#kept];
+    return this.#publisher.publish({
+      channel,
+      size,
+      repeatable: true,
+      send: (client, { whole, age = '' }) => PUBLISH[whole ? 'load' : 'call'](client, keys, [...args, age]),
+    });
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
@@ -81,22 +93,35 @@ export class RedisSseBroker extends SseBroker {
     this.#subscriber?.unsubscribe(this.#prefix + channel);
   }
 
-  async position(channel: string): Promise<string> {
-    const key = this.#key(channel, 'meta');
-    const ttl = POSITION_MS / 1_000;
-    const position = await this.#eval(POSITION, [key], [randomInt(2 ** 20), ttl]);
-    // Read on the one connection, it may be ahead of messages that are still on their way on the other.
-    await this.#subscriber?.connection.run((client) => client.ping());
-    return position;
+  async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
+    const cursors = positions.filter(isCursor);
+    const id = positions.find((position) => !isCursor(position)) ?? '';
+    const keys = this.#keys(channel);
+    const args = [randomInt(2 ** 20), ...this.#kept, limit, id, ...cursors];
+    const answer = await this.#commands.run((client) =>
+      READ.call(client, keys, args).catch((error: unknown) => {
+        if (isNoScript(error)) return READ.load(client, keys, args);
+        throw error;
+      }),
+    );
+    const [tip, after, entries] = answer as [string, string, [string, string[]][]];
+    const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
+    return {
+      tip,
+      after: after === '' ? undefined : after,
+      events: events.filter((event): event is StoredEvent => event !== undefined),
+      end: entries.at(-1)?.[0] ?? tip,
+    };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#publisher.close();
     await Promise.all([this.#commands.close(), this.#subscriber?.close()]);
   }
 
-  #eval(lua: string, keys: string[], args: (string | number)[]): Promise<string> {
-    return this.#commands.run((client) => client.eval(lua, keys.length, ...keys, ...args) as Promise<string>);
+  #keys(channel: string): string[] {
+    return ['history', 'meta', 'ids', 'ids:old'].map((name) => this.#key(channel, name));
   }
 
   /** The channel as hash tag keeps all keys of a channel together in a cluster. */

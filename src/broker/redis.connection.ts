@@ -68,13 +68,13 @@ export class RedisConnection {
   }
 
   /**
-   * Sends a command, as soon as there is a connection. Commands are written in the order of the calls.
+   * Sends a command that may be lost, such as a read, as soon as there is a connection.
    *
    * @throws SseError `SSE_UNAVAILABLE`
    */
   run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
     if (this.ready && this.#waiting.size === 0) return this.#send(command);
-    if (this.#closed || this.#waiting.size >= MAX_WAITING) return Promise.reject(this.#unreachable());
+    if (this.#closed || this.#waiting.size >= MAX_WAITING) return Promise.reject(this.unreachable());
     return new Promise<T>((resolve, reject) => {
       const done = () => {
         clearTimeout(timer);
@@ -83,7 +83,7 @@ export class RedisConnection {
       const fail = (error: SseError) => (done(), reject(error));
       const send = () => (done(), resolve(this.#send(command)));
       const waiting = { send, fail };
-      const timer = setTimeout(() => fail(this.#unreachable()), WAIT_MS);
+      const timer = setTimeout(() => fail(this.unreachable()), WAIT_MS);
       this.#waiting.add(waiting);
     });
   }
@@ -91,7 +91,7 @@ export class RedisConnection {
   /** Lets the commands in flight end, for a second at most, and closes. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { fail } of this.#waiting) fail(this.#unreachable());
+    for (const { fail } of this.#waiting) fail(this.unreachable());
     if (this.ready) {
       const quit = this.client.quit().catch(() => undefined);
       await Promise.race([quit, sleep(CLOSE_MS, undefined, { ref: false })]);
@@ -107,7 +107,8 @@ export class RedisConnection {
     }
   }
 
-  #unreachable(): SseError {
+  /** The error for what could not be sent. */
+  unreachable(): SseError {
     return new SseError('SSE_UNAVAILABLE', `Redis is out of reach: ${this.reason}`, {
       cause: this.#firstError,
     });
@@ -126,9 +127,6 @@ function connect(source: RedisSource, options: RedisOptions): Redis {
 }
 
 function failure(cause: Error): SseError {
-  if (cause.name === 'ReplyError') {
-    return new SseError('SSE_UNAVAILABLE', `Redis refused: ${cause.message}`, { cause });
-  }
-  const mayBePublished = !cause.message.startsWith('Stream isn');
-  return new SseError('SSE_UNAVAILABLE', `Redis did not answer: ${cause.message}`, { cause, mayBePublished });
+  const did = cause.name === 'ReplyError' ? 'refused' : 'did not answer';
+  return new SseError('SSE_UNAVAILABLE', `Redis ${did}: ${cause.message}`, { cause });
 }

@@ -1,58 +1,50 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
-import { decodeMessage, type LiveMessage } from '../broker/message.js';
-import { compareCursors, isCursor, type SseEvent } from '../event.js';
+import { decodeMessage, type Message } from '../broker/message.js';
+import { compareCursors, isCursor } from '../event.js';
+import { type ChannelEvent, channelEvent, resetEvent } from './channel-event.js';
+import type { Passage } from './history-reader.js';
+import { type HubOptions, Replay } from './replay.js';
+import { Ring } from './ring.js';
+import { type Subscriber, Subscribers } from './subscribers.js';
+import { Waiting } from './waiting.js';
 
-/** Why continuity broke: the id is not known here, or events after it cannot be had any more. */
-export type ResetReason = 'unknown' | 'lost';
-
-/** Where a channel's events go: an observable's subscriber, or an HTTP response. */
-export interface Subscriber {
-  /** The stream begins: everything after `cursor` will be delivered. Called once, before any event. */
-  open(cursor: string): void;
-  /** One event, published or `sse.reset`; `cursor` is the place in the channel that it takes the stream to. */
-  next(event: SseEvent, cursor: string): void;
-  /** The stream has ended. */
-  complete(): void;
-}
-
-/** Messages held back while the hub finds out where it is. */
+/** Messages held back while the hub finds out where it is, and their characters; beyond that they are read instead. */
 const MAX_BUFFERED = 2_048;
-/** Publishers' ids remembered per channel. */
-const MAX_OWN_IDS = 1_000;
-const RETRY_MS = 250;
+const MAX_BUFFERED_SIZE = 4_194_304;
+/** Readings in a row that may fail to explain the messages held back, before those are given up. */
+const MAX_ROUNDS = 5;
+const RETRY_MS = [10, 1_000] as const;
+/** How long a message may be on its way to a process that seems to have missed it. */
+const GRACE_MS = 100;
 
 /**
  * One channel in this process: one broker subscription, any number of subscribers, and the position in the chain
  * up to which all of them have been served.
  *
- * The hub is live while its position is the last link of the chain. A message whose `prev` is not the position
- * shows a gap, and so does a position in the store that differs after an interruption; the subscribers then get
- * one `sse.reset`, and the stream goes on behind the gap.
+ * The hub is live while its tip is the last link of the chain. A message whose `prev` is not the tip shows a gap, as
+ * does a subscription that was interrupted; messages are then held back while the gap is read from the history. Only
+ * where that does not reach any more, subscribers get one `sse.reset`, and the stream goes on from the new tip.
  */
 export class ChannelHub implements ChannelListener {
   readonly #logger = new Logger('SseModule');
-  readonly #subscribers = new Set<Subscriber>();
-  /** Those who came while an event was being delivered: it was before their time. */
-  readonly #newcomers = new Set<Subscriber>();
-  readonly #waiting = new Set<() => void>();
-  /** Ids that publishers gave, as far back as they are remembered. */
-  readonly #ownIds = new Set<string>();
-  #position: string | undefined;
-  /** The publisher's id of the event at the position, if it gave one and no other event had it. */
-  #positionId: string | undefined;
+  readonly #subscribers = new Subscribers();
+  readonly #replays = new Map<Subscriber, Replay>();
+  readonly #ring = new Ring();
+  readonly #waiting = new Waiting();
+  /** The cursor that the next message of the chain has to follow. */
+  #tip: string | undefined;
   #live = false;
-  /** Messages held back until the hub is live. */
-  #buffer: LiveMessage[] = [];
+  #buffer: Message[] = [];
+  #buffered = 0;
   #generation = 0;
-  #delivering = false;
   #reported = false;
 
   constructor(
     readonly channel: string,
     private readonly broker: SseBroker,
-    private readonly onDropped: (channel: string) => void,
+    private readonly options: HubOptions,
   ) {
     broker.subscribe(channel, this);
   }
@@ -67,31 +59,31 @@ export class ChannelHub implements ChannelListener {
    * @returns what takes it back
    */
   whenLive(callback: () => void): () => void {
-    if (this.#live) callback();
-    else this.#waiting.add(callback);
-    return () => this.#waiting.delete(callback);
+    if (!this.#live) return this.#waiting.add(callback);
+    callback();
+    return () => undefined;
   }
 
   /** Adds a subscriber to a live hub: after `lastEventId`, or from now on. */
   attach(subscriber: Subscriber, lastEventId: string | undefined): void {
-    const position = this.#position!;
-    subscriber.open(position);
-    if (lastEventId !== undefined && lastEventId !== position && lastEventId !== this.#positionId) {
-      subscriber.next(this.#reset(isCursor(lastEventId) ? 'lost' : 'unknown', position), position);
-    }
-    (this.#delivering ? this.#newcomers : this.#subscribers).add(subscriber);
+    subscriber.open(isCursor(lastEventId) ? lastEventId : this.#tip!);
+    if (lastEventId === undefined) return this.#subscribers.add(subscriber);
+    const replay = new Replay(this, subscriber, this.options);
+    this.#replays.set(subscriber, replay);
+    void replay.run(lastEventId);
   }
 
   detach(subscriber: Subscriber): void {
+    this.#replays.get(subscriber)?.cancel();
+    this.#replays.delete(subscriber);
     this.#subscribers.delete(subscriber);
-    this.#newcomers.delete(subscriber);
   }
 
   close(): void {
     this.#generation++;
     this.#waiting.clear();
     this.#subscribers.clear();
-    this.#newcomers.clear();
+    for (const subscriber of this.#replays.keys()) this.detach(subscriber);
     this.broker.unsubscribe(this.channel);
   }
 
@@ -101,122 +93,170 @@ export class ChannelHub implements ChannelListener {
   }
 
   onSubscribed(): void {
-    this.#live = false;
-    void this.#synchronise(++this.#generation);
+    this.synchronise();
   }
 
   onMessage(text: string): void {
     const message = decodeMessage(text);
-    if (!message) return this.onDropped(this.channel);
-    if (this.#live) return this.#accept(message);
-    this.#buffer.push(message);
-    // Beyond the bound the oldest go: the gap that they leave shows by itself.
-    if (this.#buffer.length > MAX_BUFFERED) this.#buffer.splice(0, MAX_BUFFERED / 2);
+    if (!message) return this.options.onDropped(this.channel);
+    if (this.#live && this.#accept(message)) return;
+    this.#hold(message);
+    if (this.#live) this.synchronise();
+  }
+
+  /** Finds out where the channel is, and delivers what was missed, before it goes on. */
+  synchronise(): void {
+    this.#live = false;
+    void this.#synchronise(++this.#generation);
+  }
+
+  /**
+   * Compares the tip with the store's: the last message before a silence may have got lost on its way. It also keeps
+   * the position of a silent channel from being forgotten.
+   */
+  async audit(): Promise<void> {
+    if (!this.#live) return;
+    const tip = this.#tip;
+    const page = await this.options.reader.read(this.channel, [], 0).catch(() => undefined);
+    if (!page || page.tip === this.#tip) return;
+    await sleep(GRACE_MS, undefined, { ref: false });
+    if (this.#live && this.#tip === tip) this.synchronise();
+  }
+
+  /** The tip, the events behind a position, and the going over to the live stream: what a replay needs, while live. */
+  get tip(): string {
+    return this.#tip!;
+  }
+
+  after(position: string): ChannelEvent[] | undefined {
+    return position === this.#tip ? [] : this.#ring.after(position);
+  }
+
+  send(...delivery: Parameters<Subscribers['send']>): boolean {
+    return this.#subscribers.send(...delivery);
+  }
+
+  remember(page: Passage): void {
+    this.#ring.prepend(page.after!, page.events);
+  }
+
+  join(subscriber: Subscriber): void {
+    this.#replays.delete(subscriber);
+    this.#subscribers.add(subscriber);
   }
 
   async #synchronise(generation: number): Promise<void> {
-    let stored: string | undefined;
-    while (stored === undefined) {
-      try {
-        stored = await this.broker.position(this.channel);
-      } catch (error) {
-        // An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is.
-        if (this.broker.connected) this.#report(error as Error);
-        await sleep(RETRY_MS * (1 + Math.random()), undefined, { ref: false });
-      }
+    let from: readonly string[] = this.#positions();
+    for (let round = 1; ; ) {
+      const page = await this.#read(from, generation);
+      if (!page) return;
+      from = this.#take(page);
+      if (from.length > 0) continue;
+      // Who has waited for the hub gets what is held back, too.
+      this.#live = true;
+      this.#waiting.wake();
+      if (this.#drain(round >= MAX_ROUNDS)) return;
+      this.#live = false;
+      from = this.#positions();
+      await sleep(RETRY_MS[0] * round++, undefined, { ref: false });
       if (generation !== this.#generation) return;
     }
-    this.#reported = false;
-    this.#goLive(stored);
   }
 
-  /** In one turn of the event loop, so that nothing arrives in between. */
-  #goLive(stored: string): void {
+  #positions(): string[] {
+    return this.#tip === undefined ? [] : [...new Set([this.#tip, ...this.#ring.positions()])];
+  }
+
+  /** Reads until it succeeds; undefined once that is not wanted any more. */
+  async #read(positions: readonly string[], generation: number): Promise<Passage | undefined> {
+    const [first, last] = RETRY_MS;
+    for (let delay: number = first; generation === this.#generation; delay = Math.min(2 * delay, last)) {
+      try {
+        const page = await this.options.reader.read(this.channel, positions);
+        this.#reported = false;
+        return generation === this.#generation ? page : undefined;
+      } catch (error) {
+        this.report(error as Error);
+        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
+      }
+    }
+    return undefined;
+  }
+
+  /** @returns where to read on; nothing if the page goes to the tip */
+  #take(page: Passage): string[] {
+    if (this.#tip === undefined) {
+      // What came since the subscription is live, although the tip was read after it.
+      this.#goOn(this.#buffer.find(({ cursor }) => cursor !== undefined)?.prev ?? page.tip);
+      return [];
+    }
+    if (page.after === undefined) {
+      this.#goOn(page.tip);
+      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip), page.tip);
+      return [];
+    }
+    for (const event of page.events) {
+      if (!this.#ring.has(event.cursor)) this.#append(event);
+    }
+    // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
+    this.#tip = page.end;
+    return page.end === page.tip ? [] : [page.end];
+  }
+
+  #goOn(tip: string): void {
+    this.#tip = tip;
+    this.#ring.clear(tip);
+  }
+
+  /** @returns whether all that was held back has found its place, or was given up */
+  #drain(givesUp: boolean): boolean {
     const buffer = this.#buffer;
-    const first = this.#position === undefined;
+    const overflowed = this.#buffered > MAX_BUFFERED_SIZE;
     this.#buffer = [];
-    this.#live = true;
-    // What came since the subscription is live, although the position was read after it.
-    this.#position ??= buffer.find(({ cursor }) => cursor !== undefined)?.prev ?? stored;
-    if (first) this.#wake();
-    // The store has forgotten events that were delivered: another chain goes on from here.
-    if (compareCursors(stored, this.#position) < 0 && !first) this.#jump(stored);
-    for (const message of buffer) {
-      const known = message.cursor !== undefined && compareCursors(message.cursor, this.#position) <= 0;
-      if (!known) this.#accept(message);
+    this.#buffered = 0;
+    for (const [index, message] of buffer.entries()) {
+      const { cursor } = message;
+      const isKnown = cursor !== undefined && compareCursors(cursor, this.#tip!) <= 0;
+      if (this.#accept(message) || isKnown || givesUp) continue;
+      for (const held of buffer.slice(index)) this.#hold(held);
+      return false;
     }
-    if (compareCursors(stored, this.#position) > 0) this.#jump(stored);
-    this.#wake();
+    return !overflowed;
   }
 
-  #wake(): void {
-    for (const callback of this.#waiting) {
-      try {
-        callback();
-      } catch (error) {
-        this.#logger.error(error);
-      }
+  #hold(message: Message): void {
+    this.#buffer.push(message);
+    this.#buffered += message.size;
+    if (this.#buffer.length <= MAX_BUFFERED && this.#buffered <= MAX_BUFFERED_SIZE) return;
+    // All of them are in the history, but for those that are not to be kept anyway.
+    this.#buffer = [];
+    this.#buffered = Infinity;
+  }
+
+  /** @returns whether the message is the next one, a known one, or passing by */
+  #accept(message: Message): boolean {
+    if (message.cursor !== undefined) {
+      if (message.cursor === this.#tip || this.#ring.has(message.cursor)) return true;
+      if (message.prev !== this.#tip) return false;
     }
-    this.#waiting.clear();
+    this.#append(channelEvent(this.channel, message, this.#tip!), message.cursor !== undefined);
+    return true;
   }
 
-  #accept(message: LiveMessage): void {
-    const { data, type, retry, cursor, prev } = message;
-    if (cursor !== undefined && prev !== this.#position) this.#jump(prev ?? this.#position!);
-    const position = cursor ?? this.#position!;
-    const id = message.id ?? position;
-    if (cursor !== undefined) {
-      this.#position = cursor;
-      this.#positionId = message.id === cursor ? undefined : this.#unlessKnown(message.id);
+  #append(event: ChannelEvent, isKept = true): void {
+    if (isKept) {
+      this.#ring.push(event);
+      this.#tip = event.cursor;
     }
-    const event: SseEvent = { id, channel: this.channel, data };
-    if (type !== undefined) event.type = type;
-    if (retry !== undefined) event.retry = retry;
-    this.#deliver(Object.freeze(event), position);
+    this.#subscribers.deliver(event.event, event.cursor);
   }
 
-  /** Goes on from elsewhere in the chain, and says so. */
-  #jump(position: string): void {
-    this.#position = position;
-    this.#positionId = undefined;
-    this.#deliver(this.#reset('lost', position), position);
-  }
-
-  /** An id that was used before is no position: who comes back with it may mean the earlier event. */
-  #unlessKnown(id: string | undefined): string | undefined {
-    if (id === undefined || this.#ownIds.has(id)) return undefined;
-    if (this.#ownIds.size >= MAX_OWN_IDS) this.#ownIds.delete(this.#ownIds.values().next().value!);
-    this.#ownIds.add(id);
-    return id;
-  }
-
-  #deliver(event: SseEvent, cursor: string): void {
-    this.#delivering = true;
-    for (const subscriber of this.#subscribers) {
-      try {
-        subscriber.next(event, cursor);
-      } catch (error) {
-        // It missed this event, so it must not get the next one: it is cut, and comes back for both.
-        this.#logger.error(error);
-        this.#subscribers.delete(subscriber);
-        subscriber.complete();
-      }
-    }
-    this.#delivering = false;
-    for (const newcomer of this.#newcomers) this.#subscribers.add(newcomer);
-    this.#newcomers.clear();
-  }
-
-  #report(error: Error): void {
-    if (this.#reported) return;
+  /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
+  report(error: Error): void {
+    if (this.#reported || !this.broker.connected) return;
     this.#reported = true;
     this.#logger.error(
       `Channel ${this.channel} is not live, and will be when this is mended: ${error.message}`,
     );
-  }
-
-  #reset(reason: ResetReason, id: string): SseEvent {
-    const { channel } = this;
-    return Object.freeze({ type: 'sse.reset', id, channel, data: { channel, reason } });
   }
 }

@@ -1,10 +1,17 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { POSITION_MS, SseBroker } from '../broker/broker.js';
-import { ChannelHub, type Subscriber } from './channel-hub.js';
+import type { SseBroker } from '../broker/broker.js';
+import { isPosition } from '../event.js';
+import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
+import { ChannelHub } from './channel-hub.js';
 import { mergeInto, splitLastEventId } from './composite.js';
+import { HistoryReader } from './history-reader.js';
+import { LiveHub } from './live-hub.js';
+import type { Subscriber } from './subscribers.js';
 
 /** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to come back. */
 const LINGER_MS = 10_000;
+/** How often each live channel's position is compared with the store's, in ms; by half more or less. */
+const AUDIT_MS = 30_000;
 /** Channels remembered as having been reported for a message that is none. */
 const MAX_REPORTED = 1_000;
 
@@ -15,28 +22,39 @@ export interface Subscription {
   readonly unsubscribe: () => void;
 }
 
+type Hub = ChannelHub | LiveHub;
+/** Where each channel of a stream begins; those that are not in it begin live. */
+type Starts = ReadonlyMap<string, string>;
+
+interface Entry {
+  readonly hub: Hub;
+  users: number;
+  linger?: NodeJS.Timeout;
+  audit?: NodeJS.Timeout;
+}
+
 /** All channels of this process, each with one hub for all of its subscribers. */
 @Injectable()
 export class Channels {
   readonly #logger = new Logger('SseModule');
-  readonly #hubs = new Map<string, { hub: ChannelHub; users: number; linger?: NodeJS.Timeout }>();
+  readonly #entries = new Map<string, Entry>();
   readonly #streams = new Set<Subscriber>();
   readonly #reported = new Set<string>();
-  readonly #refresh: NodeJS.Timeout;
+  readonly #reader: HistoryReader;
   #dropped = 0;
   #closed = false;
 
   constructor(
     private readonly broker: SseBroker,
+    private readonly history: History | false = HISTORY_DEFAULTS,
     private readonly lingerMs = LINGER_MS,
   ) {
-    // A position that is read is kept: a quiet channel with subscribers must not be taken for one that was wiped.
-    this.#refresh = setInterval(() => void this.#readPositions(), POSITION_MS / 4).unref();
+    this.#reader = new HistoryReader(broker);
   }
 
   /** Counts of this process, now: channels subscribed, streams open, and messages dropped since the start. */
   get counts(): { channels: number; streams: number; dropped: number } {
-    return { channels: this.#hubs.size, streams: this.#streams.size, dropped: this.#dropped };
+    return { channels: this.#entries.size, streams: this.#streams.size, dropped: this.#dropped };
   }
 
   /**
@@ -50,26 +68,35 @@ export class Channels {
       subscriber.complete();
       return { ready: Promise.resolve(), unsubscribe: () => undefined };
     }
-    const starts = splitLastEventId(channels, lastEventId);
     const hubs = channels.map((channel) => this.#acquire(channel));
-    const legs = channels.length === 1 ? [subscriber] : mergeInto(subscriber, channels);
-    let stopWaiting = () => {};
+    const merges = this.history !== false && channels.length > 1;
+    const legs = merges ? mergeInto(subscriber, channels) : channels.map(() => subscriber);
+    let starts: Starts | undefined =
+      this.history === false ? new Map() : splitLastEventId(channels, lastEventId);
+    let waiting = () => {};
+    let cancelled = false;
     const ready = new Promise<void>((resolve) => {
       const start = () => {
         const late = hubs.find((hub) => !hub.live);
         if (late) {
-          stopWaiting = late.whenLive(start);
-          return;
+          waiting = late.whenLive(start);
+        } else if (!starts) {
+          void this.#locate(channels, lastEventId!, () => !cancelled).then((located) => {
+            starts = located;
+            if (!cancelled) start();
+          });
+        } else {
+          for (const [index, hub] of hubs.entries()) hub.attach(legs[index]!, starts.get(hub.channel));
+          resolve();
         }
-        hubs.forEach((hub, index) => hub.attach(legs[index]!, starts.get(hub.channel)));
-        resolve();
       };
       start();
     });
     this.#streams.add(subscriber);
     const unsubscribe = () => {
       if (!this.#streams.delete(subscriber)) return;
-      stopWaiting();
+      cancelled = true;
+      waiting();
       hubs.forEach((hub, index) => {
         hub.detach(legs[index]!);
         this.#release(hub.channel);
@@ -81,38 +108,51 @@ export class Channels {
   /** Completes every stream, now and from now on. */
   close(): void {
     this.#closed = true;
-    clearInterval(this.#refresh);
-    for (const { hub, linger } of this.#hubs.values()) {
+    for (const { hub, linger, audit } of this.#entries.values()) {
       clearTimeout(linger);
+      clearInterval(audit);
       hub.close();
     }
-    this.#hubs.clear();
+    this.#entries.clear();
     for (const subscriber of this.#streams) subscriber.complete();
     this.#streams.clear();
   }
 
-  #acquire(channel: string): ChannelHub {
-    let entry = this.#hubs.get(channel);
+  #acquire(channel: string): Hub {
+    let entry = this.#entries.get(channel);
     if (!entry) {
-      entry = { hub: new ChannelHub(channel, this.broker, (name) => this.#drop(name)), users: 0 };
-      this.#hubs.set(channel, entry);
+      entry = this.#open(channel);
+      this.#entries.set(channel, entry);
     }
     clearTimeout(entry.linger);
     entry.users++;
     return entry.hub;
   }
 
+  #open(channel: string): Entry {
+    const onDropped = (name: string) => this.#drop(name);
+    if (this.history === false) return { hub: new LiveHub(channel, this.broker, onDropped), users: 0 };
+    const hub = new ChannelHub(channel, this.broker, { ...this.history, reader: this.#reader, onDropped });
+    const period = AUDIT_MS * (0.5 + Math.random());
+    return { hub, users: 0, audit: setInterval(() => void hub.audit(), period).unref() };
+  }
+
   #release(channel: string): void {
-    const entry = this.#hubs.get(channel);
+    const entry = this.#entries.get(channel);
     if (!entry || --entry.users > 0) return;
     entry.linger = setTimeout(() => {
-      this.#hubs.delete(channel);
+      this.#entries.delete(channel);
+      clearInterval(entry.audit);
       entry.hub.close();
     }, this.lingerMs).unref();
   }
 
-  async #readPositions(): Promise<void> {
-    for (const channel of this.#hubs.keys()) await this.broker.position(channel).catch(() => undefined);
+  /** The one id of a stream that had one channel, for a stream that has several: a position in some of them, or in none. */
+  async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
+    const locate = (channel: string) => this.#reader.readPatiently(channel, id, { isWanted });
+    const pages = isPosition(id) ? await Promise.all(channels.map(locate)) : [];
+    const known = channels.filter((_, index) => pages[index]?.after !== undefined);
+    return new Map((known.length > 0 ? known : channels).map((channel) => [channel, id]));
   }
 
   #drop(channel: string): void {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isCursor, type SseEvent } from '../event.js';
-import type { Subscriber } from './channel-hub.js';
+import type { Subscriber } from './subscribers.js';
 
 /**
  * The cursor of a stream of several channels: one part `<tag>.<cursor>` per channel, joined by `~`. The tag is
@@ -14,18 +14,22 @@ export function formatCompositeCursor(parts: ReadonlyMap<string, string>): strin
 }
 
 /**
- * What a Last-Event-ID says about each of a stream's channels.
+ * Where the channels of a stream begin, by a Last-Event-ID: channels that are not in the map begin live.
  *
- * A composite cursor is taken apart: channels it does not name start live (undefined). Anything else stands for
- * every channel as it is, for the hub to know or not.
+ * A composite cursor is taken apart, if it names any of the channels. Anything else is a position in the one channel
+ * of the stream.
+ *
+ * @returns undefined where it is of one of several channels, and only they know of which
  */
 export function splitLastEventId(
   channels: readonly string[],
   lastEventId: string | undefined,
-): Map<string, string | undefined> {
-  const parts = lastEventId === undefined ? undefined : parseCompositeCursor(lastEventId);
-  const named = channels.some((channel) => parts?.has(tagOf(channel)));
-  return new Map(channels.map((channel) => [channel, named ? parts?.get(tagOf(channel)) : lastEventId]));
+): Map<string, string> | undefined {
+  if (lastEventId === undefined) return new Map();
+  const parts = parseCompositeCursor(lastEventId);
+  const named = channels.filter((channel) => parts?.has(tagOf(channel)));
+  if (named.length > 0) return new Map(named.map((channel) => [channel, parts!.get(tagOf(channel))!]));
+  return channels.length === 1 ? new Map([[channels[0]!, lastEventId]]) : undefined;
 }
 
 /** One subscriber for each channel, which together make one stream whose ids are composite cursors. */
@@ -38,7 +42,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
   };
   return channels.map(tagOf).map((tag) => ({
     open(cursor) {
-      parts.set(tag, cursor);
+      parts.set(tag, cursor!);
       if (parts.size < channels.length) return;
       subscriber.open(formatCompositeCursor(parts));
       for (const [earlyTag, event, position] of early) forward(earlyTag, event, position);
@@ -49,6 +53,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
       else early.push([tag, event, cursor]);
     },
     complete: () => subscriber.complete(),
+    drained: () => subscriber.drained?.(),
   }));
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import type { Subscriber } from '../channel/channel-hub.js';
+import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
 import { frameOf, HEARTBEAT } from './frame.js';
 
@@ -39,9 +39,9 @@ export class EventStream implements Subscriber {
     response.on('error', () => response.destroy());
   }
 
-  open(cursor: string): void {
+  open(cursor: string | undefined): void {
     this.sendHead();
-    if (this.options.resumes) return;
+    if (this.options.resumes || cursor === undefined) return;
     const { channels } = this.options;
     const channel = channels.length === 1 ? channels[0]! : channels;
     this.write(frameOf({ type: 'sse.open', id: cursor, channel: channels[0]!, data: { channel } }));
@@ -51,6 +51,19 @@ export class EventStream implements Subscriber {
     const { filter } = this.options;
     if (filter && !event.type?.startsWith('sse.') && !filter(event)) return;
     this.write(frameOf(event));
+  }
+
+  /** When the client has read what was written, or is gone. */
+  drained(): Promise<void> | undefined {
+    const { response } = this;
+    if (!response.writableNeedDrain || response.destroyed) return undefined;
+    return new Promise((resolve) => {
+      const done = () => {
+        response.off('drain', done).off('close', done);
+        resolve();
+      };
+      response.on('drain', done).on('close', done);
+    });
   }
 
   complete(): void {

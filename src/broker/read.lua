@@ -1,0 +1,64 @@
+-- Where a channel is, and what follows a position in it. A channel without events is given a cursor that marks its
+-- beginning, so that its readers always have a place to come back to.
+--
+-- KEYS[1] history   as in publish.lua
+-- KEYS[2] meta
+-- KEYS[3] ids
+-- KEYS[4] olderIds
+-- ARGV[1] random    a random whole number, 0 to 2^20 - 1
+-- ARGV[2] maxEvents as in publish.lua
+-- ARGV[3] maxAgeMs
+-- ARGV[4] limit     how many events at most
+-- ARGV[5] id        the position as an id that a publisher gave; or ''
+-- ARGV[6] …         any number of positions as cursors, the most wanted first
+--
+-- Returns the cursor of the last event; the first position that is known, as a cursor, or ''; the entries behind it.
+local history, meta, ids, olderIds = unpack(KEYS)
+local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
+local META_S, BATCH, PAGE_BYTES = 86400, 16, 524288
+
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
+local tip = known[1]
+if not tip then
+  local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
+  local time = redis.call('TIME')
+  local genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
+  tip = last and last[1] or genesis
+  redis.call('HSET', meta, 'cursor', tip, 'genesis', genesis)
+end
+if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
+  redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
+end
+redis.call('EXPIRE', meta, math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500)))
+
+local positions = { unpack(ARGV, 6) }
+if id ~= '' then
+  for _, key in ipairs({ olderIds, ids }) do
+    positions[#positions + 1] = redis.call('HGET', key, id) or nil
+  end
+end
+
+local after
+local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
+local trimmed = first and string.match(first[2][2], '^%S+')
+for _, cursor in ipairs(positions) do
+  if cursor == tip or cursor == trimmed or #redis.call('XRANGE', history, cursor, cursor) > 0 then
+    after = cursor
+    break
+  end
+end
+
+local entries, bytes = {}, 0
+if after then
+  local start, count = '(' .. after
+  repeat
+    count = math.min(BATCH, limit - #entries)
+    local batch = count > 0 and redis.call('XRANGE', history, start, '+', 'COUNT', count) or {}
+    for _, entry in ipairs(batch) do
+      entries[#entries + 1] = entry
+      bytes = bytes + #entry[2][2]
+    end
+    if #batch > 0 then start = '(' .. batch[#batch][1] end
+  until #batch < BATCH or bytes >= PAGE_BYTES
+end
+return { tip, after or '', entries }

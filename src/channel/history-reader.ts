@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PAGE_EVENTS, type Page, type SseBroker } from '../broker/broker.js';
+import { type ChannelEvent, channelEvent } from './channel-event.js';
+
+/** Reads under way at once, in the whole process: a crowd that comes back must not keep Redis from publishing. */
+const MAX_READS = 16;
+const RETRY_MS = 250;
+
+/** A page of history as subscribers get it. */
+export interface Passage extends Omit<Page, 'events'> {
+  readonly events: readonly ChannelEvent[];
+}
+
+/** All reading of history in this process. */
+export class HistoryReader {
+  readonly #waiting: (() => void)[] = [];
+  readonly #shared = new Map<string, Promise<Passage>>();
+  #reads = 0;
+
+  constructor(private readonly broker: SseBroker) {}
+
+  /** Reads after the call: what it says of the tip is no older. */
+  async read(channel: string, positions: readonly string[], limit = PAGE_EVENTS): Promise<Passage> {
+    if (this.#reads >= MAX_READS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#reads++;
+    try {
+      const page = await this.broker.read(channel, positions, limit);
+      return { ...page, events: page.events.map((event) => channelEvent(channel, event, event.cursor)) };
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#reads--;
+    }
+  }
+
+  /**
+   * What follows a position, read until it succeeds or is not wanted any more (then the answer is an empty page); once
+   * for all who ask for it at the same time.
+   */
+  async readPatiently(
+    channel: string,
+    position: string,
+    { isWanted, onError }: { isWanted: () => boolean; onError?: (error: Error) => void },
+  ): Promise<Passage> {
+    while (isWanted()) {
+      try {
+        return await this.#readShared(channel, position);
+      } catch (error) {
+        onError?.(error as Error);
+        await sleep(RETRY_MS * (1 + Math.random()), undefined, { ref: false });
+      }
+    }
+    return { tip: '', end: '', events: [] };
+  }
+
+  #readShared(channel: string, position: string): Promise<Passage> {
+    const key = `${channel} ${position}`;
+    let reading = this.#shared.get(key);
+    if (!reading) {
+      reading = this.read(channel, [position]).finally(() => this.#shared.delete(key));
+      this.#shared.set(key, reading);
+    }
+    return reading;
+  }
+}

@@ -1,0 +1,63 @@
+import type { ChannelListener, SseBroker } from '../broker/broker.js';
+import { decodeMessage } from '../broker/message.js';
+import { channelEvent } from './channel-event.js';
+import { type Subscriber, Subscribers } from './subscribers.js';
+import { Waiting } from './waiting.js';
+
+/** One channel in this process, without history: what arrives goes to who is there. */
+export class LiveHub implements ChannelListener {
+  readonly #subscribers = new Subscribers();
+  readonly #waiting = new Waiting();
+  #live = false;
+
+  constructor(
+    readonly channel: string,
+    private readonly broker: SseBroker,
+    private readonly onDropped: (channel: string) => void,
+  ) {
+    broker.subscribe(channel, this);
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  whenLive(callback: () => void): () => void {
+    if (!this.#live) return this.#waiting.add(callback);
+    callback();
+    return () => undefined;
+  }
+
+  attach(subscriber: Subscriber): void {
+    subscriber.open(undefined);
+    this.#subscribers.add(subscriber);
+  }
+
+  detach(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+  }
+
+  close(): void {
+    this.#waiting.clear();
+    this.#subscribers.clear();
+    this.broker.unsubscribe(this.channel);
+  }
+
+  onInterrupted(): void {
+    this.#live = false;
+  }
+
+  onSubscribed(): void {
+    this.#live = true;
+    this.#waiting.wake();
+  }
+
+  onMessage(text: string): void {
+    const message = decodeMessage(text);
+    if (!message) return this.onDropped(this.channel);
+    // Another process may keep a history of the channel; its cursors mean nothing here.
+    const id = message.id === message.cursor ? undefined : message.id;
+    const { event } = channelEvent(this.channel, { ...message, id }, '');
+    this.#subscribers.deliver(event, '');
+  }
+}

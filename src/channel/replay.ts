@@ -1,0 +1,95 @@
+import { isCursor, isPosition } from '../event.js';
+import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
+import type { ChannelHub } from './channel-hub.js';
+import type { HistoryReader } from './history-reader.js';
+import type { Subscriber } from './subscribers.js';
+
+/** What the hubs of a process have in common. */
+export interface HubOptions {
+  readonly reader: HistoryReader;
+  /** How much one subscriber may get when it comes back. */
+  readonly maxReplayEvents: number;
+  readonly maxReplayBytes: number;
+  /** Is told the channel of each message that is no event. */
+  readonly onDropped: (channel: string) => void;
+}
+
+/** Times that the store may know a position and this process not get there, before the subscriber is reset. */
+const MAX_ROUNDS = 5;
+
+/**
+ * Takes one subscriber from where it was to the live stream of its hub.
+ *
+ * What it missed comes from the hub's ring where that reaches, and else from the history, page by page, as fast as
+ * the subscriber takes them, until the ring is met. The last look at the ring and the joining are in one turn of the
+ * event loop, so there is no seam.
+ */
+export class Replay {
+  #cancelled = false;
+  #events = 0;
+  #size = 0;
+
+  constructor(
+    private readonly hub: ChannelHub,
+    private readonly subscriber: Subscriber,
+    private readonly options: HubOptions,
+  ) {}
+
+  cancel(): void {
+    this.#cancelled = true;
+  }
+
+  async run(lastEventId: string): Promise<void> {
+    if (!isPosition(lastEventId)) return this.#reset('unknown');
+    for (let position = lastEventId, rounds = 0; ; ) {
+      while (!this.hub.live) await this.#live();
+      if (this.#cancelled) return;
+      const rest = this.hub.after(position);
+      if (rest) return this.#send(rest) ? this.hub.join(this.subscriber) : undefined;
+      const page = await this.options.reader.readPatiently(this.hub.channel, position, {
+        isWanted: () => !this.#cancelled,
+        onError: (error) => this.hub.report(error),
+      });
+      if (this.#cancelled) return;
+      if (page.after === undefined || rounds > MAX_ROUNDS) {
+        return this.#reset(isCursor(position) ? 'lost' : 'unknown');
+      }
+      if (page.end === position && this.hub.live && !this.hub.after(position)) {
+        // The store is ahead of this process, which has missed something, or gets it in a moment.
+        rounds++;
+        this.hub.synchronise();
+      }
+      if (!this.#send(page.events)) return;
+      this.hub.remember(page);
+      position = page.end;
+      await this.subscriber.drained?.();
+    }
+  }
+
+  /** @returns false if the replay has ended with that */
+  #send(events: readonly ChannelEvent[]): boolean {
+    this.#events += events.length;
+    for (const { size } of events) this.#size += size;
+    if (this.#events > this.options.maxReplayEvents || this.#size > this.options.maxReplayBytes) {
+      void this.#reset('limit');
+      return false;
+    }
+    for (const { event, cursor } of events) {
+      if (this.#cancelled || !this.hub.send(this.subscriber, event, cursor)) return false;
+    }
+    return true;
+  }
+
+  async #reset(reason: ResetReason): Promise<void> {
+    while (!this.hub.live) await this.#live();
+    if (this.#cancelled) return;
+    const { channel, tip } = this.hub;
+    if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip), tip)) this.hub.join(this.subscriber);
+  }
+
+  #live(): Promise<void> {
+    return new Promise((resolve) => {
+      this.hub.whenLive(resolve);
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { Logger } from '@nestjs/common';
+import type { SseEvent } from '../event.js';
+
+/** Where a channel's events go: an observable's subscriber, or an HTTP response. */
+export interface Subscriber {
+  /**
+   * The stream begins: everything after `cursor` will be delivered; undefined where there is no history. Called once,
+   * before any event.
+   */
+  open(cursor: string | undefined): void;
+  /** One event, published or `sse.reset`; `cursor` is the place in the channel that it takes the stream to. */
+  next(event: SseEvent, cursor: string): void;
+  /** The stream has ended. */
+  complete(): void;
+  /** Resolves when more may be sent, for one that cannot take everything at once. */
+  drained?(): Promise<void> | undefined;
+}
+
+/** The live subscribers of a channel. */
+export class Subscribers {
+  readonly #logger = new Logger('SseModule');
+  readonly #all = new Set<Subscriber>();
+  /** Those who came while an event was being delivered: it was before their time. */
+  readonly #newcomers = new Set<Subscriber>();
+  #delivering = false;
+
+  add(subscriber: Subscriber): void {
+    (this.#delivering ? this.#newcomers : this.#all).add(subscriber);
+  }
+
+  delete(subscriber: Subscriber): void {
+    this.#all.delete(subscriber);
+    this.#newcomers.delete(subscriber);
+  }
+
+  clear(): void {
+    this.#all.clear();
+    this.#newcomers.clear();
+  }
+
+  /** Delivers an event to all of them; one that fails is cut, and does not keep it from the others. */
+  deliver(event: SseEvent, cursor: string): void {
+    this.#delivering = true;
+    for (const subscriber of this.#all) {
+      if (!this.send(subscriber, event, cursor)) this.#all.delete(subscriber);
+    }
+    this.#delivering = false;
+    for (const newcomer of this.#newcomers) this.#all.add(newcomer);
+    this.#newcomers.clear();
+  }
+
+  /** @returns whether the subscriber has taken it */
+  send(subscriber: Subscriber, event: SseEvent, cursor: string): boolean {
+    try {
+      subscriber.next(event, cursor);
+      return true;
+    } catch (error) {
+      // It missed this event, so it must not get the next one: it is cut, and comes back for both.
+      this.#logger.error(error);
+      subscriber.complete();
+      return false;
+    }
+  }
+}
