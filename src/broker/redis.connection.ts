@@ -25,6 +25,7 @@ export class RedisConnection {
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
   /** Of the outage that lasts. */
   #firstError: Error | undefined;
+  #leaving = false;
   #closed = false;
 
   constructor(source: RedisSource, role: string, overrides: RedisOptions = {}) {
@@ -36,7 +37,7 @@ export class RedisConnection {
       disconnectTimeout: 300,
       retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) + Math.floor(Math.random() * 200),
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
-      reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
+      reconnectOnError: (error) => (error.message.startsWith('READONLY') && this.#leave() ? 1 : false),
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,
@@ -53,6 +54,7 @@ export class RedisConnection {
       if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);
     });
     this.client.on('ready', () => {
+      this.#leaving = false;
       this.#firstError = undefined;
       for (const command of this.#waiting) command.send();
     });
@@ -105,6 +107,13 @@ export class RedisConnection {
     } catch (error) {
       throw failure(error as Error);
     }
+  }
+
+  /** Whether this is the first reason to leave the server that is connected, of what may be hundreds of refusals. */
+  #leave(): boolean {
+    const isFirst = !this.#leaving;
+    this.#leaving = true;
+    return isFirst;
   }
 
   /** The error for what could not be sent. */

@@ -34,7 +34,9 @@ interface Pending {
   /** When it was first sent, if the answer to an attempt is missing: then it may have been published. */
   unanswered?: number;
   sentAt?: number;
+  /** Why the last attempt failed, and whether it certainly did. */
   error?: Error;
+  refused?: boolean;
   settled: boolean;
 }
 
@@ -51,7 +53,7 @@ export class RedisPublisher {
   #queue = new Set<Pending>();
   /** Sent and unanswered, in the order of the calls. */
   readonly #sent = new Set<Pending>();
-  /** To be sent again, in the order of the calls. */
+  /** To be sent again. */
   #failed: Pending[] = [];
   /** Per channel, while there are failed ones: the latest that was, or may have been, executed. */
   readonly #executed = new Map<string, number>();
@@ -75,10 +77,7 @@ export class RedisPublisher {
    */
   publish(sending: Sending): Promise<string> {
     if (this.#closed) return Promise.reject(this.connection.unreachable());
-    if (
-      this.#queue.size + this.#sent.size >= MAX_PENDING ||
-      this.#size + sending.size > MAX_PENDING_SIZE
-    ) {
+    if (this.#queue.size + this.#sent.size >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
       const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
       return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
     }
@@ -136,7 +135,8 @@ export class RedisPublisher {
     pending.error = error;
     const refused = error.name === 'ReplyError';
     const wasSent = refused || !error.message.startsWith('Stream isn');
-    if (!refused && wasSent) {
+    pending.refused = refused || !wasSent;
+    if (!pending.refused) {
       pending.unanswered ??= pending.sentAt;
       this.#overtake(pending);
     }
@@ -159,8 +159,10 @@ export class RedisPublisher {
   #recover(): void {
     if (this.#state !== 'recovering' || this.#sent.size > 0) return;
     const again: Pending[] = [];
-    for (const pending of this.#failed) {
-      const overtaken = (this.#executed.get(pending.sending.channel) ?? -1) > pending.order;
+    // Those that met a connection which was closing failed before those that went out on it.
+    for (const pending of this.#failed.toSorted((a, b) => a.order - b.order)) {
+      const executed = this.#executed.get(pending.sending.channel) ?? -1;
+      const overtaken = pending.refused && executed > pending.order;
       if (overtaken) this.#giveUp(pending);
       else if (!pending.settled) again.push(pending);
     }
@@ -195,8 +197,7 @@ export class RedisPublisher {
     const due = performance.now() - DEADLINE_MS;
     for (const pendings of [this.#sent, this.#failed, this.#queue]) {
       for (const pending of pendings) {
-        if (pending.since > due) break;
-        this.#giveUp(pending);
+        if (pending.since <= due) this.#giveUp(pending);
       }
     }
     if (this.#size > 0) return;

@@ -1,52 +1,24 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type ChannelListener, SseBroker } from '../broker/broker.js';
+import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
+import { until } from '../../test/support/until.js';
 import type { SseEvent } from '../event.js';
-import { ChannelHub, type Subscriber } from './channel-hub.js';
-
-/** A broker by hand: the test says when a position is read, and what arrives when. */
-class ManualBroker extends SseBroker {
-  readonly connected = true;
-  listener!: ChannelListener;
-  unsubscribed = 0;
-  #reads: { resolve: (position: string) => void; reject: (error: Error) => void }[] = [];
-
-  publish = () => Promise.reject(new Error('not by this broker'));
-  close = () => Promise.resolve();
-
-  subscribe(_channel: string, listener: ChannelListener): void {
-    this.listener = listener;
-  }
-
-  unsubscribe(): void {
-    this.unsubscribed++;
-  }
-
-  position(): Promise<string> {
-    return new Promise((resolve, reject) => this.#reads.push({ resolve, reject }));
-  }
-
-  async stored(position: string): Promise<void> {
-    this.#reads.shift()!.resolve(position);
-    await Promise.resolve();
-    await Promise.resolve();
-  }
-}
+import { ChannelHub } from './channel-hub.js';
+import { HistoryReader } from './history-reader.js';
+import type { Subscriber } from './subscribers.js';
 
 class Recorder implements Subscriber {
   readonly calls: string[] = [];
   fails = false;
 
   open(cursor: string): void {
-    this.calls.push(`open ${cursor}`);
+    this.calls.push(`open ${n(cursor)}`);
   }
 
   next({ type, id, data }: SseEvent, cursor: string): void {
     if (this.fails) throw new Error('this subscriber fails');
-    this.calls.push(
-      type === 'sse.reset'
-        ? `reset ${(data as { reason: string }).reason} ${id}`
-        : `${data as string} ${id} ${cursor}`,
-    );
+    const reason = type === 'sse.reset' ? `reset ${(data as { reason: string }).reason} ` : '';
+    this.calls.push(`${reason}${n(id)}${id === cursor ? '' : ` at ${n(cursor)}`}`);
   }
 
   complete(): void {
@@ -54,160 +26,338 @@ class Recorder implements Subscriber {
   }
 }
 
-const at = (n: number) => `1763884800000-${n}`;
+/** Cursors of the model store by their number. */
+const n = (cursor: string) => cursor.replace('1763884800000-', '');
+const at = (number: number) => `1763884800000-${number}`;
 
 describe('A channel hub', () => {
-  let broker: ManualBroker;
+  let store: ModelStore;
+  let broker: ModelBroker;
   let hub: ChannelHub;
   let dropped: string[];
+  const bounds = { maxReplayEvents: 1_000, maxReplayBytes: 1_000_000 };
 
+  const createHub = (options: Partial<ConstructorParameters<typeof ChannelHub>[2]> = {}) => {
+    broker = new ModelBroker(store);
+    const onDropped = (channel: string) => dropped.push(channel);
+    hub = new ChannelHub('c', broker, {
+      ...bounds,
+      reader: new HistoryReader(broker),
+      onDropped,
+      ...options,
+    });
+  };
   beforeEach(() => {
-    broker = new ManualBroker();
+    store = new ModelStore();
     dropped = [];
-    hub = new ChannelHub('c', broker, (channel) => dropped.push(channel));
+    createHub();
   });
 
-  const message = (n: number, prev: number | null = n - 1, more: object = {}) =>
-    broker.listener.onMessage(
-      JSON.stringify({
-        data: `e${n}`,
-        cursor: at(n),
-        prev: prev === null ? null : at(prev),
-        id: at(n),
-        ...more,
-      }),
-    );
-  const attached = (lastEventId?: string) => {
-    const recorder = new Recorder();
-    hub.whenLive(() => hub.attach(recorder, lastEventId));
-    return recorder;
+  const publish = (count: number, id?: string) => {
+    for (let k = 0; k < count; k++) store.publish(id);
   };
-  const live = async (n: number) => {
-    broker.listener.onSubscribed();
-    await broker.stored(at(n));
+  const attach = (lastEventId?: string, subscriber = new Recorder()) => {
+    hub.whenLive(() => hub.attach(subscriber, lastEventId));
+    return subscriber;
+  };
+  /** Live at event 5 (the chain begins at 1). */
+  const live = async () => {
+    publish(4);
+    broker.connect();
+    await until(() => hub.live);
+    broker.reads = 0;
   };
 
-  it('opens at the stored position, and delivers what follows', async () => {
-    const recorder = attached();
+  it('opens at the tip, and delivers what follows', async () => {
+    const recorder = attach();
     expect(recorder.calls).toEqual([]);
-    await live(5);
-    message(6);
-    expect(recorder.calls).toEqual([`open ${at(5)}`, `e6 ${at(6)} ${at(6)}`]);
+    await live();
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '6']);
   });
 
-  it('delivers what arrived between the subscription and the reading of the position', async () => {
-    const recorder = attached();
-    broker.listener.onSubscribed();
-    message(6);
-    message(7);
-    await broker.stored(at(7));
-    expect(recorder.calls).toEqual([`open ${at(5)}`, `e6 ${at(6)} ${at(6)}`, `e7 ${at(7)} ${at(7)}`]);
+  it('delivers what arrived between the subscription and the reading of the tip', async () => {
+    const recorder = attach();
+    publish(4);
+    broker.connect();
+    publish(2);
+    broker.deliver();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5', '6', '7']);
   });
 
-  it('resets once at a gap, to the position before the message that showed it', async () => {
-    const recorder = attached();
-    await live(5);
-    message(9, 8);
-    message(10);
-    expect(recorder.calls.slice(1)).toEqual([
-      `reset lost ${at(8)}`,
-      `e9 ${at(9)} ${at(9)}`,
-      `e10 ${at(10)} ${at(10)}`,
-    ]);
+  it('fills a gap that a message shows, before that message', async () => {
+    const recorder = attach();
+    await live();
+    publish(3);
+    broker.pending.splice(0, 2);
+    broker.deliver();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5', '6', '7', '8']);
   });
 
-  it('resets at an event without a predecessor: the store has begun anew', async () => {
-    const recorder = attached();
-    await live(5);
-    message(3, null);
-    message(4);
-    expect(recorder.calls.slice(1)).toEqual([
-      `reset lost ${at(5)}`,
-      `e3 ${at(3)} ${at(3)}`,
-      `e4 ${at(4)} ${at(4)}`,
-    ]);
+  it('fills a gap larger than a page', async () => {
+    const recorder = attach();
+    await live();
+    publish(350);
+    broker.pending.splice(0, 349);
+    broker.deliver();
+    await until(() => hub.live);
+    expect(recorder.calls).toHaveLength(351);
+    expect(recorder.calls.at(-1)).toBe('355');
+    expect(broker.reads).toBe(4);
   });
 
-  it('goes on silently after an interruption in which nothing was published', async () => {
-    const recorder = attached();
-    await live(5);
-    await live(5);
-    message(6);
-    expect(recorder.calls).toEqual([`open ${at(5)}`, `e6 ${at(6)} ${at(6)}`]);
+  it('takes a message that came before for no gap, and reads nothing', async () => {
+    const recorder = attach();
+    await live();
+    publish(2);
+    broker.pending.push(...broker.pending);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '6', '7']);
+    expect(broker.reads).toBe(0);
   });
 
-  it('resets once after an interruption in which something was published', async () => {
-    const recorder = attached();
-    await live(5);
-    await live(8);
-    message(9);
-    expect(recorder.calls.slice(1)).toEqual([`reset lost ${at(8)}`, `e9 ${at(9)} ${at(9)}`]);
+  it('delivers what was published during an interruption, and lets newcomers wait for that', async () => {
+    const recorder = attach();
+    await live();
+    broker.interrupt();
+    publish(2);
+    const [stays, leaves] = [attach(), new Recorder()];
+    hub.whenLive(() => hub.attach(leaves, undefined))();
+    await turn();
+    expect(stays.calls).toEqual([]);
+    broker.connect();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5', '6', '7']);
+    expect(stays.calls).toEqual(['open 7']);
+    expect(leaves.calls).toEqual([]);
   });
 
-  it('resets once when more arrived after the interruption, and delivers that', async () => {
-    const recorder = attached();
-    await live(5);
-    broker.listener.onSubscribed();
-    message(9, 8);
-    message(10);
-    await broker.stored(at(10));
-    expect(recorder.calls.slice(1)).toEqual([
-      `reset lost ${at(8)}`,
-      `e9 ${at(9)} ${at(9)}`,
-      `e10 ${at(10)} ${at(10)}`,
-    ]);
+  it('is not live by a reading from before the last interruption', async () => {
+    publish(4);
+    broker.held = true;
+    broker.connect();
+    broker.interrupt();
+    broker.release();
+    await turn();
+    expect(hub.live).toBe(false);
+    broker.connect();
+    await until(() => hub.live);
   });
 
-  it('bridges an interruption whose messages all arrived', async () => {
-    const recorder = attached();
-    await live(5);
-    broker.listener.onSubscribed();
-    message(6);
-    await broker.stored(at(6));
-    expect(recorder.calls).toEqual([`open ${at(5)}`, `e6 ${at(6)} ${at(6)}`]);
+  it('resets once when the history does not reach back to the gap', async () => {
+    const recorder = attach();
+    await live();
+    broker.interrupt();
+    publish(3);
+    store.trim(5);
+    broker.connect();
+    await until(() => hub.live);
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', 'reset lost 8', '9']);
   });
 
-  it('resets when the store has fallen behind what was delivered', async () => {
-    const recorder = attached();
-    await live(5);
-    await live(3);
-    message(4);
-    expect(recorder.calls.slice(1)).toEqual([`reset lost ${at(3)}`, `e4 ${at(4)} ${at(4)}`]);
+  it('goes on from where the store’s chain branched off, when that has lost events', async () => {
+    const recorder = attach();
+    await live();
+    publish(3);
+    broker.deliver();
+    broker.interrupt();
+    store.loseWrites(2);
+    broker.connect();
+    await until(() => hub.live);
+    broker.reads = 0;
+    publish(2);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '6', '7', '8', '9', '10']);
+    expect(broker.reads).toBe(0);
   });
 
-  it('uses only the last of several interruptions', async () => {
-    const recorder = attached();
-    broker.listener.onSubscribed();
-    broker.listener.onSubscribed();
-    await broker.stored(at(4));
-    expect(recorder.calls).toEqual([]);
-    await broker.stored(at(5));
-    expect(recorder.calls).toEqual([`open ${at(5)}`]);
+  it('resets when the store was wiped, and goes on', async () => {
+    const recorder = attach();
+    await live();
+    store.flush();
+    publish(2);
+    broker.deliver();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5', 'reset lost 8']);
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls.at(-1)).toBe('9');
   });
 
-  it('attaches after the last event by its cursor or its own id, and resets after any other', async () => {
-    await live(5);
-    message(6, 5, { id: 'mine' });
-    const ids = [at(6), 'mine', at(5), 'other'];
-    expect(ids.map((id) => attached(id).calls.slice(1))).toEqual([
-      [],
-      [],
-      [`reset lost ${at(6)}`],
-      [`reset unknown ${at(6)}`],
-    ]);
+  it('reads again until it succeeds', async () => {
+    const recorder = attach();
+    broker.failures = 3;
+    await live();
+    expect(recorder.calls).toEqual(['open 5']);
   });
 
-  it('takes an id that was used before for no position', async () => {
-    await live(5);
-    message(6, 5, { id: 'mine' });
-    message(7, 6, { id: 'mine' });
-    expect(attached('mine').calls.slice(1)).toEqual([`reset unknown ${at(7)}`]);
-    message(8, 7, { id: 'other' });
-    expect(attached('other').calls).toEqual([`open ${at(8)}`]);
+  it('gives up a message that no reading explains', async () => {
+    const recorder = attach();
+    await live();
+    broker.pending.push(JSON.stringify({ data: 'orphan', cursor: at(99), prev: at(98) }));
+    broker.deliver();
+    await until(() => hub.live);
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '6']);
+  });
+
+  it('holds back a bounded number of messages, and reads them instead', async () => {
+    const recorder = attach();
+    await live();
+    broker.interrupt();
+    broker.held = true;
+    broker.connect();
+    publish(5_000);
+    broker.deliver();
+    broker.release();
+    await until(() => hub.live);
+    expect(recorder.calls).toHaveLength(5_001);
+    expect(recorder.calls.at(-1)).toBe('5005');
+  });
+
+  describe('takes a returning subscriber', () => {
+    it('from its ring, without reading', async () => {
+      await live();
+      publish(3, 'mine');
+      broker.deliver();
+      expect(attach(at(6)).calls).toEqual(['open 6', 'mine at 7', 'mine at 8']);
+      expect(attach('mine').calls).toEqual(['open 8', 'mine at 7', 'mine at 8']);
+      expect(attach(at(8)).calls).toEqual(['open 8']);
+      expect(broker.reads).toBe(0);
+    });
+
+    it('from the history, which the ring then holds', async () => {
+      publish(20);
+      await live();
+      const first = attach(at(10));
+      await until(() => first.calls.length === 16);
+      expect(broker.reads).toBe(1);
+      expect(attach(at(10)).calls).toEqual(first.calls);
+      expect(attach(at(20)).calls).toHaveLength(6);
+      expect(broker.reads).toBe(1);
+    });
+
+    it('from the history to the ring, where both are needed', async () => {
+      createHub({ ring: { maxEvents: 10, maxSize: 10_000 } });
+      publish(250);
+      await live();
+      publish(50);
+      broker.deliver();
+      const recorder = attach(at(3));
+      await until(() => recorder.calls.length === 303);
+      expect(recorder.calls.slice(1)).toEqual(Array.from({ length: 302 }, (_, k) => `${k + 4}`));
+    });
+
+    it('in few reads, when many have missed the same', async () => {
+      publish(150);
+      await live();
+      const recorders = Array.from({ length: 100 }, () => attach(at(2)));
+      await until(() => recorders.every(({ calls }) => calls.length === 154));
+      expect(broker.reads).toBe(2);
+    });
+
+    it('no further than it wants', async () => {
+      publish(20);
+      await live();
+      const some = new (class extends Recorder {
+        override next(event: SseEvent, cursor: string): void {
+          super.next(event, cursor);
+          if (this.calls.length === 3) hub.detach(this);
+        }
+      })();
+      attach(at(10), some);
+      await until(() => some.calls.length === 3);
+      publish(1);
+      broker.deliver();
+      await turn();
+      expect(some.calls).toEqual(['open 10', '11', '12']);
+    });
+
+    it('as fast as it takes what it gets', async () => {
+      createHub({ ring: { maxEvents: 10, maxSize: 10_000 } });
+      publish(400);
+      await live();
+      let drain = () => {};
+      const slow = new (class extends Recorder {
+        drained = () => new Promise<void>((resolve) => (drain = resolve));
+      })();
+      attach(at(1), slow);
+      for (const received of [101, 201, 301]) {
+        await until(() => slow.calls.length === received);
+        await turn();
+        expect(slow.calls).toHaveLength(received);
+        drain();
+      }
+    });
+
+    it('with a reset where the store does not know its position, or it is none', async () => {
+      await live();
+      const ids = [at(1_000), 'other', 'not even an id', 'é'];
+      const recorders = ids.map((id) => attach(id));
+      await until(() => recorders.every(({ calls }) => calls.length === 2));
+      expect(recorders.map(({ calls }) => calls[1])).toEqual([
+        'reset lost 5',
+        'reset unknown 5',
+        'reset unknown 5',
+        'reset unknown 5',
+      ]);
+      expect(broker.reads).toBe(2);
+    });
+
+    it.each([
+      ['events', { maxReplayEvents: 10 }],
+      ['characters', { maxReplayBytes: 500 }],
+    ])('with a reset where it has missed too many %s', async (_, limit) => {
+      createHub(limit);
+      publish(20);
+      await live();
+      const [far, near] = [attach(at(10)), attach(at(15))];
+      await until(() => far.calls.length > 1 && near.calls.length > 1);
+      expect(far.calls).toEqual(['open 10', 'reset limit 25']);
+      expect(near.calls).toHaveLength(11);
+    });
+
+    it('that is ahead of it, when it has caught up itself', async () => {
+      const recorder = attach();
+      await live();
+      publish(2);
+      broker.pending = [];
+      const ahead = attach(at(6));
+      await until(() => ahead.calls.length === 2);
+      expect(ahead.calls).toEqual(['open 6', '7']);
+      await until(() => recorder.calls.length === 3);
+      expect(recorder.calls).toEqual(['open 5', '6', '7']);
+    });
+  });
+
+  it('notices in an audit that the last message was lost', async () => {
+    const recorder = attach();
+    await live();
+    publish(1);
+    broker.pending = [];
+    await hub.audit();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5', '6']);
+  });
+
+  it('takes a message that is on its way during an audit for none that was lost', async () => {
+    await live();
+    publish(1);
+    const audit = hub.audit();
+    await turn();
+    broker.deliver();
+    await audit;
+    expect(broker.reads).toBe(1);
   });
 
   it('does not deliver an event again to who attaches while it is delivered', async () => {
-    await live(5);
+    await live();
     const late = new Recorder();
     const first = new (class extends Recorder {
       override next(event: SseEvent, cursor: string): void {
@@ -216,73 +366,59 @@ describe('A channel hub', () => {
       }
     })();
     hub.attach(first, undefined);
-    message(6);
-    message(7);
-    expect(late.calls).toEqual([`open ${at(6)}`, `e7 ${at(7)} ${at(7)}`]);
-  });
-
-  it('lets newcomers wait while it is interrupted, unless they leave', async () => {
-    await live(5);
-    broker.listener.onInterrupted();
-    const stays = attached();
-    const leaves = new Recorder();
-    hub.whenLive(() => hub.attach(leaves, undefined))();
-    expect(stays.calls).toEqual([]);
-    await live(5);
-    expect(stays.calls).toEqual([`open ${at(5)}`]);
-    expect(leaves.calls).toEqual([]);
+    publish(2);
+    broker.deliver();
+    expect(late.calls).toEqual(['open 6', '7']);
   });
 
   it('serves the others when the attaching of one fails', async () => {
     hub.whenLive(() => {
       throw new Error('this one fails');
     });
-    const recorder = attached();
-    await live(5);
-    expect(recorder.calls).toEqual([`open ${at(5)}`]);
+    const recorder = attach();
+    await live();
+    expect(recorder.calls).toEqual(['open 5']);
   });
 
-  it('delivers what has no cursor under the position, or under its own id', async () => {
-    const recorder = attached();
-    await live(5);
-    broker.listener.onMessage('{"data":"a"}');
-    broker.listener.onMessage('{"data":"b","id":"x"}');
-    message(6);
-    expect(recorder.calls.slice(1)).toEqual([`a ${at(5)} ${at(5)}`, `b x ${at(5)}`, `e6 ${at(6)} ${at(6)}`]);
+  it('delivers what has no cursor under the tip, or under its own id', async () => {
+    const recorder = attach();
+    await live();
+    broker.pending.push('{"data":"a"}', '{"data":"b","id":"x"}');
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '5', 'x at 5', '6']);
   });
 
-  it('cuts a subscriber that throws, and serves the others', async () => {
-    const [bad, good] = [attached(), attached()];
-    await live(5);
+  it('cuts a subscriber that throws, live or replaying, and serves the others', async () => {
+    await live();
+    const [bad, good] = [attach(), attach()];
     bad.fails = true;
-    message(6);
-    message(7);
-    expect(bad.calls).toEqual([`open ${at(5)}`, 'complete']);
-    expect(good.calls).toHaveLength(3);
+    publish(2);
+    broker.deliver();
+    const replaying = new Recorder();
+    replaying.fails = true;
+    attach(at(6), replaying);
+    expect(bad.calls).toEqual(['open 5', 'complete']);
+    expect(good.calls).toEqual(['open 5', '6', '7']);
+    expect(replaying.calls).toEqual(['open 6', 'complete']);
   });
 
   it('reports what is no message', async () => {
-    await live(5);
-    broker.listener.onMessage('nonsense');
+    await live();
+    broker.pending.push('nonsense');
+    broker.deliver();
     expect(dropped).toEqual(['c']);
   });
 
-  it('holds back a bounded number of messages, and shows the gap when there were more', async () => {
-    const recorder = attached();
-    await live(0);
-    broker.listener.onSubscribed();
-    for (let n = 1; n <= 5_000; n++) message(n);
-    await broker.stored(at(5_000));
-    expect(recorder.calls[1]).toMatch(/^reset lost/);
-    expect(recorder.calls.length).toBeLessThan(2_052);
-    expect(recorder.calls.at(-1)).toBe(`e5000 ${at(5_000)} ${at(5_000)}`);
-  });
-
   it('gives up its subscription when it is closed', async () => {
-    const recorder = attached();
+    const recorder = attach();
+    publish(1);
+    broker.held = true;
+    broker.connect();
     hub.close();
-    await live(5).catch(() => undefined);
-    expect(broker.unsubscribed).toBe(1);
+    broker.release();
+    await turn();
+    expect(broker.listener).toBeUndefined();
     expect(recorder.calls).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage, type Message } from '../broker/message.js';
 import { compareCursors, isCursor } from '../event.js';
+import { Backlog } from './backlog.js';
 import { type ChannelEvent, channelEvent, resetEvent } from './channel-event.js';
 import type { Passage } from './history-reader.js';
 import { type HubOptions, Replay } from './replay.js';
@@ -10,9 +11,6 @@ import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 import { Waiting } from './waiting.js';
 
-/** Messages held back while the hub finds out where it is, and their characters; beyond that they are read instead. */
-const MAX_BUFFERED = 2_048;
-const MAX_BUFFERED_SIZE = 4_194_304;
 /** Readings in a row that may fail to explain the messages held back, before those are given up. */
 const MAX_ROUNDS = 5;
 const RETRY_MS = [10, 1_000] as const;
@@ -31,13 +29,12 @@ export class ChannelHub implements ChannelListener {
   readonly #logger = new Logger('SseModule');
   readonly #subscribers = new Subscribers();
   readonly #replays = new Map<Subscriber, Replay>();
-  readonly #ring = new Ring();
+  readonly #ring: Ring;
   readonly #waiting = new Waiting();
+  readonly #backlog = new Backlog();
   /** The cursor that the next message of the chain has to follow. */
   #tip: string | undefined;
   #live = false;
-  #buffer: Message[] = [];
-  #buffered = 0;
   #generation = 0;
   #reported = false;
 
@@ -46,6 +43,7 @@ export class ChannelHub implements ChannelListener {
     private readonly broker: SseBroker,
     private readonly options: HubOptions,
   ) {
+    this.#ring = new Ring(options.ring);
     broker.subscribe(channel, this);
   }
 
@@ -100,7 +98,7 @@ export class ChannelHub implements ChannelListener {
     const message = decodeMessage(text);
     if (!message) return this.options.onDropped(this.channel);
     if (this.#live && this.#accept(message)) return;
-    this.#hold(message);
+    this.#backlog.push(message);
     if (this.#live) this.synchronise();
   }
 
@@ -147,7 +145,7 @@ export class ChannelHub implements ChannelListener {
 
   async #synchronise(generation: number): Promise<void> {
     let from: readonly string[] = this.#positions();
-    for (let round = 1; ; ) {
+    for (let round = 1; ;) {
       const page = await this.#read(from, generation);
       if (!page) return;
       from = this.#take(page);
@@ -187,7 +185,7 @@ export class ChannelHub implements ChannelListener {
   #take(page: Passage): string[] {
     if (this.#tip === undefined) {
       // What came since the subscription is live, although the tip was read after it.
-      this.#goOn(this.#buffer.find(({ cursor }) => cursor !== undefined)?.prev ?? page.tip);
+      this.#goOn(this.#backlog.start ?? page.tip);
       return [];
     }
     if (page.after === undefined) {
@@ -210,27 +208,15 @@ export class ChannelHub implements ChannelListener {
 
   /** @returns whether all that was held back has found its place, or was given up */
   #drain(givesUp: boolean): boolean {
-    const buffer = this.#buffer;
-    const overflowed = this.#buffered > MAX_BUFFERED_SIZE;
-    this.#buffer = [];
-    this.#buffered = 0;
-    for (const [index, message] of buffer.entries()) {
+    const { messages, overflowed } = this.#backlog.take();
+    for (const [index, message] of messages.entries()) {
       const { cursor } = message;
       const isKnown = cursor !== undefined && compareCursors(cursor, this.#tip!) <= 0;
       if (this.#accept(message) || isKnown || givesUp) continue;
-      for (const held of buffer.slice(index)) this.#hold(held);
+      for (const held of messages.slice(index)) this.#backlog.push(held);
       return false;
     }
     return !overflowed;
-  }
-
-  #hold(message: Message): void {
-    this.#buffer.push(message);
-    this.#buffered += message.size;
-    if (this.#buffer.length <= MAX_BUFFERED && this.#buffered <= MAX_BUFFERED_SIZE) return;
-    // All of them are in the history, but for those that are not to be kept anyway.
-    this.#buffer = [];
-    this.#buffered = Infinity;
   }
 
   /** @returns whether the message is the next one, a known one, or passing by */

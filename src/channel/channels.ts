@@ -80,15 +80,16 @@ export class Channels {
         const late = hubs.find((hub) => !hub.live);
         if (late) {
           waiting = late.whenLive(start);
-        } else if (!starts) {
-          void this.#locate(channels, lastEventId!, () => !cancelled).then((located) => {
-            starts = located;
-            if (!cancelled) start();
-          });
-        } else {
+        } else if (starts) {
           for (const [index, hub] of hubs.entries()) hub.attach(legs[index]!, starts.get(hub.channel));
           resolve();
+        } else {
+          void locate();
         }
+      };
+      const locate = async () => {
+        starts = await this.#locate(channels, lastEventId!, () => !cancelled);
+        if (!cancelled) start();
       };
       start();
     });

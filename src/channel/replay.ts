@@ -2,6 +2,7 @@ import { isCursor, isPosition } from '../event.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
 import type { HistoryReader } from './history-reader.js';
+import type { RingBounds } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
 /** What the hubs of a process have in common. */
@@ -10,6 +11,7 @@ export interface HubOptions {
   /** How much one subscriber may get when it comes back. */
   readonly maxReplayEvents: number;
   readonly maxReplayBytes: number;
+  readonly ring?: RingBounds;
   /** Is told the channel of each message that is no event. */
   readonly onDropped: (channel: string) => void;
 }
@@ -41,7 +43,7 @@ export class Replay {
 
   async run(lastEventId: string): Promise<void> {
     if (!isPosition(lastEventId)) return this.#reset('unknown');
-    for (let position = lastEventId, rounds = 0; ; ) {
+    for (let position = lastEventId, rounds = 0; ;) {
       while (!this.hub.live) await this.#live();
       if (this.#cancelled) return;
       const rest = this.hub.after(position);

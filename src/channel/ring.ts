@@ -1,8 +1,13 @@
 import type { ChannelEvent } from './channel-event.js';
 
 /** Bounds of what a process holds of each channel it is subscribed to, for clients that come back soon. */
-const MAX_EVENTS = 256;
-const MAX_SIZE = 262_144;
+export interface RingBounds {
+  readonly maxEvents: number;
+  /** Characters of the JSON that the events came in. */
+  readonly maxSize: number;
+}
+
+const BOUNDS: RingBounds = { maxEvents: 256, maxSize: 262_144 };
 
 /** The most recent events of a channel, as they were delivered: without a gap after `start`. */
 export class Ring {
@@ -13,6 +18,8 @@ export class Ring {
   #size = 0;
   /** The position before the oldest event. */
   #start = '';
+
+  constructor(private readonly bounds = BOUNDS) {}
 
   has(cursor: string): boolean {
     return this.#places.has(cursor);
@@ -28,15 +35,17 @@ export class Ring {
   push(event: ChannelEvent): void {
     this.#index(event, this.#first + this.#events.length);
     this.#events.push(event);
-    while (this.#events.length > MAX_EVENTS || this.#size > MAX_SIZE) this.#shift();
+    const { maxEvents, maxSize } = this.bounds;
+    while (this.#events.length > maxEvents || this.#size > maxSize) this.#shift();
   }
 
   /** Takes in older events that follow `after`, as many as there is room for, if they lead up to the oldest one. */
   prepend(after: string, events: readonly ChannelEvent[]): void {
+    const { maxEvents, maxSize } = this.bounds;
     let index = events.findIndex(({ cursor }) => cursor === this.#start);
     for (; index >= 0; index--) {
       const event = events[index]!;
-      if (this.#events.length >= MAX_EVENTS || this.#size + event.size > MAX_SIZE) return;
+      if (this.#events.length >= maxEvents || this.#size + event.size > maxSize) return;
       this.#index(event, --this.#first);
       this.#events.unshift(event);
       this.#start = events[index - 1]?.cursor ?? after;

@@ -66,8 +66,9 @@ describe('A frame', () => {
         let message;
         try {
           message = decodeMessage(
-            completeBody(encodeBody(checkPublication(data, options, 1_000_000)), {
+            completeBody(encodeBody(checkPublication(data, options, 1_000_000), true), {
               cursor: '1763884800000-1',
+              prev: '1763884800000-0',
               id: options.id,
             }),
           )!;

@@ -1,0 +1,256 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
+import { HISTORY_DEFAULTS } from '../src/sse.options.js';
+import { Proxy } from './support/proxy.js';
+import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+/** What becomes of publications when something goes wrong between the process and a Redis, or in it. */
+describe('Publishing to Redis', () => {
+  let server: RedisServer;
+  let admin: Redis;
+  let proxy: Proxy;
+  const brokers: RedisSseBroker[] = [];
+
+  beforeEach(async () => {
+    server = await startRedis();
+    admin = server.admin();
+    proxy = await Proxy.start(server.port);
+  });
+  afterEach(async () => {
+    await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+    proxy.close();
+    admin.disconnect();
+  });
+
+  const start = async (url = proxy.url, maxEvents = 10_000) => {
+    const broker = new RedisSseBroker(url, 'sse:', { ...HISTORY_DEFAULTS, maxEvents, explicit: true });
+    brokers.push(broker);
+    await until(() => broker.connected);
+    return broker;
+  };
+  const publish = (broker: RedisSseBroker, data: unknown, options: PublishOptions = {}) =>
+    broker.publish(options.channel ?? 'a', checkPublication(data, options, 100_000));
+  const publishAll = (broker: RedisSseBroker, from: number, to: number, channel = 'a') =>
+    Promise.all(Array.from({ length: to - from }, (_, n) => publish(broker, from + n, { channel })));
+  const entries = async (channel = 'a') =>
+    (await admin.xrange(`sse:{${channel}}:history`, '-', '+')).map(([id]) => id);
+  const stored = async (channel = 'a') =>
+    (await admin.xrange(`sse:{${channel}}:history`, '-', '+')).map(
+      ([, [, value]]) => (JSON.parse(value!.slice(value!.indexOf('{'))) as { data: unknown }).data,
+    );
+  const numbers = (to: number) => Array.from({ length: to }, (_, n) => n);
+  /** Cuts all connections when the next reply to a script call was lost. */
+  const loseReplies = (times = 1) => {
+    proxy.onUp = (chunk) => {
+      if (times <= 0 || !/\beval(sha)?\b/i.test(chunk.toString('latin1'))) return;
+      times--;
+      proxy.dropDown = true;
+      setTimeout(() => {
+        proxy.cut();
+        proxy.dropDown = false;
+      }, 50);
+    };
+  };
+
+  it('stores an event once when the reply is lost, and returns its id', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    loseReplies();
+    const id = await publish(broker, 1);
+    expect(await entries()).toEqual([expect.any(String), id]);
+  });
+
+  it('stores each event once, in the order of the calls, when replies are lost again and again', async () => {
+    const broker = await start();
+    loseReplies(4);
+    const calls: Promise<string>[] = [];
+    for (let n = 0; n < 600; n++) {
+      calls.push(publish(broker, n), publish(broker, n, { channel: 'b', id: `own${n}` }));
+      if (n % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    const ids = await Promise.all(calls);
+    expect(await stored()).toEqual(numbers(600));
+    expect(await stored('b')).toEqual(numbers(600));
+    expect(await entries()).toEqual(ids.filter((_, n) => n % 2 === 0));
+    expect(ids.filter((_, n) => n % 2 === 1)).toEqual(numbers(600).map((n) => `own${n}`));
+  });
+
+  it('stores each event once when Redis hangs for a while', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    server.signal('SIGSTOP');
+    const ids = publishAll(broker, 1, 100);
+    setTimeout(() => server.signal('SIGCONT'), 3_300);
+    expect((await ids).toSorted(compareCursors)).toEqual((await entries()).slice(1));
+    expect(await stored()).toEqual(numbers(100));
+  });
+
+  it.each([
+    [
+      'a script runs for too long',
+      async () => {
+        await admin.config('SET', 'lua-time-limit', '50');
+        const other = server.admin();
+        void other.eval('while true do end', 0).catch(() => undefined);
+        await until(() =>
+          admin.ping().then(
+            () => false,
+            ({ message }: Error) => message.startsWith('BUSY'),
+          ),
+        );
+        return () => admin.script('KILL').finally(() => other.disconnect());
+      },
+    ],
+    [
+      'it is a replica for a while',
+      async () => {
+        await admin.replicaof('127.0.0.1', await freePort());
+        return () => admin.replicaof('NO', 'ONE');
+      },
+    ],
+  ])('goes on in order after Redis has refused because %s', async (_, disturb) => {
+    const broker = await start(server.url);
+    await publish(broker, 0);
+    const calm = await disturb();
+    const ids = publishAll(broker, 1, 200);
+    setTimeout(() => void calm(), 500);
+    expect((await ids).toSorted(compareCursors)).toEqual(await ids);
+    expect(await stored()).toEqual(numbers(200));
+  });
+
+  it('keeps to the order of the calls when scripts are flushed while two processes publish', async () => {
+    const [one, two] = [await start(server.url), await start(server.url)];
+    const settled = async (broker: RedisSseBroker, channel: string) => {
+      const calls: Promise<string>[] = [];
+      for (let n = 0; n < 1_500; n++) {
+        calls.push(publish(broker, n, { channel }));
+        if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (n % 100 === 50) void admin.script('FLUSH');
+      }
+      return Promise.allSettled(calls);
+    };
+    const [a, b] = await Promise.all([settled(one, 'a'), settled(two, 'b')]);
+    for (const [results, channel] of [
+      [a, 'a'],
+      [b, 'b'],
+    ] as const) {
+      const ids = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+      // What was refused and overtaken is rejected, as certainly not published.
+      for (const result of results) {
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ mayBePublished: false });
+      }
+      expect(await entries(channel)).toEqual(ids);
+      expect(ids.length).toBeGreaterThan(1_000);
+    }
+  });
+
+  it('rejects, and has changed nothing, when Redis has no memory left', async () => {
+    const broker = await start();
+    await publish(broker, 0, { id: 'own' });
+    const before = [await entries(), await admin.hgetall('sse:{a}:meta')];
+    await admin.config('SET', 'maxmemory', '1mb');
+    const rejection = {
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: false,
+      message: expect.stringContaining('OOM'),
+    };
+    await expect(publish(broker, 1, { id: 'more', idempotencyKey: 'k' })).rejects.toMatchObject(rejection);
+    expect([await entries(), await admin.hgetall('sse:{a}:meta')]).toEqual(before);
+    expect(await admin.exists('sse:{a}:idempotency:k')).toBe(0);
+    await admin.config('SET', 'maxmemory', '0');
+    await publish(broker, 1, { id: 'more', idempotencyKey: 'k' });
+    expect(await stored()).toEqual([0, 1]);
+  });
+
+  it.each(['meta', 'history', 'ids', 'idempotency:k'])(
+    'rejects, and has changed nothing, where %s is no key of ours',
+    async (name) => {
+      const broker = await start();
+      await admin.set(`sse:{a}:${name}`, 'somebody else’s');
+      if (name === 'idempotency:k')
+        await admin.del(`sse:{a}:${name}`).then(() => admin.lpush(`sse:{a}:${name}`, 'x'));
+      const rejection = {
+        code: 'SSE_UNAVAILABLE',
+        mayBePublished: false,
+        message: expect.stringContaining('WRONGTYPE'),
+      };
+      await expect(publish(broker, 1, { id: 'own', idempotencyKey: 'k' })).rejects.toMatchObject(rejection);
+      expect(await admin.keys('*')).toEqual([`sse:{a}:${name}`]);
+    },
+  );
+
+  it('says that an event may be published when it cannot find out', async () => {
+    const broker = await start(proxy.url, 1);
+    const other = await start(server.url, 1);
+    await publish(broker, 0);
+    let lost = false;
+    proxy.onUp = (chunk) => {
+      if (lost || !chunk.toString('latin1').includes('"data":"lost"')) return;
+      lost = true;
+      proxy.dropDown = true;
+    };
+    const rejected = expect(publish(broker, 'lost')).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: true,
+    });
+    await until(async () => (await stored()).includes('lost'));
+    // So many that the history does not reach back to it.
+    await publishAll(other, 0, 500);
+    proxy.onUp = () => undefined;
+    proxy.cut();
+    proxy.dropDown = false;
+    await rejected;
+  });
+
+  it('says that an event may be published when Redis hangs for too long, and does not publish it later', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    server.signal('SIGSTOP');
+    const calls = [publish(broker, 1), publish(broker, 'now', { transient: true })];
+    for (const call of calls) {
+      const rejected = expect(call).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE', mayBePublished: true });
+      await within(5_000, 'the rejection', rejected);
+    }
+    server.signal('SIGCONT');
+    await until(() => broker.connected);
+    await publish(broker, 2);
+    const data = await stored();
+    expect([
+      [0, 2],
+      [0, 1, 2],
+    ]).toContainEqual(data);
+  });
+
+  it('takes no more than its bounds while Redis is out of reach, and fails those it took', async () => {
+    const broker = new RedisSseBroker(`redis://127.0.0.1:${await freePort()}`, 'sse:');
+    brokers.push(broker);
+    const data = 'x'.repeat(90_000);
+    const calls: Promise<string>[] = [];
+    for (let n = 0; n < 745; n++) calls.push(publish(broker, data));
+    await expect(publish(broker, data)).rejects.toMatchObject({
+      message: expect.stringContaining('await publish()'),
+    });
+    const results = await within(5_000, 'all rejections', Promise.allSettled(calls));
+    expect(results.every(({ status }) => status === 'rejected')).toBe(true);
+    for (let n = 0; n < 100_000; n++) publish(broker, n).catch(() => undefined);
+    await expect(publish(broker, 1)).rejects.toMatchObject({ mayBePublished: false });
+  });
+
+  it('leaves what an application keeps to it, when somebody without a setting publishes', async () => {
+    const application = await start(server.url, 5_000);
+    const commandLine = new RedisSseBroker(server.url, 'sse:');
+    brokers.push(commandLine);
+    await publishAll(application, 0, 5_000);
+    await publish(commandLine, 'from a shell');
+    expect(await admin.xlen('sse:{a}:history')).toBeGreaterThanOrEqual(5_000);
+    await publishAll(commandLine, 0, 1_200, 'b');
+    expect(await admin.xlen('sse:{b}:history')).toBeGreaterThanOrEqual(1_000);
+    expect(await admin.xlen('sse:{b}:history')).toBeLessThanOrEqual(1_100);
+    await application.read('b', [], 0);
+    await publishAll(commandLine, 0, 3_000, 'b');
+    expect(await admin.xlen('sse:{b}:history')).toBeGreaterThanOrEqual(4_000);
+  });
+});

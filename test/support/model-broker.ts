@@ -1,0 +1,146 @@
+import { type ChannelListener, type Page, SseBroker, type StoredEvent } from '../../src/broker/broker.js';
+import { isCursor } from '../../src/event.js';
+
+/** A store of one channel, as plain as can be: what the contract of `SseBroker` says, and what may happen to stores. */
+export class ModelStore {
+  events: StoredEvent[] = [];
+  /** Everything there ever was, by cursor. */
+  readonly published = new Map<string, StoredEvent>();
+  readonly brokers: ModelBroker[] = [];
+  /** Whether anything has happened for which a client may be reset. */
+  damaged = false;
+  #count = 0;
+  #tip: string | undefined;
+
+  get tip(): string {
+    return (this.#tip ??= this.events.at(-1)?.cursor ?? this.#nextCursor());
+  }
+
+  publish(id?: string): StoredEvent {
+    const prev = this.tip;
+    const cursor = this.#nextCursor();
+    const event = { data: `event ${cursor}`, id: id ?? cursor, cursor, prev, size: 50 };
+    this.events.push(event);
+    this.published.set(cursor, event);
+    this.#tip = cursor;
+    for (const broker of this.brokers) broker.send(event);
+    return event;
+  }
+
+  read(positions: readonly string[], limit: number): Page {
+    const { tip } = this;
+    const known = positions
+      .map((position) => this.cursorOf(position))
+      .find((cursor) => cursor === tip || cursor === this.events[0]?.prev || this.indexOf(cursor) >= 0);
+    if (known === undefined) return { tip, events: [], end: tip };
+    const from = known === this.events[0]?.prev ? 0 : this.indexOf(known) + 1;
+    const events = known === tip ? [] : this.events.slice(from, from + limit);
+    return { tip, after: known, events, end: events.at(-1)?.cursor ?? tip };
+  }
+
+  cursorOf(position: string): string | undefined {
+    return isCursor(position) ? position : this.events.find(({ id }) => id === position)?.cursor;
+  }
+
+  indexOf(cursor: string | undefined): number {
+    return this.events.findIndex((event) => event.cursor === cursor);
+  }
+
+  trim(count: number): void {
+    this.damaged ||= this.events.length > 0 && count > 0;
+    this.events.splice(0, count);
+  }
+
+  /** A master that had not got the last events takes over. */
+  loseWrites(count: number): void {
+    this.damaged = true;
+    this.events.splice(Math.max(0, this.events.length - count));
+    this.#tip = this.events.at(-1)?.cursor ?? this.#tip;
+  }
+
+  evictMeta(): void {
+    this.damaged ||= this.events.length === 0;
+    this.#tip = undefined;
+  }
+
+  flush(): void {
+    this.damaged = true;
+    this.events = [];
+    this.#tip = undefined;
+  }
+
+  #nextCursor(): string {
+    return `1763884800000-${++this.#count}`;
+  }
+}
+
+/** One process's way to the store: the test says what of it arrives, and when. */
+export class ModelBroker extends SseBroker {
+  readonly connected = true;
+  listener: ChannelListener | undefined;
+  subscribed = false;
+  /** Messages on their way. */
+  pending: string[] = [];
+  /** Reads that will fail. */
+  failures = 0;
+  reads = 0;
+  /** Reads wait for `release()`. */
+  held = false;
+  #release: (() => void)[] = [];
+
+  constructor(
+    private readonly store: ModelStore,
+    private readonly pageSize = Infinity,
+  ) {
+    super();
+    store.brokers.push(this);
+  }
+
+  publish = () => Promise.reject(new Error('The store publishes'));
+  close = () => Promise.resolve();
+
+  subscribe(_channel: string, listener: ChannelListener): void {
+    this.listener = listener;
+  }
+
+  unsubscribe(): void {
+    this.listener = undefined;
+  }
+
+  connect(): void {
+    if (this.subscribed) return;
+    this.subscribed = true;
+    this.listener?.onSubscribed();
+  }
+
+  interrupt(): void {
+    if (!this.subscribed) return;
+    this.subscribed = false;
+    this.pending = [];
+    this.listener?.onInterrupted();
+  }
+
+  async read(_channel: string, positions: readonly string[], limit: number): Promise<Page> {
+    this.reads++;
+    if (this.failures > 0) {
+      this.failures--;
+      throw new Error('This read fails');
+    }
+    const page = this.store.read(positions, Math.min(limit, this.pageSize));
+    if (this.held) await new Promise<void>((resolve) => this.#release.push(resolve));
+    return page;
+  }
+
+  release(): void {
+    this.held = false;
+    for (const release of this.#release.splice(0)) release();
+  }
+
+  send(event: object): void {
+    if (this.subscribed) this.pending.push(JSON.stringify(event));
+  }
+
+  deliver(count = Infinity): void {
+    for (const text of this.pending.splice(0, count)) this.listener?.onMessage(text);
+  }
+}
