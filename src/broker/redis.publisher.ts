@@ -225,7 +225,8 @@ export class RedisPublisher {
       const message = `Redis did not answer within ${DEADLINE_MS} ms`;
       return new SseError('SSE_UNAVAILABLE', message, { mayBePublished });
     }
-    const did = cause.name === 'ReplyError' ? 'refused' : 'did not answer';
-    return new SseError('SSE_UNAVAILABLE', `Redis ${did}: ${cause.message}`, { cause, mayBePublished });
+    const what =
+      cause.name === 'ReplyError' ? `refused: ${cause.message}` : `did not answer: ${this.connection.reason}`;
+    return new SseError('SSE_UNAVAILABLE', `Redis ${what}`, { cause, mayBePublished });
   }
 }

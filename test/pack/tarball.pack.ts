@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { Cli } from '../support/cli.js';
-import { randomPrefix, redisUrl } from '../support/redis.js';
+import { adminUrl, randomPrefix, redisUrl } from '../support/redis.js';
 import { until } from '../support/until.js';
 
 /** What the package ships, and nothing else. */
@@ -15,10 +15,20 @@ const MODULES = [
   'broker/message',
   'broker/redis.broker',
   'broker/redis.connection',
+  'broker/redis.publisher',
+  'broker/redis.script',
   'broker/redis.subscriber',
+  'channel/backlog',
+  'channel/channel-event',
   'channel/channel-hub',
   'channel/channels',
   'channel/composite',
+  'channel/history-reader',
+  'channel/live-hub',
+  'channel/replay',
+  'channel/ring',
+  'channel/subscribers',
+  'channel/waiting',
   'cli/index',
   'cli/input',
   'cli/main',
@@ -46,8 +56,8 @@ const FILES = [
   'LICENSE',
   'README.md',
   'package.json',
-  'dist/broker/position.lua',
   'dist/broker/publish.lua',
+  'dist/broker/read.lua',
   ...MODULES.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
 ];
 
@@ -158,7 +168,7 @@ describe('The packed package', () => {
           const program = [join(dir, 'node_modules/.bin', bin)];
           expect(run(program[0]!, 'sse', '--help')).toMatch(new RegExp(`^Usage: ${bin} sse `));
           const subscriber = new Cli('sse subscribe --count 1 --json', env, program);
-          const admin = new Redis(redisUrl());
+          const admin = new Redis(adminUrl());
           await until(async () => Number((await admin.pubsub('NUMSUB', `${env.SSE_PREFIX}sse`))[1]) === 1);
           await until(() => admin.exists(`${env.SSE_PREFIX}{sse}:meta`));
           admin.disconnect();

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -42,5 +42,9 @@ async function startSharedRedis(): Promise<void> {
     if (attempt > 100) throw new Error(`redis-server does not answer on port ${port}`);
     await sleep(50);
   }
-  process.env.TEST_REDIS_URL = `redis://127.0.0.1:${port}/0`;
+  // The user of docs/redis.md, with the prefixes of the tests besides its own.
+  const user = /^ACL SETUSER app .*$/m.exec(readFileSync('docs/redis.md', 'utf8'))![0].split(' ');
+  const { stdout } = spawnSync('redis-cli', ['-p', `${port}`, ...user, '~test-*', '~{test-*', '&test-*']);
+  if (stdout.toString() !== 'OK\n') throw new Error(`redis-server refuses the user: ${stdout.toString()}`);
+  process.env.TEST_REDIS_URL = `redis://app:secret@127.0.0.1:${port}/0`;
 }
