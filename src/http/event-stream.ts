@@ -30,6 +30,8 @@ export interface EventStreamOptions {
 export class EventStream implements Subscriber {
   /** The turn of the event loop of the last write. */
   #turn = -1;
+  /** Written in one go, when all that is to be sent now is here: a page of history costs one write. */
+  #frames: Buffer[] = [];
 
   constructor(
     private readonly response: ServerResponse,
@@ -56,6 +58,7 @@ export class EventStream implements Subscriber {
   /** When the client has read what was written, or is gone. */
   drained(): Promise<void> | undefined {
     const { response } = this;
+    this.#flush();
     if (!response.writableNeedDrain || response.destroyed) return undefined;
     return new Promise((resolve) => {
       const done = () => {
@@ -69,6 +72,7 @@ export class EventStream implements Subscriber {
   complete(): void {
     if (this.response.writableEnded) return;
     this.sendHead();
+    this.#flush();
     this.response.end();
   }
 
@@ -89,6 +93,14 @@ export class EventStream implements Subscriber {
     const { response } = this;
     if (response.destroyed || response.writableEnded) return;
     this.sendHead();
+    if (this.#frames.push(frame) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const { response } = this;
+    const frames = this.#frames;
+    if (frames.length === 0 || response.destroyed || response.writableEnded) return;
+    this.#frames = [];
     // What was written in this turn of the event loop has had no chance to leave yet.
     if (this.#turn !== currentTurn()) {
       this.#turn = currentTurn();
@@ -97,7 +109,7 @@ export class EventStream implements Subscriber {
         return;
       }
     }
-    response.write(frame);
+    response.write(frames.length === 1 ? frames[0] : Buffer.concat(frames));
   }
 }
 

@@ -1,0 +1,79 @@
+/**
+ * Publishing from one process: events per second, and what one costs this process and Redis, beside a plain PUBLISH of
+ * the same message through ioredis.
+ *
+ *   npm run build && node bench/publish.bench.js [events] [rounds]
+ *
+ * Each round runs every way once, in turn, with 256 publications under way. The history is on (1,000 events, 10 minutes); at
+ * the end of each run the channel must hold the last event, so that nothing is measured that did not happen.
+ */
+import { NestFactory } from '@nestjs/core';
+import { SseModule, SseService } from 'nestjs-sse-channels';
+import { median, say, startRedis } from './redis.js';
+
+const EVENTS = Number(process.argv[2] ?? 200_000);
+const ROUNDS = Number(process.argv[3] ?? 5);
+const UNDER_WAY = 256;
+
+const redis = await startRedis(46_380);
+const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
+const sse = context.get(SseService);
+const data = { n: 1, text: 'an event of about a hundred bytes, as applications have them, more or less' };
+const message = JSON.stringify({ data, event: null, id: null, retry: null });
+let count = 0;
+
+const WAYS = {
+  '`PUBLISH` by ioredis': () => redis.admin.publish('plain', message),
+  '`publish()` with history': () => sse.publish(data, { channel: 'kept' }),
+  '`publish()` with an id': () => sse.publish(data, { channel: 'ids', id: `own${count++}` }),
+  '`publish()` with an idempotency key': () =>
+    sse.publish(data, { channel: 'keys', idempotencyKey: `key${count++}` }),
+  '`publish()`, transient': () => sse.publish(data, { channel: 'transient', transient: true }),
+};
+
+async function measure(publish) {
+  await redis.admin.flushall();
+  const [redisCpu, cpu, start] = [await redis.cpu(), process.cpuUsage(), process.hrtime.bigint()];
+  let left = EVENTS;
+  let last;
+  const lane = async () => {
+    while (left-- > 0) last = await publish();
+  };
+  await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const { user, system } = process.cpuUsage(cpu);
+  const perEvent = (micros) => micros / EVENTS;
+  return {
+    last,
+    rate: EVENTS / seconds,
+    process: perEvent(user + system),
+    redis: perEvent(((await redis.cpu()) - redisCpu) * 1e6),
+  };
+}
+
+const results = Object.fromEntries(Object.keys(WAYS).map((way) => [way, []]));
+try {
+  for (let round = 0; round <= ROUNDS; round++) {
+    process.stderr.write(`round ${round} of ${ROUNDS}${round === 0 ? ' (warm-up)' : ''}\n`);
+    for (const [way, publish] of Object.entries(WAYS)) {
+      const result = await measure(publish);
+      if (way.includes('history')) {
+        const [[cursor]] = await redis.admin.xrevrange('sse:{kept}:history', '+', '-', 'COUNT', 1);
+        if (cursor !== result.last)
+          throw new Error(`Expected ${result.last} to be the last event, got ${cursor}`);
+      }
+      if (round > 0) results[way].push(result);
+    }
+  }
+  say('| | Events/s | Redis, µs per event | Process, µs per event |\n| --- | ---: | ---: | ---: |');
+  for (const [way, runs] of Object.entries(results)) {
+    const cell = (key, digits) => {
+      const { median: middle, min, max } = median(runs.map((run) => run[key]));
+      return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+    };
+    say(`| ${way} | ${cell('rate', 0)} | ${cell('redis', 1)} | ${cell('process', 1)} |`);
+  }
+} finally {
+  await context.close();
+  redis.stop();
+}
