@@ -75,6 +75,46 @@ describe('The page in Chromium', () => {
       expect(problems).toEqual([]);
     });
 
+    it('drops the connection, and shows what was published meanwhile', async () => {
+      const sample = await Sample.start();
+      await open(sample.url);
+      await listen('news');
+      await until(
+        async () => (await sample.publish({ data: 'warm', channel: 'news' }), event('warm').isVisible()),
+      );
+      await page.click('#drop');
+      for (const n of [1, 2, 3]) await event(`missed ${n} of 3`, '.missed').waitFor();
+      expect(await page.textContent('#dropped')).toBe('Back: 3 of the 3 missed events have come.');
+      await sample.publish({ data: 'then', channel: 'news' });
+      await event('then').waitFor();
+      const texts = (await page.locator('#events li .data').allTextContents()).slice(0, 4);
+      expect(texts).toEqual(
+        ['then', 'missed 3', 'missed 2', 'missed 1'].map((text) => expect.stringContaining(text)),
+      );
+      expect(await event('"reason"').count()).toBe(0);
+      expect(problems).toEqual([]);
+    });
+
+    it('gets what it missed while its server restarted, by the browser’s own Last-Event-ID', async () => {
+      const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+      const port = `${await freePort()}`;
+      const [first, other] = [await Sample.start({ ...env, PORT: port }), await Sample.start(env)];
+      await open(first.url);
+      await listen('sse');
+      await until(async () => (await other.publish({ data: 'warm', retry: 100 }), event('warm').isVisible()));
+      await first.signal('SIGTERM');
+      await state('connecting');
+      for (const n of [1, 2, 3]) await other.publish({ data: `missed ${n}` });
+      await Sample.start({ ...env, PORT: port });
+      await event('missed 3').waitFor();
+      await other.publish({ data: 'then' });
+      await event('then').waitFor();
+      const texts = (await page.locator('#events li .data').allTextContents()).slice(0, 4);
+      expect(texts).toEqual(['then', 'missed 3', 'missed 2', 'missed 1']);
+      expect(await event('"reason"').count()).toBe(0);
+      expect(problems).toEqual([]);
+    });
+
     it('comes back after the server has restarted', async () => {
       const env = { PORT: `${await freePort()}` };
       const first = await Sample.start(env);

@@ -88,6 +88,43 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     reader.disconnect();
   });
 
+  it('takes events with history from whoever runs the script as documented', async () => {
+    const { client, position } = await open();
+    const publish = (id: string, nonce: string, age: string) => {
+      const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `{${channel}}:${name}`);
+      const own = id === '' ? '' : `"id":"${id}",`;
+      const message = `{${own}"data":{"n":1},"event":"cool"}`;
+      const args = [...keys, ',', channel, message, id, nonce, '12345', '', '', age];
+      return execFileSync('redis-cli', ['-u', redisUrl(), '--eval', 'src/broker/publish.lua', ...args], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+        .toString()
+        .trim();
+    };
+    const first = publish('', 'nonce-1', '');
+    expect(publish('', 'nonce-1', '1000')).toBe(first);
+    expect(publish('mine', 'nonce-2', '')).toBe('mine');
+    const events = [
+      { id: first, event: 'cool', data: '{"n":1}' },
+      { id: 'mine', event: 'cool', data: '{"n":1}' },
+    ];
+    expect(await client.take(2)).toEqual(events);
+    const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${position}`);
+    expect(await back.take(2)).toEqual(events);
+  });
+
+  it('passes over entries of a version it does not know, and goes on behind them', async () => {
+    const id = await sse.publish(1, { channel });
+    const newer = id.replace(/\d+$/, (n) => `${Number(n) + 1}`);
+    await other.xadd(`{${channel}}:history`, newer, '2', 'of another version');
+    await other.hset(`{${channel}}:meta`, 'cursor', newer);
+    const client = await connect(`${url}/channel?channel=${channel}&lastEventId=${id}`);
+    const next = await sse.publish(2, { channel });
+    expect(await client.next()).toMatchObject({ id: next, data: '2' });
+    const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${newer}`);
+    expect(await back.next()).toMatchObject({ id: next, data: '2' });
+  });
+
   it.each([
     ['no JSON', 'hello'],
     ['a JSON text', '"hello"'],

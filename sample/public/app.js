@@ -4,6 +4,8 @@ const MAX_SHOWN = 200;
 const byId = (id) => document.getElementById(id);
 let source;
 let received = 0;
+/** Data of what was published while this page was away, and has not come yet. */
+const missed = new Set();
 
 /** One event, in the list: its type, its id, when it came, and its data. Text only: data is not to be trusted. */
 function show(event, kind) {
@@ -23,11 +25,14 @@ function show(event, kind) {
   while (byId('events').childElementCount > MAX_SHOWN) byId('events').lastElementChild.remove();
   byId('empty').hidden = true;
   byId('last-event-id').textContent = event.lastEventId || 'none yet';
+  byId('drop').disabled = !event.lastEventId;
 }
 
 function receive(event, kind) {
   byId('count').textContent = String(++received);
-  show(event, kind);
+  const wasMissed = missed.delete(event.data);
+  show(event, wasMissed ? 'missed' : kind);
+  if (wasMissed) byId('dropped').textContent = `Back: ${3 - missed.size} of the 3 missed events have come.`;
 }
 
 function showState() {
@@ -36,17 +41,22 @@ function showState() {
   byId('state').textContent = state;
 }
 
-function listen() {
+const channels = () =>
+  byId('channel')
+    .value.split(/[\s,]+/)
+    .filter(Boolean);
+
+/** Opens the stream; after an event, as `EventSource` itself would with the header when it reconnects. */
+function listen(lastEventId) {
   source?.close();
-  const query = new URLSearchParams(
-    byId('channel')
-      .value.split(/[\s,]+/)
-      .filter(Boolean)
-      .map((channel) => ['channel', channel]),
-  );
+  const query = new URLSearchParams(channels().map((channel) => ['channel', channel]));
+  if (lastEventId) query.append('lastEventId', lastEventId);
   const url = `${byId('route').value}?${query}`;
   byId('url').textContent = `/${url}`;
-  byId('last-event-id').textContent = 'none yet';
+  if (!lastEventId) {
+    byId('last-event-id').textContent = 'none yet';
+    byId('drop').disabled = true;
+  }
   source = new EventSource(url);
   source.onopen = showState;
   source.onerror = showState;
@@ -55,6 +65,21 @@ function listen() {
   source.addEventListener('sse.open', (event) => show(event, 'control'));
   source.addEventListener('sse.reset', (event) => show(event, 'control'));
   showState();
+}
+
+async function drop() {
+  const lastEventId = byId('last-event-id').textContent;
+  byId('drop').disabled = true;
+  source.close();
+  showState();
+  missed.clear();
+  byId('dropped').textContent = 'Away: publishing three events…';
+  for (const n of [1, 2, 3]) {
+    const data = `missed ${n} of 3, published at ${new Date().toISOString()}`;
+    missed.add(data);
+    await post({ data, channel: channels()[0] });
+  }
+  listen(lastEventId);
 }
 
 /** What the form says: empty fields are left out, and data that is no JSON is text. */
@@ -70,16 +95,17 @@ function publication() {
   return body;
 }
 
+function post(body) {
+  const headers = { 'Content-Type': 'application/json' };
+  return fetch('publish', { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
 async function publish() {
   const answer = byId('answer');
   answer.className = '';
   answer.textContent = 'Publishing…';
   try {
-    const response = await fetch('publish', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(publication()),
-    });
+    const response = await post(publication());
     const { id, message } = await response.json();
     answer.className = response.ok ? '' : 'bad';
     answer.textContent = response.ok ? `Published as ${id}` : `${response.status}: ${message}`;
@@ -104,11 +130,11 @@ byId('clear').addEventListener('click', () => {
 
 if ('EventSource' in window) {
   onSubmit('listen', () => {
-    byId('to').value =
-      byId('channel')
-        .value.split(/[\s,]+/)
-        .find(Boolean) ?? '';
+    byId('to').value = channels()[0] ?? '';
     listen();
+  });
+  byId('drop').addEventListener('click', () => {
+    drop().catch((error) => (byId('dropped').textContent = `The server cannot be reached: ${error.message}`));
   });
   listen();
 } else {
