@@ -55,9 +55,9 @@ export function isCursor(text: unknown): text is string {
   return typeof text === 'string' && CURSOR.test(text);
 }
 
-/** Whether the text may be a place in a channel: a cursor, or an id that a publisher gave. */
+/** Whether the text may be a place in a channel: a cursor as brokers write it, or an id that a publisher gave. */
 export function isPosition(text: string): boolean {
-  return PRINTABLE.test(text);
+  return PRINTABLE.test(text) && !(isCursor(text) && /^0|-0\d/.test(text));
 }
 
 /** Orders two cursors of one channel: negative if `a` is older, 0 if they are the same, positive if newer. */

@@ -10,9 +10,9 @@ export interface RedisClient {
 
 /** How much of a channel is kept, and how much of it one client gets when it comes back. All fields are optional. */
 export interface HistoryOptions {
-  /** Events kept per channel, 1–1,000,000; up to 100 more, as Redis frees them in blocks. @default 1000 */
+  /** Events kept per channel at least, 1–1,000,000; up to 100 more, as Redis frees them in blocks. @default 1000 */
   maxEvents?: number;
-  /** Time for which events are kept, in ms, 1,000–604,800,000 (a week); up to a tenth more. @default 600000 */
+  /** Time for which events are kept at least, in ms, 1,000–604,800,000 (a week). @default 600000 */
   maxAgeMs?: number;
   /** Events a client may have missed before it gets `sse.reset` (`limit`) instead, 0–1,000,000. @default 1000 */
   maxReplayEvents?: number;

@@ -1,11 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Redis } from 'ioredis';
 import type { ChannelListener, Page, SseBroker } from '../src/broker/broker.js';
 import { MemorySseBroker } from '../src/broker/memory.broker.js';
 import { decodeMessage, type Message } from '../src/broker/message.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, isCursor, type PublishOptions } from '../src/event.js';
 import { type History, HISTORY_DEFAULTS, type HistoryOptions } from '../src/sse.options.js';
-import { randomPrefix, redisUrl } from './support/redis.js';
+import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 const CURSOR = /^\d{13}-\d{1,7}$/;
@@ -324,5 +326,44 @@ describe.each([
         ['3', 'id3', undefined],
       ]);
     });
+  });
+});
+
+describe('Cursors', () => {
+  it('increase whatever the clock does', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: -7_200_000, max: 7_200_000 }), { maxLength: 50 }),
+        async (steps) => {
+          const start = Date.now();
+          const clock = jest.spyOn(Date, 'now').mockReturnValue(start);
+          const memory = new MemorySseBroker();
+          const ids: string[] = [];
+          for (const step of steps) {
+            clock.mockReturnValue(start + step);
+            ids.push(await memory.publish('a', checkPublication(step, {}, 100)));
+          }
+          clock.mockRestore();
+          expect(ids.slice(1).every((id, n) => compareCursors(ids[n]!, id) < 0)).toBe(true);
+        },
+      ),
+      { seed: 20_261_123 },
+    );
+  });
+
+  it('increase in Redis, too, when its clock was an hour ahead, and resume goes on', async () => {
+    const prefix = randomPrefix();
+    const broker = new RedisSseBroker(redisUrl(), prefix);
+    const admin = new Redis(adminUrl());
+    const ahead = `${Date.now() + 3_600_000}-5`;
+    await broker.read('a', [], 0);
+    await admin.hset(`${prefix}{a}:meta`, 'cursor', ahead);
+    const ids = [];
+    for (let n = 0; n < 5; n++) ids.push(await broker.publish('a', checkPublication(n, {}, 100)));
+    expect(ids).toEqual([6, 7, 8, 9, 10].map((n) => ahead.replace(/5$/, `${n}`)));
+    const { events } = await broker.read('a', [ahead], 10);
+    expect(events.map(({ cursor }) => cursor)).toEqual(ids);
+    admin.disconnect();
+    await broker.close();
   });
 });

@@ -36,7 +36,7 @@ const operations = fc.array(
     { weight: 1, arbitrary: transient },
     { weight: 5, arbitrary: read },
   ),
-  { maxLength: 50 },
+  { maxLength: 50, size: 'max' },
 );
 type Operation = typeof operations extends fc.Arbitrary<(infer T)[]> ? T : never;
 

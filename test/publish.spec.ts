@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
@@ -9,6 +10,9 @@ import { until, within } from './support/until.js';
 
 /** What becomes of publications when something goes wrong between the process and a Redis, or in it. */
 describe('Publishing to Redis', () => {
+  // Outages and failures are reported.
+  beforeAll(() => Logger.overrideLogger(false));
+
   let server: RedisServer;
   let admin: Redis;
   let proxy: Proxy;
@@ -86,6 +90,105 @@ describe('Publishing to Redis', () => {
     setTimeout(() => server.signal('SIGCONT'), 3_300);
     expect((await ids).toSorted(compareCursors)).toEqual((await entries()).slice(1));
     expect(await stored()).toEqual(numbers(100));
+  });
+
+  it('finds out what became of thousands whose replies were lost, and sends none of them twice', async () => {
+    const broker = await start();
+    await publish(broker, 'first');
+    proxy.dropDown = true;
+    const ids = publishAll(broker, 0, 5_000);
+    await until(async () => (await admin.xlen('sse:{a}:history')) === 5_001);
+    proxy.cut();
+    proxy.dropDown = false;
+    expect((await entries()).slice(1)).toEqual(await ids);
+  });
+
+  it('finds an event among thousands that others have published since', async () => {
+    const [broker, other] = [await start(), await start(server.url)];
+    await publish(broker, 'first');
+    proxy.dropDown = true;
+    const id = publish(broker, 'lost');
+    await until(async () => (await stored()).includes('lost'));
+    await publishAll(other, 0, 2_500);
+    proxy.cut();
+    proxy.dropDown = false;
+    expect(await id).toBe((await entries())[1]);
+    expect((await stored()).filter((data) => data === 'lost')).toHaveLength(1);
+  });
+
+  it('does not send an event after a later one of its channel, although Redis has refused only the first', async () => {
+    const [broker, other] = [await start(), await start(server.url)];
+    await publish(broker, 0);
+    await admin.script('FLUSH');
+    proxy.holdDown = true;
+    const refused = publish(broker, 'refused');
+    await until(async () => (await admin.info('errorstats')).includes('NOSCRIPT'));
+    await publish(other, 'loads the script');
+    const [later, elsewhere] = [publish(broker, 'later'), publish(broker, 'elsewhere', { channel: 'b' })];
+    await until(async () => (await stored()).includes('later'));
+    proxy.holdDown = false;
+    await expect(refused).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE', mayBePublished: false });
+    await Promise.all([later, elsewhere]);
+    expect(await stored()).toEqual([0, 'loads the script', 'later']);
+  });
+
+  it('does not publish later what it has given up', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    proxy.dropUp = true;
+    const rejected = expect(publish(broker, 1)).rejects.toMatchObject({ mayBePublished: true });
+    await within(5_000, 'the rejection', rejected);
+    proxy.dropUp = false;
+    proxy.cut();
+    await until(() => broker.connected);
+    await publish(broker, 2);
+    expect(await stored()).toEqual([0, 2]);
+  });
+
+  it('takes back what a user may not do to the end, so that nobody gets it', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-pexpire');
+    const broker = await start(server.url.replace('//', '//app:secret@'));
+    const listener = {
+      texts: [] as string[],
+      onSubscribed: () => undefined,
+      onInterrupted: () => undefined,
+      onMessage: (text: string) => listener.texts.push(text),
+    };
+    broker.subscribe('a', listener);
+    const options = { id: 'own', idempotencyKey: 'k' };
+    await expect(publish(broker, 1, options)).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: false,
+    });
+    expect([
+      await entries(),
+      await admin.exists('sse:{a}:idempotency:k'),
+      await admin.hlen('sse:{a}:ids'),
+    ]).toEqual([[], 0, 0]);
+    await admin.acl('SETUSER', 'app', '+pexpire');
+    await publish(broker, 2, options);
+    await until(() => listener.texts.length > 0);
+    expect(listener.texts).toEqual([expect.stringContaining('"data":2')]);
+    expect(await stored()).toEqual([2]);
+  });
+
+  it('says that an event may be published when the history has expired since', async () => {
+    const broker = new RedisSseBroker(proxy.url, 'sse:', {
+      ...HISTORY_DEFAULTS,
+      maxAgeMs: 1_000,
+      explicit: true,
+    });
+    brokers.push(broker);
+    await publish(broker, 0);
+    proxy.dropDown = true;
+    const rejected = expect(publish(broker, 1)).rejects.toMatchObject({ mayBePublished: true });
+    await until(async () => (await entries()).length === 2);
+    proxy.refuse = true;
+    proxy.cut();
+    proxy.dropDown = false;
+    await until(async () => (await admin.exists('sse:{a}:history')) === 0);
+    proxy.refuse = false;
+    await rejected;
   });
 
   it.each([
@@ -205,7 +308,7 @@ describe('Publishing to Redis', () => {
     await rejected;
   });
 
-  it('says that an event may be published when Redis hangs for too long, and does not publish it later', async () => {
+  it('says that an event may be published when Redis hangs for too long', async () => {
     const broker = await start();
     await publish(broker, 0);
     server.signal('SIGSTOP');

@@ -201,6 +201,8 @@ class World {
     let at: number | undefined;
     for (const { kind, cursor } of frames) {
       const index = this.store.indexOf(cursor);
+      // A store that has lost its last events may have sent them, to nodes that have not got them yet.
+      if (kind === 'reset' && this.store.hasLostWrites) seen.clear();
       if (kind === 'reset' && !this.store.damaged) throw new Error(`Reset without a cause. ${show()}`);
       if (kind === 'event') {
         if (seen.has(cursor)) throw new Error(`${cursor} came twice. ${show()}`);
@@ -227,7 +229,7 @@ describe('The resume algorithm', () => {
 
   it('loses nothing and repeats nothing, whatever happens to messages, reads, nodes and the store', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(operations, { maxLength: 60 }), async (all) => {
+      fc.asyncProperty(fc.array(operations, { maxLength: 60, size: 'max' }), async (all) => {
         const world = new World();
         for (const broker of world.brokers) broker.connect();
         world.attach(0);
@@ -249,7 +251,7 @@ describe('The resume algorithm', () => {
         await until(returned, Boolean, 2_000).catch(() => undefined);
         for (const client of returning) world.checkReturning(client);
       }),
-      { seed: 20_261_123, numRuns: 1_000, endOnFailure: true },
+      { seed: 1, numRuns: 1_000, endOnFailure: true },
     );
   }, 120_000);
 });

@@ -12,11 +12,10 @@
 -- ARGV[5] random      a random whole number, 0 to 2^20 - 1
 -- ARGV[6] maxEvents   how much history the channel keeps from now on; '' to leave that as it is; 0 to only send
 -- ARGV[7] maxAgeMs    the same
--- ARGV[8] age         of a publication that may have been stored before: ms since then; else ''
 --
 -- Returns the event's public id; '' if it has none.
 local history, meta, ids, olderIds, idempotency = unpack(KEYS)
-local live, body, id, nonce, random, maxEvents, maxAgeMs, age = unpack(ARGV)
+local live, body, id, nonce, random, maxEvents, maxAgeMs = unpack(ARGV)
 local META_S, IDEMPOTENCY_S = 86400, 600
 
 if idempotency then
@@ -24,36 +23,13 @@ if idempotency then
   if first then return first end
 end
 if maxEvents == '0' then
-  redis.call('PUBLISH', live, body)
   if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
+  redis.call('PUBLISH', live, body)
   return id
 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-if age ~= '' then
-  -- The newest hundred, and however many since the first attempt, with a second for clocks.
-  local since, before = now - age - 1000, '+'
-  repeat
-    local page = redis.call('XREVRANGE', history, before, '-', 'COUNT', 100)
-    local oldest
-    for _, entry in ipairs(page) do
-      oldest = entry
-      local _, found = string.match(entry[2][2], '^(%S+) (%S+) ')
-      if found == nonce then return id == '' and entry[1] or id end
-    end
-    if #page == 100 then
-      before = '(' .. oldest[1]
-    elseif oldest then
-      -- What came before the oldest is trimmed. Was it there at the time?
-      local prev, prevMs = string.match(oldest[2][2], '^((%d+)%S*)')
-      if prev ~= redis.call('HGET', meta, 'genesis') and tonumber(prevMs) >= since then
-        return redis.error_reply('UNKNOWN whether this was published: the history does not reach back that far')
-      end
-    end
-  until #page < 100 or tonumber(string.match(oldest[1], '^%d+')) < since
-end
 
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
 local prev = known[1]
@@ -82,35 +58,39 @@ local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
 
 if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
 
--- Scripts are not rolled back. This is the first write: what may fail (memory, type), fails here and changes nothing.
+-- The first write: for want of memory it fails here, and has changed nothing.
 redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
-redis.call('HSET', meta, 'cursor', cursor)
-if genesis then redis.call('HSET', meta, 'genesis', genesis) end
 
-local own = id == '' and ',"id":"' .. cursor .. '"' or ''
-local link = ',"cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
-local sent = redis.pcall('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
-if type(sent) == 'table' and sent.err then
-  redis.call('XDEL', history, cursor)
-  redis.call('HSET', meta, 'cursor', prev)
-  return sent
-end
-
-local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
-if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
-if changed or redis.call('PTTL', history) < ttl then
-  -- A tenth in advance, so that most publications need not do this.
-  redis.call('PEXPIRE', history, math.ceil(ttl * 1.1))
-  redis.call('EXPIRE', meta, math.max(META_S, math.ceil(ttl / 500)))
-  redis.call('XTRIM', history, 'MINID', '~', string.format('%.0f', now - ttl))
-end
-if id ~= '' and not reused then
-  if redis.call('HLEN', ids) >= tonumber(size) then
-    redis.call('UNLINK', olderIds)
-    redis.call('RENAME', ids, olderIds)
+local public = id == '' and cursor or id
+local done, failure = pcall(function()
+  redis.call('HSET', meta, 'cursor', cursor)
+  if genesis then redis.call('HSET', meta, 'genesis', genesis) end
+  local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
+  if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
+  if changed or redis.call('PTTL', history) < ttl then
+    -- A tenth in advance, so that most publications need not do this.
+    redis.call('PEXPIRE', history, math.ceil(ttl * 1.1))
+    redis.call('EXPIRE', meta, math.max(META_S, math.ceil(ttl / 500)))
+    redis.call('XTRIM', history, 'MINID', '~', string.format('%.0f', now - ttl))
   end
-  redis.call('HSET', ids, id, cursor)
-  redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
-end
-if idempotency then redis.call('SET', idempotency, id == '' and cursor or id, 'EX', IDEMPOTENCY_S) end
-return id == '' and cursor or id
+  if id ~= '' and not reused then
+    if redis.call('HLEN', ids) >= tonumber(size) then
+      redis.call('UNLINK', olderIds)
+      redis.call('RENAME', ids, olderIds)
+    end
+    redis.call('HSET', ids, id, cursor)
+    redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
+  end
+  if idempotency then redis.call('SET', idempotency, public, 'EX', IDEMPOTENCY_S) end
+  local own = id == '' and ',"id":"' .. cursor .. '"' or ''
+  local link = ',"cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
+  redis.call('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
+end)
+if done then return public end
+
+-- Scripts are not rolled back. Somebody may not do all of this: then nobody has got the event, and it never was.
+redis.pcall('XDEL', history, cursor)
+redis.pcall('HSET', meta, 'cursor', prev)
+if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end
+if idempotency then redis.pcall('DEL', idempotency) end
+return type(failure) == 'table' and failure or redis.error_reply(failure)

@@ -6,8 +6,8 @@ import { type History, HISTORY_DEFAULTS, isRedisClient } from '../sse.options.js
 import { type ChannelListener, type Page, SseBroker, type StoredEvent } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
 import { RedisConnection, type RedisSource } from './redis.connection.js';
-import { RedisPublisher } from './redis.publisher.js';
-import { isNoScript, RedisScript } from './redis.script.js';
+import { type Find, RedisPublisher } from './redis.publisher.js';
+import { RedisScript } from './redis.script.js';
 import { RedisSubscriber } from './redis.subscriber.js';
 
 function keyPrefixOf(source: RedisSource): string {
@@ -17,6 +17,7 @@ function keyPrefixOf(source: RedisSource): string {
 }
 
 const PUBLISH = new RedisScript('publish');
+const FIND = new RedisScript('find');
 const READ = new RedisScript('read');
 
 /**
@@ -34,7 +35,6 @@ export class RedisSseBroker extends SseBroker {
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
   /** With a number, tells each publication of this process from all others. */
   readonly #nonce = randomBytes(6).toString('base64url');
-  #published = 0;
   #subscriber: RedisSubscriber | undefined;
   #outage = false;
   #closed = false;
@@ -50,7 +50,7 @@ export class RedisSseBroker extends SseBroker {
     if (history === false) this.#kept = [0, ''];
     else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
     this.#commands = new RedisConnection(source, 'commands', { socketTimeout: 3_000 });
-    this.#publisher = new RedisPublisher(this.#commands);
+    this.#publisher = new RedisPublisher(this.#commands, (client, where) => this.#find(client, where));
     this.#report(this.#commands);
   }
 
@@ -66,17 +66,20 @@ export class RedisSseBroker extends SseBroker {
     const size = body.length;
     if (!kept && idempotencyKey === undefined) {
       const send = (client: Redis) => client.publish(live, body).then(() => id);
-      return this.#publisher.publish({ channel, size, repeatable: false, send });
+      return this.#publisher.publish({ channel, size, repeatable: 'never', send, idOf: () => id });
     }
     const keys = this.#keys(channel);
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
-    const nonce = this.#nonce + (this.#published++).toString(36);
-    const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#kept];
     return this.#publisher.publish({
       channel,
       size,
-      repeatable: true,
-      send: (client, { whole, age = '' }) => PUBLISH[whole ? 'load' : 'call'](client, keys, [...args, age]),
+      repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
+      send: (client, { number, whole }) => {
+        const nonce = this.#nonce + number.toString(36);
+        const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#kept];
+        return PUBLISH[whole ? 'load' : 'call'](client, keys, args);
+      },
+      idOf: (cursor) => id || cursor,
     });
   }
 
@@ -98,12 +101,7 @@ export class RedisSseBroker extends SseBroker {
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel);
     const args = [randomInt(2 ** 20), ...this.#kept, limit, id, ...cursors];
-    const answer = await this.#commands.run((client) =>
-      READ.call(client, keys, args).catch((error: unknown) => {
-        if (isNoScript(error)) return READ.load(client, keys, args);
-        throw error;
-      }),
-    );
+    const answer = await this.#commands.run((client) => READ.run(client, keys, args));
     const [tip, after, entries] = answer as [string, string, [string, string[]][]];
     const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
     return {
@@ -118,6 +116,21 @@ export class RedisSseBroker extends SseBroker {
     this.#closed = true;
     this.#publisher.close();
     await Promise.all([this.#commands.close(), this.#subscriber?.close()]);
+  }
+
+  async #find(client: Redis, { channel, first, age }: Parameters<Find>[1]): ReturnType<Find> {
+    const [history, meta] = this.#keys(channel);
+    const cursors = new Map<number, string>();
+    for (let from = '+', isCertain = 1; ;) {
+      const args = [this.#nonce, first.toString(36), age, from];
+      const answer = await FIND.run(client, [history!, meta!], args);
+      let found: string[];
+      [from, isCertain, ...found] = answer as [string, number, ...string[]];
+      for (let n = 0; n < found.length; n += 2) {
+        cursors.set(parseInt(found[n]!.slice(this.#nonce.length), 36), found[n + 1]!);
+      }
+      if (from === '') return { cursors, isCertain: isCertain === 1 };
+    }
   }
 
   #keys(channel: string): string[] {

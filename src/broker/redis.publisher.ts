@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import { SseError } from '../sse.errors.js';
 import type { RedisConnection } from './redis.connection.js';
+import { PendingPublication as Pending, type Sending } from './redis.pending.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
@@ -12,41 +13,26 @@ const MAX_PENDING_SIZE = 67_108_864;
 const RETRY_MS = [50, 500] as const;
 
 /** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over. Nothing was written. */
-const PASSING = /^(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+/** How long an answer to `find` may take to count, in ms: what was sent before it can come no more. */
+const FIND_MS = 4_000;
 
-/** What is to be sent: a command that publishes an event. */
-export interface Sending {
-  readonly channel: string;
-  /** Characters it holds. */
-  readonly size: number;
-  /** Whether it is a script, which finds out by itself whether it has been executed before. */
-  readonly repeatable: boolean;
-  /** Writes the command. `whole`: nothing is known of what this connection's server knows; `age`: ms since it may have run. */
-  send(client: Redis, attempt: { whole: boolean; age: number | undefined }): Promise<unknown>;
+/** What `find` has found: places by number; `isCertain`: whatever is not among them has not been executed. */
+export interface Found {
+  readonly cursors: ReadonlyMap<number, string>;
+  readonly isCertain: boolean;
 }
 
-interface Pending {
-  readonly sending: Sending;
-  readonly order: number;
-  readonly since: number;
-  readonly resolve: (id: string) => void;
-  readonly reject: (error: SseError) => void;
-  /** When it was first sent, if the answer to an attempt is missing: then it may have been published. */
-  unanswered?: number;
-  sentAt?: number;
-  /** Why the last attempt failed, and whether it certainly did. */
-  error?: Error;
-  refused?: boolean;
-  settled: boolean;
-}
+/** Looks for publications of ours in a channel, from the number `first` on, that were sent at most `age` ms ago. */
+export type Find = (client: Redis, where: { channel: string; first: number; age: number }) => Promise<Found>;
 
 /**
  * Sends publications over one connection in the order of the calls, also those that have to be sent again.
  *
  * All that is called goes out at once, without waiting for answers. When an answer is missing or is a refusal that
- * passes, nothing further is sent until everything under way has ended; then what has failed goes first, in its
- * order, one event as a probe and the rest behind it. A refused event that a later one of its channel has overtaken is
- * not sent again: it would come out of order.
+ * passes, nothing further is sent until everything under way has ended. Then those whose answers are missing are looked
+ * for, once per channel; and what is not there goes first, in its order, one event as a probe and the rest behind it. A
+ * refused event that a later one of its channel has overtaken is not sent again: it would come out of order.
  */
 export class RedisPublisher {
   /** Not sent, in the order of the calls. */
@@ -55,39 +41,38 @@ export class RedisPublisher {
   readonly #sent = new Set<Pending>();
   /** To be sent again. */
   #failed: Pending[] = [];
-  /** Per channel, while there are failed ones: the latest that was, or may have been, executed. */
+  /** Per channel, while there are failed ones: the latest that was executed. */
   readonly #executed = new Map<string, number>();
-  #state: 'sending' | 'recovering' | 'probing' = 'sending';
+  #state: 'sending' | 'recovering' | 'finding' | 'probing' = 'sending';
   #attempts = 0;
   #whole = true;
-  #order = 0;
+  #count = 0;
   #size = 0;
   #sweep: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(private readonly connection: RedisConnection) {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly find: Find,
+  ) {
     connection.client.on('close', () => (this.#whole = true));
     connection.client.on('ready', () => this.#flush());
   }
 
-  /**
-   * @returns what Redis answered
-   * @throws SseError `SSE_UNAVAILABLE`
-   */
+  /** @returns the event's public id @throws SseError `SSE_UNAVAILABLE` */
   publish(sending: Sending): Promise<string> {
     if (this.#closed) return Promise.reject(this.connection.unreachable());
     if (this.#queue.size + this.#sent.size >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
       const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
       return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
     }
-    return new Promise<string>((resolve, reject) => {
-      const order = this.#order++;
-      this.#queue.add({ sending, order, since: performance.now(), resolve, reject, settled: false });
-      this.#size += sending.size;
-      this.#sweep ??= setInterval(() => this.#expire(), 250).unref();
-      this.#flush();
-    });
+    const pending = new Pending(sending, this.#count++);
+    this.#queue.add(pending);
+    this.#size += sending.size;
+    this.#sweep ??= setInterval(() => this.#expire(), 250).unref();
+    this.#flush();
+    return pending.id;
   }
 
   /** Fails what is not sent. What is may still be answered, as long as the connection is there. */
@@ -99,33 +84,29 @@ export class RedisPublisher {
   }
 
   #flush(): void {
-    if (!this.connection.ready || this.#state === 'probing') return;
-    if (this.#state === 'recovering') return this.#probe();
-    for (const pending of this.#queue) this.#send(pending);
+    if (!this.connection.ready) return;
+    if (this.#state === 'sending') for (const pending of this.#queue) this.#send(pending);
+    else if (this.#state === 'recovering' && !this.#retry && this.#sent.size === 0) void this.#resume();
   }
 
   #send(pending: Pending): void {
-    const { sending, unanswered } = pending;
-    const now = performance.now();
-    const attempt = {
-      whole: this.#whole,
-      age: unanswered === undefined ? undefined : Math.ceil(now - unanswered),
-    };
+    const { sending, number } = pending;
+    const attempt = { number, whole: this.#whole };
     this.#queue.delete(pending);
     this.#sent.add(pending);
     // Only a script makes Redis remember it.
-    if (sending.repeatable) this.#whole = false;
-    pending.sentAt ??= now;
+    if (sending.repeatable !== 'never') this.#whole = false;
+    pending.sentAt ??= performance.now();
     sending.send(this.connection.client, attempt).then(
-      (answer) => this.#succeed(pending, answer),
+      (answer) => this.#succeed(pending, answer as string),
       (error: Error) => this.#fail(pending, error),
     );
   }
 
-  #succeed(pending: Pending, answer: unknown): void {
+  #succeed(pending: Pending, id: string): void {
     this.#sent.delete(pending);
-    this.#settle(pending, () => pending.resolve(answer as string));
-    if (this.#state === 'probing') this.#resume();
+    this.#settle(pending, id);
+    if (this.#state === 'probing') this.#goOn();
     else if (this.#state === 'recovering') this.#overtake(pending);
     this.#recover();
   }
@@ -135,59 +116,100 @@ export class RedisPublisher {
     pending.error = error;
     const refused = error.name === 'ReplyError';
     const wasSent = refused || !error.message.startsWith('Stream isn');
-    pending.refused = refused || !wasSent;
-    if (!pending.refused) {
-      pending.unanswered ??= pending.sentAt;
-      this.#overtake(pending);
-    }
-    const again = refused ? PASSING.test(error.message) : !wasSent || pending.sending.repeatable;
+    pending.unanswered ||= wasSent && !refused;
+    const again = refused ? PASSING.test(error.message) : !wasSent || pending.sending.repeatable !== 'never';
     if (again && !this.#closed) {
       this.#failed.push(pending);
       this.#state = 'recovering';
     } else {
       this.#giveUp(pending);
-      if (this.#state === 'probing') this.#resume();
+      if (this.#state === 'probing') this.#goOn();
     }
     this.#recover();
   }
 
-  #overtake({ sending, order }: Pending): void {
-    this.#executed.set(sending.channel, order);
+  #overtake({ sending, number }: Pending): void {
+    const latest = this.#executed.get(sending.channel) ?? -1;
+    this.#executed.set(sending.channel, Math.max(latest, number));
   }
 
-  /** Once nothing is under way any more: what failed goes to the front, and is tried after a while. */
+  /** Once nothing is under way any more: tries again after a while. */
   #recover(): void {
-    if (this.#state !== 'recovering' || this.#sent.size > 0) return;
-    const again: Pending[] = [];
-    // Those that met a connection which was closing failed before those that went out on it.
-    for (const pending of this.#failed.toSorted((a, b) => a.order - b.order)) {
-      const executed = this.#executed.get(pending.sending.channel) ?? -1;
-      const overtaken = pending.refused && executed > pending.order;
-      if (overtaken) this.#giveUp(pending);
-      else if (!pending.settled) again.push(pending);
-    }
-    this.#failed = [];
-    this.#executed.clear();
-    this.#queue = new Set([...again, ...this.#queue]);
-    this.#whole = true;
+    if (this.#state !== 'recovering' || this.#sent.size > 0 || this.#retry || this.#closed) return;
     const [first, last] = RETRY_MS;
     const delay = Math.min(first * 2 ** this.#attempts++, last) * (0.5 + Math.random());
-    clearTimeout(this.#retry);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#flush();
     }, delay).unref();
   }
 
-  #probe(): void {
-    if (this.#retry || this.#sent.size > 0) return;
-    const [first] = this.#queue;
-    if (!first) return this.#resume();
+  /** Looks for what is unanswered, and puts what is to be sent again in front, in the order of the calls. */
+  async #resume(): Promise<void> {
+    this.#state = 'finding';
+    try {
+      await this.#findUnanswered();
+    } catch {
+      // The connection broke again, or Redis refuses for a while.
+      this.#state = 'recovering';
+      return this.#recover();
+    }
+    const again = this.#failed.filter((pending) => {
+      const executed = this.#executed.get(pending.sending.channel) ?? -1;
+      if (!pending.unanswered && executed > pending.number) this.#giveUp(pending);
+      return !pending.settled && !this.#closed;
+    });
+    this.#failed = [];
+    this.#executed.clear();
+    this.#queue = new Set([...again.toSorted((a, b) => a.number - b.number), ...this.#queue]);
+    this.#whole = true;
+    const [probe] = this.#queue;
+    if (!probe) return this.#goOn();
     this.#state = 'probing';
-    this.#send(first);
+    this.#send(probe);
   }
 
-  #resume(): void {
+  async #findUnanswered(): Promise<void> {
+    const channels = new Map<string, Pending[]>();
+    for (const pending of this.#failed) {
+      if (pending.settled || !pending.unanswered || pending.sending.repeatable !== 'if not found') continue;
+      const { channel } = pending.sending;
+      if (channels.has(channel)) channels.get(channel)!.push(pending);
+      else channels.set(channel, [pending]);
+    }
+    for (const [channel, pendings] of channels) {
+      const { cursors, isCertain } = await this.#findIn(channel, pendings);
+      for (const pending of pendings) this.#conclude(pending, cursors.get(pending.number), isCertain);
+    }
+  }
+
+  async #findIn(channel: string, pendings: readonly Pending[]): Promise<Found> {
+    const first = pendings.reduce((a, b) => (a.number < b.number ? a : b));
+    const start = performance.now();
+    const age = Math.ceil(start - first.sentAt!) + FIND_MS;
+    try {
+      const found = await this.find(this.connection.client, { channel, first: first.number, age });
+      if (performance.now() - start < FIND_MS) return found;
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (name === 'ReplyError' && !PASSING.test(message)) return { cursors: new Map(), isCertain: false };
+      throw error;
+    }
+    throw new Error('It took so long that it may have begun in the wrong place');
+  }
+
+  #conclude(pending: Pending, cursor: string | undefined, isCertain: boolean): void {
+    if (cursor !== undefined) {
+      this.#overtake(pending);
+      this.#settle(pending, pending.sending.idOf(cursor));
+    } else if (isCertain) {
+      pending.unanswered = false;
+    } else {
+      this.#giveUp(pending);
+    }
+  }
+
+  #goOn(): void {
     this.#state = 'sending';
     this.#attempts = 0;
     this.#flush();
@@ -207,26 +229,20 @@ export class RedisPublisher {
 
   #giveUp(pending: Pending): void {
     this.#queue.delete(pending);
-    this.#settle(pending, () => pending.reject(this.#errorOf(pending)));
+    this.#settle(pending, this.#errorOf(pending));
   }
 
-  #settle(pending: Pending, settle: () => void): void {
-    if (pending.settled) return;
-    pending.settled = true;
+  #settle(pending: Pending, outcome: string | SseError): void {
+    if (!pending.settle(outcome)) return;
     this.#size -= pending.sending.size;
-    settle();
   }
 
   #errorOf(pending: Pending): SseError {
     const { error: cause, unanswered } = pending;
-    const mayBePublished = unanswered !== undefined || this.#sent.has(pending);
-    if (!cause) {
-      if (!mayBePublished) return this.connection.unreachable();
-      const message = `Redis did not answer within ${DEADLINE_MS} ms`;
-      return new SseError('SSE_UNAVAILABLE', message, { mayBePublished });
-    }
-    const what =
-      cause.name === 'ReplyError' ? `refused: ${cause.message}` : `did not answer: ${this.connection.reason}`;
+    const mayBePublished = unanswered || this.#sent.has(pending);
+    if (!cause && !mayBePublished) return this.connection.unreachable();
+    const refused = cause?.name === 'ReplyError';
+    const what = refused ? `refused: ${cause.message}` : `did not answer: ${this.connection.reason}`;
     return new SseError('SSE_UNAVAILABLE', `Redis ${what}`, { cause, mayBePublished });
   }
 }

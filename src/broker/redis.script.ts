@@ -22,9 +22,14 @@ export class RedisScript {
   async load(client: Redis, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     return client.eval(this.lua, keys.length, ...keys, ...args);
   }
-}
 
-/** Whether Redis refused a call because it does not know the script. */
-export function isNoScript(error: unknown): boolean {
-  return (error as Error).message.startsWith('NOSCRIPT');
+  /** Calls it one way or the other, where it does not matter if that takes two commands. */
+  async run(client: Redis, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    try {
+      return await this.call(client, keys, args);
+    } catch (error) {
+      if ((error as Error).message.startsWith('NOSCRIPT')) return this.load(client, keys, args);
+      throw error;
+    }
+  }
 }

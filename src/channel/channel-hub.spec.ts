@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
 import { until } from '../../test/support/until.js';
 import type { SseEvent } from '../event.js';
@@ -31,6 +32,9 @@ const n = (cursor: string) => cursor.replace('1763884800000-', '');
 const at = (number: number) => `1763884800000-${number}`;
 
 describe('A channel hub', () => {
+  // Outages and failures are reported.
+  beforeAll(() => Logger.overrideLogger(false));
+
   let store: ModelStore;
   let broker: ModelBroker;
   let hub: ChannelHub;
@@ -279,6 +283,25 @@ describe('A channel hub', () => {
       expect(some.calls).toEqual(['open 10', '11', '12']);
     });
 
+    it.each([
+      ['the last event it missed', at(20)],
+      ['its reset', 'junk'],
+    ])('that leaves with %s', async (_, from) => {
+      publish(16);
+      await live();
+      const leaving = new (class extends Recorder {
+        override next(event: SseEvent, cursor: string): void {
+          super.next(event, cursor);
+          hub.detach(this);
+        }
+      })();
+      attach(from, leaving);
+      await until(() => leaving.calls.length === 2);
+      publish(2);
+      broker.deliver();
+      expect(leaving.calls).toHaveLength(2);
+    });
+
     it('as fast as it takes what it gets', async () => {
       createHub({ ring: { maxEvents: 10, maxSize: 10_000 } });
       publish(400);
@@ -298,11 +321,12 @@ describe('A channel hub', () => {
 
     it('with a reset where the store does not know its position, or it is none', async () => {
       await live();
-      const ids = [at(1_000), 'other', 'not even an id', 'é'];
+      const ids = [at(1_000), 'other', 'not even an id', 'é', `0${at(5)}`];
       const recorders = ids.map((id) => attach(id));
       await until(() => recorders.every(({ calls }) => calls.length === 2));
       expect(recorders.map(({ calls }) => calls[1])).toEqual([
         'reset lost 5',
+        'reset unknown 5',
         'reset unknown 5',
         'reset unknown 5',
         'reset unknown 5',
@@ -352,6 +376,25 @@ describe('A channel hub', () => {
     const audit = hub.audit();
     await turn();
     broker.deliver();
+    await audit;
+    expect(broker.reads).toBe(1);
+  });
+
+  it('leaves the reads to others while there are many', async () => {
+    await live();
+    broker.held = true;
+    const waiting = Array.from({ length: 16 }, (_, k) => attach(at(100 + k)));
+    await hub.audit();
+    expect(broker.reads).toBe(16);
+    broker.release();
+    await until(() => waiting.every(({ calls }) => calls.length === 2));
+  });
+
+  it('reads nothing any more once it is closed', async () => {
+    await live();
+    publish(1);
+    const audit = hub.audit();
+    hub.close();
     await audit;
     expect(broker.reads).toBe(1);
   });

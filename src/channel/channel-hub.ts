@@ -52,9 +52,8 @@ export class ChannelHub implements ChannelListener {
   }
 
   /**
-   * Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered.
-   *
-   * @returns what takes it back
+   * Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered. Returns what
+   * takes it back.
    */
   whenLive(callback: () => void): () => void {
     if (!this.#live) return this.#waiting.add(callback);
@@ -79,6 +78,7 @@ export class ChannelHub implements ChannelListener {
 
   close(): void {
     this.#generation++;
+    this.#live = false;
     this.#waiting.clear();
     this.#subscribers.clear();
     for (const subscriber of this.#replays.keys()) this.detach(subscriber);
@@ -113,7 +113,8 @@ export class ChannelHub implements ChannelListener {
    * the position of a silent channel from being forgotten.
    */
   async audit(): Promise<void> {
-    if (!this.#live) return;
+    // Others wait for what they read.
+    if (!this.#live || this.options.reader.isBusy) return;
     const tip = this.#tip;
     const page = await this.options.reader.read(this.channel, [], 0).catch(() => undefined);
     if (!page || page.tip === this.#tip) return;
@@ -121,7 +122,7 @@ export class ChannelHub implements ChannelListener {
     if (this.#live && this.#tip === tip) this.synchronise();
   }
 
-  /** The tip, the events behind a position, and the going over to the live stream: what a replay needs, while live. */
+  /** What a replay needs, while the hub is live. */
   get tip(): string {
     return this.#tip!;
   }
@@ -139,15 +140,16 @@ export class ChannelHub implements ChannelListener {
   }
 
   join(subscriber: Subscriber): void {
-    this.#replays.delete(subscriber);
-    this.#subscribers.add(subscriber);
+    // It may have left with the last event of its replay.
+    if (this.#replays.delete(subscriber)) this.#subscribers.add(subscriber);
   }
 
   async #synchronise(generation: number): Promise<void> {
     let from: readonly string[] = this.#positions();
     for (let round = 1; ;) {
       const page = await this.#read(from, generation);
-      if (!page) return;
+      // Asked here, as a turn of the microtask queue has passed since the reading.
+      if (!page || generation !== this.#generation) return;
       from = this.#take(page);
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
@@ -172,7 +174,7 @@ export class ChannelHub implements ChannelListener {
       try {
         const page = await this.options.reader.read(this.channel, positions);
         this.#reported = false;
-        return generation === this.#generation ? page : undefined;
+        return page;
       } catch (error) {
         this.report(error as Error);
         await sleep(delay * (1 + Math.random()), undefined, { ref: false });

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
-import { isPosition } from '../event.js';
+import { isCursor, isPosition } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import { ChannelHub } from './channel-hub.js';
 import { mergeInto, splitLastEventId } from './composite.js';
@@ -75,28 +75,34 @@ export class Channels {
       this.history === false ? new Map() : splitLastEventId(channels, lastEventId);
     let waiting = () => {};
     let cancelled = false;
+    const attach = () => {
+      for (const [index, hub] of hubs.entries()) {
+        // It may leave with what the first of them has at once.
+        if (!cancelled) hub.attach(legs[index]!, starts!.get(hub.channel));
+      }
+    };
     const ready = new Promise<void>((resolve) => {
       const start = () => {
         const late = hubs.find((hub) => !hub.live);
         if (late) {
           waiting = late.whenLive(start);
         } else if (starts) {
-          for (const [index, hub] of hubs.entries()) hub.attach(legs[index]!, starts.get(hub.channel));
+          this.#guard(subscriber, attach);
           resolve();
         } else {
           void locate();
         }
       };
       const locate = async () => {
-        starts = await this.#locate(channels, lastEventId!, () => !cancelled);
-        if (!cancelled) start();
+        starts = await this.#locate(channels, lastEventId!, () => !cancelled && !this.#closed);
+        if (!cancelled && !this.#closed) start();
       };
       start();
     });
     this.#streams.add(subscriber);
     const unsubscribe = () => {
-      if (!this.#streams.delete(subscriber)) return;
       cancelled = true;
+      if (!this.#streams.delete(subscriber)) return;
       waiting();
       hubs.forEach((hub, index) => {
         hub.detach(legs[index]!);
@@ -152,8 +158,22 @@ export class Channels {
   async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
     const locate = (channel: string) => this.#reader.readPatiently(channel, id, { isWanted });
     const pages = isPosition(id) ? await Promise.all(channels.map(locate)) : [];
-    const known = channels.filter((_, index) => pages[index]?.after !== undefined);
-    return new Map((known.length > 0 ? known : channels).map((channel) => [channel, id]));
+    const known = channels.flatMap((channel, n) =>
+      pages[n]?.after === undefined ? [] : ([[channel, pages[n].after]] as const),
+    );
+    // What is no position at all resets in the turn in which it is attached: no event can come before.
+    const none = isCursor(id) ? id : '';
+    return new Map(known.length > 0 ? known : channels.map((channel) => [channel, none]));
+  }
+
+  /** What goes wrong with one stream ends that stream. */
+  #guard(subscriber: Subscriber, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#logger.error(error);
+      subscriber.complete();
+    }
   }
 
   #drop(channel: string): void {

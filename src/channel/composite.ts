@@ -36,6 +36,7 @@ export function splitLastEventId(
 export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
   const parts = new Map<string, string>();
   const early: [tag: string, event: SseEvent, cursor: string][] = [];
+  let closed = channels.length;
   const forward = (tag: string, event: SseEvent, cursor: string) => {
     const id = formatCompositeCursor(parts.set(tag, cursor));
     subscriber.next(Object.freeze({ ...event, id }), id);
@@ -43,13 +44,13 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
   return channels.map(tagOf).map((tag) => ({
     open(cursor) {
       parts.set(tag, cursor!);
-      if (parts.size < channels.length) return;
+      if (--closed > 0) return;
       subscriber.open(formatCompositeCursor(parts));
       for (const [earlyTag, event, position] of early) forward(earlyTag, event, position);
     },
     next(event, cursor) {
-      if (parts.size === channels.length) forward(tag, event, cursor);
-      // A reset of one channel, while the others are still to be opened in the same turn.
+      if (closed === 0) forward(tag, event, cursor);
+      // What this channel has at once, while the others are still to be opened in the same turn.
       else early.push([tag, event, cursor]);
     },
     complete: () => subscriber.complete(),

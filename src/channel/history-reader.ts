@@ -4,7 +4,7 @@ import { type ChannelEvent, channelEvent } from './channel-event.js';
 
 /** Reads under way at once, in the whole process: a crowd that comes back must not keep Redis from publishing. */
 const MAX_READS = 16;
-const RETRY_MS = 250;
+const RETRY_MS = [10, 1_000] as const;
 
 /** A page of history as subscribers get it. */
 export interface Passage extends Omit<Page, 'events'> {
@@ -19,9 +19,14 @@ export class HistoryReader {
 
   constructor(private readonly broker: SseBroker) {}
 
+  /** Whether as many reads are under way as there may be. */
+  get isBusy(): boolean {
+    return this.#reads >= MAX_READS;
+  }
+
   /** Reads after the call: what it says of the tip is no older. */
   async read(channel: string, positions: readonly string[], limit = PAGE_EVENTS): Promise<Passage> {
-    if (this.#reads >= MAX_READS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#reads++;
     try {
       const page = await this.broker.read(channel, positions, limit);
@@ -42,12 +47,13 @@ export class HistoryReader {
     position: string,
     { isWanted, onError }: { isWanted: () => boolean; onError?: (error: Error) => void },
   ): Promise<Passage> {
-    while (isWanted()) {
+    const [first, last] = RETRY_MS;
+    for (let delay: number = first; isWanted(); delay = Math.min(2 * delay, last)) {
       try {
         return await this.#readShared(channel, position);
       } catch (error) {
         onError?.(error as Error);
-        await sleep(RETRY_MS * (1 + Math.random()), undefined, { ref: false });
+        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
       }
     }
     return { tip: '', end: '', events: [] };

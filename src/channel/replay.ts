@@ -16,9 +16,6 @@ export interface HubOptions {
   readonly onDropped: (channel: string) => void;
 }
 
-/** Times that the store may know a position and this process not get there, before the subscriber is reset. */
-const MAX_ROUNDS = 5;
-
 /**
  * Takes one subscriber from where it was to the live stream of its hub.
  *
@@ -43,23 +40,31 @@ export class Replay {
 
   async run(lastEventId: string): Promise<void> {
     if (!isPosition(lastEventId)) return this.#reset('unknown');
-    for (let position = lastEventId, rounds = 0; ;) {
+    for (let position = lastEventId; ;) {
       while (!this.hub.live) await this.#live();
       if (this.#cancelled) return;
       const rest = this.hub.after(position);
-      if (rest) return this.#send(rest) ? this.hub.join(this.subscriber) : undefined;
+      if (rest) {
+        if (!this.#isWithinLimits(rest)) return this.#reset('limit');
+        return this.#send(rest) ? this.hub.join(this.subscriber) : undefined;
+      }
       const page = await this.options.reader.readPatiently(this.hub.channel, position, {
         isWanted: () => !this.#cancelled,
         onError: (error) => this.hub.report(error),
       });
       if (this.#cancelled) return;
-      if (page.after === undefined || rounds > MAX_ROUNDS) {
+      if (page.after === undefined) {
+        // A reset to where this process is must not take a subscriber back that has been further on another.
+        if (page.tip !== this.hub.tip) this.hub.synchronise();
         return this.#reset(isCursor(position) ? 'lost' : 'unknown');
       }
       if (page.end === position && this.hub.live && !this.hub.after(position)) {
         // The store is ahead of this process, which has missed something, or gets it in a moment.
-        rounds++;
         this.hub.synchronise();
+      }
+      if (!this.#isWithinLimits(page.events)) {
+        if (page.tip !== this.hub.tip) this.hub.synchronise();
+        return this.#reset('limit');
       }
       if (!this.#send(page.events)) return;
       this.hub.remember(page);
@@ -68,14 +73,14 @@ export class Replay {
     }
   }
 
-  /** @returns false if the replay has ended with that */
-  #send(events: readonly ChannelEvent[]): boolean {
+  #isWithinLimits(events: readonly ChannelEvent[]): boolean {
     this.#events += events.length;
     for (const { size } of events) this.#size += size;
-    if (this.#events > this.options.maxReplayEvents || this.#size > this.options.maxReplayBytes) {
-      void this.#reset('limit');
-      return false;
-    }
+    return this.#events <= this.options.maxReplayEvents && this.#size <= this.options.maxReplayBytes;
+  }
+
+  /** @returns false if the subscriber has left, or failed */
+  #send(events: readonly ChannelEvent[]): boolean {
     for (const { event, cursor } of events) {
       if (this.#cancelled || !this.hub.send(this.subscriber, event, cursor)) return false;
     }

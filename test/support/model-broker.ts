@@ -9,6 +9,7 @@ export class ModelStore {
   readonly brokers: ModelBroker[] = [];
   /** Whether anything has happened for which a client may be reset. */
   damaged = false;
+  hasLostWrites = false;
   #count = 0;
   #tip: string | undefined;
 
@@ -53,7 +54,7 @@ export class ModelStore {
 
   /** A master that had not got the last events takes over. */
   loseWrites(count: number): void {
-    this.damaged = true;
+    this.damaged = this.hasLostWrites = true;
     this.events.splice(Math.max(0, this.events.length - count));
     this.#tip = this.events.at(-1)?.cursor ?? this.#tip;
   }
@@ -126,6 +127,8 @@ export class ModelBroker extends SseBroker {
       this.failures--;
       throw new Error('This read fails');
     }
+    // As over a network: what happens in this turn comes before it.
+    await Promise.resolve();
     const page = this.store.read(positions, Math.min(limit, this.pageSize));
     if (this.held) await new Promise<void>((resolve) => this.#release.push(resolve));
     return page;

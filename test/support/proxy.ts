@@ -7,6 +7,10 @@ export class Proxy {
   refuse = false;
   /** Swallows what the server answers. */
   dropDown = false;
+  /** Swallows what clients send. */
+  dropUp = false;
+  /** Holds back what the server sends. */
+  holdDown = false;
   /** Holds back what the server sends on connections that have subscribed. */
   holdSubscriber = false;
   /** Sees what clients send, before the server does. */
@@ -34,13 +38,13 @@ export class Proxy {
       let subscribed = false;
       const held: Buffer[] = [];
       const pass = () => {
-        if (subscribed && this.holdSubscriber) setTimeout(pass, 5);
+        if (this.holdDown || (subscribed && this.holdSubscriber)) setTimeout(pass, 5);
         else for (const chunk of held.splice(0)) client.write(chunk);
       };
       client.on('data', (chunk) => {
         subscribed ||= /\bsubscribe\b/i.test(chunk.toString());
         this.onUp(chunk);
-        upstream.write(chunk);
+        if (!this.dropUp) upstream.write(chunk);
       });
       upstream.on('data', (chunk) => {
         if (this.dropDown) return;

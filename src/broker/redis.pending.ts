@@ -1,0 +1,52 @@
+import { performance } from 'node:perf_hooks';
+import type { Redis } from 'ioredis';
+import type { SseError } from '../sse.errors.js';
+
+/** What is to be sent: a command that publishes an event. */
+export interface Sending {
+  readonly channel: string;
+  /** Characters it holds. */
+  readonly size: number;
+  /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
+  readonly repeatable: 'never' | 'if not found' | 'always';
+  /** Writes the command. `number`: counts up; `whole`: nothing is known of what the server on this connection knows. */
+  send(client: Redis, attempt: { number: number; whole: boolean }): Promise<unknown>;
+  /** The event's public id, from its place. */
+  idOf(cursor: string): string;
+}
+
+/** A publication from its call until its promise is settled. */
+export class PendingPublication {
+  /** The event's public id. */
+  readonly id: Promise<string>;
+  readonly since = performance.now();
+  /** When it was first sent. */
+  sentAt: number | undefined;
+  /** Whether the answer to an attempt is missing: then it may have been published. */
+  unanswered = false;
+  /** Why the last attempt failed. */
+  error: Error | undefined;
+  settled = false;
+  #resolve!: (id: string) => void;
+  #reject!: (error: SseError) => void;
+
+  /** @param number counts up with the calls */
+  constructor(
+    readonly sending: Sending,
+    readonly number: number,
+  ) {
+    this.id = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** @returns whether this is what has settled it */
+  settle(outcome: string | SseError): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    if (typeof outcome === 'string') this.#resolve(outcome);
+    else this.#reject(outcome);
+    return true;
+  }
+}

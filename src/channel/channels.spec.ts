@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { until } from '../../test/support/until.js';
+import { MemorySseBroker } from '../broker/memory.broker.js';
+import { checkPublication, type PublishOptions, type SseEvent } from '../event.js';
+import { Channels } from './channels.js';
+import type { Subscriber } from './subscribers.js';
+
+/** Reads take as long as the test wants. */
+class SlowBroker extends MemorySseBroker {
+  reads = 0;
+  fails = false;
+  gate = Promise.resolve();
+
+  override async read(...args: Parameters<MemorySseBroker['read']>): ReturnType<MemorySseBroker['read']> {
+    this.reads++;
+    await this.gate;
+    if (this.fails) throw new Error('This read fails');
+    return super.read(...args);
+  }
+}
+
+class Recorder implements Subscriber {
+  readonly events: SseEvent[] = [];
+  completed = false;
+
+  open(): void {
+    this.events.length = 0;
+  }
+
+  next(event: SseEvent): void {
+    this.events.push(event);
+  }
+
+  complete(): void {
+    this.completed = true;
+  }
+
+  get data(): unknown[] {
+    return this.events.map(({ type, data }) => (type === 'sse.reset' ? type : data));
+  }
+}
+
+describe('Streams of several channels', () => {
+  let broker: SlowBroker;
+  let channels: Channels;
+
+  beforeEach(() => {
+    broker = new SlowBroker();
+    channels = new Channels(broker);
+  });
+  afterEach(() => channels.close());
+
+  const publish = (channel: string, data: unknown, options: PublishOptions = {}) =>
+    broker.publish(channel, checkPublication(data, options, 1_000));
+  const subscribe = (lastEventId?: string, subscriber = new Recorder()) => ({
+    subscriber,
+    ...channels.subscribe(['a', 'b'], subscriber, lastEventId),
+  });
+
+  it.each(['own', 'unknown'])(
+    'have no id that is ahead of what was sent, while one channel is still being read (%s)',
+    async (id) => {
+      await publish('a', 0, { id: 'own' });
+      for (const n of [1, 2, 3]) await publish('a', n);
+      const { subscriber, ready } = subscribe(id);
+      await ready;
+      broker.gate = sleep(50);
+      await publish('b', 'meanwhile');
+      await until(() => subscriber.data.includes('meanwhile'));
+      const cut = subscriber.events.slice(0, subscriber.data.indexOf('meanwhile') + 1);
+      const again = subscribe(cut.at(-1)!.id).subscriber;
+      await until(() => cut.length + again.events.length >= (id === 'own' ? 4 : 3));
+      const seen = [...cut, ...again.events].map(({ type, data }) => (type === 'sse.reset' ? type : data));
+      expect(seen.toSorted()).toEqual(
+        id === 'own' ? ['1', '2', '3', 'meanwhile'] : ['meanwhile', 'sse.reset', 'sse.reset'],
+      );
+    },
+  );
+
+  it('end where their subscriber fails, and nothing else does', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const failing = () =>
+      new (class extends Recorder {
+        override next(): void {
+          throw new Error('this subscriber fails');
+        }
+      })();
+    const id = await publish('a', 0, { id: 'own' });
+    const { subscriber: live, ready } = subscribe();
+    await ready;
+    await publish('a', 1);
+    await until(() => live.events.length === 1);
+    const composite = await (async () => {
+      await publish('a', 2);
+      await until(() => live.events.length === 2);
+      return live.events[0]!.id;
+    })();
+    const bad = [subscribe(id, failing()), subscribe(composite, failing()), subscribe('nonsense', failing())];
+    await Promise.all(bad.map((stream) => stream.ready));
+    await until(() => bad.every(({ subscriber }) => subscriber.completed));
+    expect(logged).toHaveBeenCalled();
+    logged.mockRestore();
+  });
+
+  it('read nothing any more once they are closed', async () => {
+    await publish('a', 0);
+    const { unsubscribe } = subscribe('own');
+    broker.fails = true;
+    await until(() => broker.reads > 2);
+    channels.close();
+    unsubscribe();
+    await sleep(50);
+    const { reads } = broker;
+    await sleep(100);
+    expect(broker.reads).toBe(reads);
+  });
+
+  it('leave no subscriber behind that leaves with the first event', async () => {
+    for (const n of [0, 1, 2]) await publish('a', n);
+    const all = subscribe();
+    await all.ready;
+    await publish('a', 3);
+    await until(() => all.subscriber.events.length === 1);
+    await publish('a', 4);
+    await publish('b', 5);
+    await until(() => all.subscriber.events.length === 3);
+    let unsubscribe = () => {};
+    const leaving = new (class extends Recorder {
+      override next(event: SseEvent): void {
+        super.next(event);
+        unsubscribe();
+      }
+    })();
+    const stream = subscribe(all.subscriber.events[0]!.id, leaving);
+    ({ unsubscribe } = stream);
+    await publish('a', 6);
+    await until(() => all.subscriber.events.length === 4);
+    unsubscribe();
+    const count = leaving.events.length;
+    await publish('a', 7);
+    await publish('b', 8);
+    await until(() => all.subscriber.events.length === 6);
+    expect(leaving.events).toHaveLength(count);
+    expect(channels.counts.streams).toBe(1);
+  });
+});
