@@ -342,6 +342,20 @@ describe('Publishing to Redis', () => {
     await expect(publish(broker, 1)).rejects.toMatchObject({ mayBePublished: false });
   });
 
+  it('frees a bounded part of a long history with each event, until it is as short as it was set', async () => {
+    const broker = await start(server.url, 1_000_000);
+    const fill = `for n = 1, 100000 do redis.call('XADD', KEYS[1], '1000000000-' .. n, '1', '1000000000-0 x {"data":1}') end`;
+    await admin.eval(fill, 1, 'sse:{a}:history');
+    await publish(broker, 'first');
+    const shorter = await start(server.url, 10);
+    await publish(shorter, 'second');
+    const left = await admin.xlen('sse:{a}:history');
+    expect(left).toBeGreaterThan(60_000);
+    expect(left).toBeLessThan(95_000);
+    await publishAll(shorter, 0, 20);
+    expect(await admin.xlen('sse:{a}:history')).toBeLessThan(120);
+  });
+
   it('leaves what an application keeps to it, when somebody without a setting publishes', async () => {
     const application = await start(server.url, 5_000);
     const commandLine = new RedisSseBroker(server.url, 'sse:');
