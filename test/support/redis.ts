@@ -23,6 +23,7 @@ export class RedisServer {
   constructor(
     readonly port: number,
     private readonly dir: string,
+    private readonly args: readonly string[] = [],
   ) {}
 
   get url(): string {
@@ -30,7 +31,17 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const args = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--dir', this.dir, '--save', ''];
+    const args = [
+      '--port',
+      `${this.port}`,
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      this.dir,
+      '--save',
+      '',
+      ...this.args,
+    ];
     this.#process = spawn('redis-server', args, { stdio: 'ignore' });
     const admin = this.admin({ retryStrategy: () => 20 });
     await admin.ping();
@@ -62,8 +73,8 @@ export class RedisServer {
 const servers = new Set<RedisServer>();
 
 /** Starts a server; it is stopped after the test. */
-export async function startRedis(): Promise<RedisServer> {
-  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')));
+export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')), args);
   servers.add(server);
   await server.start();
   return server;

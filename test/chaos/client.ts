@@ -1,0 +1,80 @@
+import { type ClientRequest, get } from 'node:http';
+import { createParser } from 'eventsource-parser';
+import type { Random } from './random.js';
+
+/** What a client got, and when it was told to begin elsewhere. */
+export interface Delivery {
+  readonly id: string;
+  readonly type: string | undefined;
+  readonly data: string;
+}
+
+/** An `EventSource` of the rig: it comes back to any node, after any byte, with the last id it has read completely. */
+export class HoppingClient {
+  readonly deliveries: Delivery[] = [];
+  lastEventId: string | undefined;
+  reconnects = 0;
+  /** What a node answered that is no stream. */
+  readonly refusals: string[] = [];
+  #request: ClientRequest | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #hops = true;
+  #closed = false;
+
+  constructor(
+    readonly channel: string,
+    private readonly ports: () => readonly number[],
+    private readonly random: Random,
+  ) {
+    this.#connect();
+  }
+
+  /** Stays on its next connection. */
+  settle(): void {
+    this.#hops = false;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#request?.destroy();
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    const headers = this.lastEventId === undefined ? {} : { 'last-event-id': this.lastEventId };
+    const port = this.random.of(this.ports());
+    const request = get({ host: '127.0.0.1', port, path: `/events/${this.channel}`, headers, agent: false });
+    this.#request = request;
+    let done = false;
+    const again = () => {
+      if (done) return;
+      done = true;
+      request.destroy();
+      this.reconnects++;
+      this.#timer = setTimeout(() => this.#connect(), this.random.between(5, 100));
+    };
+    let bytes = this.#hops && this.random.next() < 0.5 ? this.random.below(20_000) : Infinity;
+    const parser = createParser({
+      onEvent: ({ id, event, data }) => {
+        this.lastEventId = id;
+        this.deliveries.push({ id: id!, type: event, data });
+      },
+    });
+    request.on('response', (response) => {
+      if (response.statusCode !== 200) this.refusals.push(`${response.statusCode}`);
+      response.setEncoding('latin1');
+      response.on('data', (chunk: string) => {
+        // Cut in the middle of whatever it is.
+        parser.feed(chunk.slice(0, bytes));
+        bytes -= chunk.length;
+        if (bytes <= 0 && this.#hops) again();
+      });
+      response.on('error', () => undefined);
+      response.on('close', again);
+    });
+    request.on('error', again);
+    if (this.#hops) this.#timer = setTimeout(again, this.random.between(100, 3_000));
+  }
+}
