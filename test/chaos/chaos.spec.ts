@@ -4,8 +4,9 @@ import { check } from './check.js';
 import { disturb, type Fault, FAULTS, LOSSY_FAULTS } from './faults.js';
 import { Rig } from './rig.js';
 
-const SECONDS = Number(process.env.SOAK_SECONDS ?? 30);
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 40);
 const SEED = Number(process.env.SOAK_SEED ?? 1);
+const say = (text: string) => process.env.SOAK_SECONDS && process.stdout.write(`${text}\n`);
 
 describe('Under faults', () => {
   beforeAll(() => Logger.overrideLogger(false));
@@ -19,7 +20,7 @@ describe('Under faults', () => {
       const rig = new Rig(SEED, ['--appendonly', 'yes', '--appendfsync', 'always']);
       try {
         await rig.start();
-        const happened = await disturb(rig, faults, SECONDS * 1_000);
+        const happened = await disturb(rig, { faults, ms: SECONDS * 1_000, tell: say });
         await rig.settle();
         const report = await check(rig, lossy);
         process.stdout.write(

@@ -66,10 +66,11 @@ export class HoppingClient {
       if (response.statusCode !== 200) this.refusals.push(`${response.statusCode}`);
       response.setEncoding('latin1');
       response.on('data', (chunk: string) => {
+        if (!this.#hops) bytes = Infinity;
         // Cut in the middle of whatever it is.
         parser.feed(chunk.slice(0, bytes));
         bytes -= chunk.length;
-        if (bytes <= 0 && this.#hops) again();
+        if (bytes <= 0) again();
       });
       response.on('error', () => undefined);
       response.on('close', again);

@@ -75,6 +75,17 @@ export const FAULTS: Record<string, Fault> = {
     node!.proxy.close();
     await rig.startNode();
   },
+  'Redis has no memory left': async ({ admin, random }) => {
+    await admin.config('SET', 'maxmemory', '1mb');
+    await sleep(random.between(50, 700));
+    await admin.config('SET', 'maxmemory', '0');
+  },
+  'a right is revoked': async ({ admin, random }) => {
+    await admin.acl('SETUSER', 'default', random.of(['-subscribe', '-evalsha', '-xrange', '-publish']));
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
+    await sleep(random.between(50, 1_000));
+    await admin.acl('SETUSER', 'default', '+@all');
+  },
   'Redis is killed and restarted': async ({ server, random }) => {
     await server.kill();
     await sleep(random.between(0, 500));
@@ -90,6 +101,7 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
   'Redis loses a history': async ({ admin, random }) => {
     await admin.del(`sse:{${random.of(['a', 'b', 'c'])}}:history`);
   },
+  'a replica that lags takes over': (rig) => rig.failOver(rig.random.between(50, 500)),
   'Redis loses a position': async ({ admin, random }) => {
     await admin.del(`sse:{${random.of(['a', 'b', 'c'])}}:meta`);
   },
@@ -98,8 +110,7 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
 /** Lets one fault after the other happen, with pauses. */
 export async function disturb(
   rig: Rig,
-  faults: Record<string, Fault>,
-  ms: number,
+  { faults, ms, tell }: { faults: Record<string, Fault>; ms: number; tell: (progress: string) => unknown },
 ): Promise<Map<string, number>> {
   const happened = new Map<string, number>();
   const names = Object.keys(faults);
@@ -107,6 +118,7 @@ export async function disturb(
     // Each at least once, then by chance.
     const name = names.find((each) => !happened.has(each)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
+    tell(`${Math.round((end - Date.now()) / 1_000)} s left: ${name}`);
     await faults[name]!(rig);
     await sleep(rig.random.between(50, 700));
   }

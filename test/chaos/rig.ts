@@ -75,6 +75,26 @@ export class Rig {
     return [...this.nodes.map(({ proxy }) => proxy), ...this.publisherProxies];
   }
 
+  /** A replica that has not got the last events takes over, and the master is gone. */
+  async failOver(lagMs: number): Promise<void> {
+    const link = await Proxy.start(this.server.port);
+    const replica = await startRedis(this.redisArgs);
+    const admin = replica.admin({ maxRetriesPerRequest: 10_000 });
+    await admin.replicaof('127.0.0.1', new URL(link.url).port);
+    await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
+    link.holdDown = true;
+    await sleep(lagMs);
+    await admin.replicaof('NO', 'ONE');
+    link.close();
+    for (const proxy of this.proxies) {
+      proxy.target = replica.port;
+      proxy.cut();
+    }
+    await this.server.kill();
+    this.admin.disconnect();
+    [this.server, this.admin] = [replica, admin];
+  }
+
   async startNode(port?: number): Promise<void> {
     const proxy = await Proxy.start(this.server.port);
     const { maxEvents, maxAgeMs } = HISTORY;

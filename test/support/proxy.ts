@@ -19,11 +19,12 @@ export class Proxy {
 
   private constructor(
     private readonly server: Server,
-    target: number,
+    /** The port that new connections lead to. */
+    public target: number,
   ) {
     server.on('connection', (client) => {
       if (this.refuse) return client.destroy();
-      const upstream = connect(target, '127.0.0.1');
+      const upstream = connect(this.target, '127.0.0.1');
       for (const [socket, other] of [
         [client, upstream],
         [upstream, client],
@@ -38,6 +39,7 @@ export class Proxy {
       let subscribed = false;
       const held: Buffer[] = [];
       const pass = () => {
+        if (client.destroyed) return;
         if (this.holdDown || (subscribed && this.holdSubscriber)) setTimeout(pass, 5);
         else for (const chunk of held.splice(0)) client.write(chunk);
       };
