@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
+import { connect as connectSocket } from 'node:net';
 import { Proxy } from './support/proxy.js';
 import { freePort, type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
@@ -114,6 +115,67 @@ describe('Publishing to Redis', () => {
     proxy.dropDown = false;
     expect(await id).toBe((await entries())[1]);
     expect((await stored()).filter((data) => data === 'lost')).toHaveLength(1);
+  });
+
+  it.each([999, 1_000, 1_001])('is sure that an event is not among %s others', async (count) => {
+    const [broker, other] = [await start(), await start(server.url)];
+    proxy.dropUp = true;
+    const id = publish(broker, 'lost');
+    await publishAll(other, 0, count);
+    proxy.cut();
+    proxy.dropUp = false;
+    expect(await id).toBe((await entries()).at(-1));
+  });
+
+  it('stores nothing of an attempt that arrives after it was looked for', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    // A network that keeps what was sent, and delivers it when the connection it was sent on is long gone.
+    const late: Buffer[] = [];
+    proxy.dropUp = true;
+    proxy.onUp = (chunk) => proxy.dropUp && late.push(chunk);
+    const calls = [publish(broker, 1), publish(broker, 2, { id: 'own' })];
+    await until(() => Buffer.concat(late).includes('"own"'));
+    proxy.dropUp = false;
+    proxy.cut();
+    await Promise.all(calls);
+    const socket = connectSocket(server.port, '127.0.0.1');
+    let answers = '';
+    socket.on('data', (chunk: Buffer) => (answers += chunk.toString()));
+    socket.write(Buffer.concat(late));
+    await until(() => answers.match(/FENCED/g)?.length === 2);
+    socket.destroy();
+    expect(await stored()).toEqual([0, 1, 2]);
+  });
+
+  it('publishes to other channels while it looks in thousands', async () => {
+    const broker = await start();
+    await publish(broker, 0);
+    proxy.dropDown = true;
+    const channels = Array.from({ length: 3_000 }, (_, n) => `many${n}`);
+    const calls = channels.map((channel) => publish(broker, 1, { channel }));
+    await until(async () => (await admin.dbsize()) >= 6_000);
+    proxy.cut();
+    proxy.dropDown = false;
+    const elsewhere = publish(broker, 2, { channel: 'elsewhere' });
+    const ids = await Promise.all([...calls, elsewhere]);
+    expect(new Set(await entries('many2999'))).toEqual(new Set([ids[2_999]]));
+    expect(await entries('elsewhere')).toEqual([ids[3_000]]);
+  });
+
+  it('publishes behind what it took back, also where the chain is ahead of the clock', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all');
+    const [refused, broker] = [
+      await start(server.url.replace('//', '//app:secret@')),
+      await start(server.url),
+    ];
+    await publish(broker, 0);
+    const ahead = `${Date.now() + 3_600_000}-5`;
+    await admin.hset('sse:{a}:meta', 'cursor', ahead);
+    await admin.del('sse:{a}:history');
+    await expect(publish(refused, 1)).rejects.toMatchObject({ mayBePublished: false });
+    expect(await publish(broker, 2)).toBe(ahead.replace(/5$/, '6'));
+    expect(await stored()).toEqual([2]);
   });
 
   it('does not send an event after a later one of its channel, although Redis has refused only the first', async () => {

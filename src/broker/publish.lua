@@ -8,7 +8,7 @@
 -- ARGV[1] live        the Pub/Sub channel
 -- ARGV[2] body        the message as a JSON object, without `cursor` and `prev`
 -- ARGV[3] id          the publisher's own id, which the body then holds; or ''
--- ARGV[4] nonce       what tells this publication from all others, 1 to 40 characters without spaces
+-- ARGV[4] nonce       what tells this attempt to publish from all others, 8 to 40 characters without spaces
 -- ARGV[5] random      a random whole number, 0 to 2^20 - 1
 -- ARGV[6] maxEvents   how much history the channel keeps from now on; '' to leave that as it is; 0 to only send
 -- ARGV[7] maxAgeMs    the same
@@ -31,7 +31,10 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'fenced')
+if known[4] and string.find(known[4], string.sub(nonce, 1, 8), 1, true) then
+  return redis.error_reply('FENCED: the publisher has given this attempt up, and looked for it')
+end
 local prev = known[1]
 if not prev then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
@@ -90,6 +93,7 @@ if done then return public end
 
 -- Scripts are not rolled back. Somebody may not do all of this: then nobody has got the event, and it never was.
 redis.pcall('XDEL', history, cursor)
+redis.pcall('XSETID', history, prev)
 redis.pcall('HSET', meta, 'cursor', prev)
 if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end
 if idempotency then redis.pcall('DEL', idempotency) end

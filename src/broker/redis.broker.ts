@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { isCursor, type Publication } from '../event.js';
@@ -6,7 +6,8 @@ import { type History, HISTORY_DEFAULTS, isRedisClient } from '../sse.options.js
 import { type ChannelListener, type Page, SseBroker, type StoredEvent } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
 import { RedisConnection, type RedisSource } from './redis.connection.js';
-import { type Find, RedisPublisher } from './redis.publisher.js';
+import type { Find } from './redis.pending.js';
+import { RedisPublisher } from './redis.publisher.js';
 import { RedisScript } from './redis.script.js';
 import { RedisSubscriber } from './redis.subscriber.js';
 
@@ -33,8 +34,6 @@ export class RedisSseBroker extends SseBroker {
   readonly #prefix: string;
   /** How much the channels keep, as the scripts take it. */
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
-  /** With a number, tells each publication of this process from all others. */
-  readonly #nonce = randomBytes(6).toString('base64url');
   #subscriber: RedisSubscriber | undefined;
   #outage = false;
   #closed = false;
@@ -74,8 +73,7 @@ export class RedisSseBroker extends SseBroker {
       channel,
       size,
       repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
-      send: (client, { number, whole }) => {
-        const nonce = this.#nonce + number.toString(36);
+      send: (client, { nonce, whole }) => {
         const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#kept];
         return PUBLISH[whole ? 'load' : 'call'](client, keys, args);
       },
@@ -118,16 +116,16 @@ export class RedisSseBroker extends SseBroker {
     await Promise.all([this.#commands.close(), this.#subscriber?.close()]);
   }
 
-  async #find(client: Redis, { channel, first, age }: Parameters<Find>[1]): ReturnType<Find> {
+  async #find(client: Redis, { channel, prefix, first, age }: Parameters<Find>[1]): ReturnType<Find> {
     const [history, meta] = this.#keys(channel);
     const cursors = new Map<number, string>();
     for (let from = '+', isCertain = 1; ;) {
-      const args = [this.#nonce, first.toString(36), age, from];
+      const args = [prefix, first.toString(36), age, from];
       const answer = await FIND.run(client, [history!, meta!], args);
       let found: string[];
       [from, isCertain, ...found] = answer as [string, number, ...string[]];
       for (let n = 0; n < found.length; n += 2) {
-        cursors.set(parseInt(found[n]!.slice(this.#nonce.length), 36), found[n + 1]!);
+        cursors.set(parseInt(found[n]!.slice(prefix.length), 36), found[n + 1]!);
       }
       if (from === '') return { cursors, isCertain: isCertain === 1 };
     }

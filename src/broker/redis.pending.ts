@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import type { SseError } from '../sse.errors.js';
@@ -9,11 +10,29 @@ export interface Sending {
   readonly size: number;
   /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
   readonly repeatable: 'never' | 'if not found' | 'always';
-  /** Writes the command. `number`: counts up; `whole`: nothing is known of what the server on this connection knows. */
-  send(client: Redis, attempt: { number: number; whole: boolean }): Promise<unknown>;
+  /** Writes the command. `whole`: nothing is known of what the server on this connection knows. */
+  send(client: Redis, attempt: { nonce: string; whole: boolean }): Promise<unknown>;
   /** The event's public id, from its place. */
   idOf(cursor: string): string;
 }
+
+/** What `find` has found: places by number; `isCertain`: whatever is not among them has not been executed. */
+export interface Found {
+  readonly cursors: ReadonlyMap<number, string>;
+  readonly isCertain: boolean;
+}
+
+/**
+ * Looks in a channel for publications that were sent under a prefix, from the number `first` on, at most `age` ms ago; and
+ * sees to it that what is still on its way under that prefix is refused.
+ */
+export type Find = (
+  client: Redis,
+  where: { channel: string; prefix: string; first: number; age: number },
+) => Promise<Found>;
+
+/** What starts the nonces of a publisher's attempts: 48 bits, so that no two are the same. */
+export const newPrefix = () => randomBytes(6).toString('base64url');
 
 /** A publication from its call until its promise is settled. */
 export class PendingPublication {

@@ -1,8 +1,13 @@
 import { performance } from 'node:perf_hooks';
-import type { Redis } from 'ioredis';
 import { SseError } from '../sse.errors.js';
 import type { RedisConnection } from './redis.connection.js';
-import { PendingPublication as Pending, type Sending } from './redis.pending.js';
+import {
+  type Find,
+  type Found,
+  newPrefix,
+  PendingPublication as Pending,
+  type Sending,
+} from './redis.pending.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
@@ -16,15 +21,8 @@ const RETRY_MS = [50, 500] as const;
 const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
 /** How long an answer to `find` may take to count, in ms: what was sent before it can come no more. */
 const FIND_MS = 4_000;
-
-/** What `find` has found: places by number; `isCertain`: whatever is not among them has not been executed. */
-export interface Found {
-  readonly cursors: ReadonlyMap<number, string>;
-  readonly isCertain: boolean;
-}
-
-/** Looks for publications of ours in a channel, from the number `first` on, that were sent at most `age` ms ago. */
-export type Find = (client: Redis, where: { channel: string; first: number; age: number }) => Promise<Found>;
+/** Channels that are looked in at the same time. */
+const FIND_BATCH = 200;
 
 /**
  * Sends publications over one connection in the order of the calls, also those that have to be sent again.
@@ -46,6 +44,8 @@ export class RedisPublisher {
   #state: 'sending' | 'recovering' | 'finding' | 'probing' = 'sending';
   #attempts = 0;
   #whole = true;
+  /** With the number of a publication, it tells this attempt at it from all others, and those of other processes. */
+  #prefix = newPrefix();
   #count = 0;
   #size = 0;
   #sweep: NodeJS.Timeout | undefined;
@@ -63,7 +63,8 @@ export class RedisPublisher {
   /** @returns the event's public id @throws SseError `SSE_UNAVAILABLE` */
   publish(sending: Sending): Promise<string> {
     if (this.#closed) return Promise.reject(this.connection.unreachable());
-    if (this.#queue.size + this.#sent.size >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
+    const count = this.#queue.size + this.#sent.size + this.#failed.length;
+    if (count >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
       const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
       return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
     }
@@ -91,7 +92,7 @@ export class RedisPublisher {
 
   #send(pending: Pending): void {
     const { sending, number } = pending;
-    const attempt = { number, whole: this.#whole };
+    const attempt = { nonce: this.#prefix + number.toString(36), whole: this.#whole };
     this.#queue.delete(pending);
     this.#sent.add(pending);
     // Only a script makes Redis remember it.
@@ -105,7 +106,8 @@ export class RedisPublisher {
 
   #succeed(pending: Pending, id: string): void {
     this.#sent.delete(pending);
-    this.#settle(pending, id);
+    this.#size -= pending.sending.size;
+    pending.settle(id);
     if (this.#state === 'probing') this.#goOn();
     else if (this.#state === 'recovering') this.#overtake(pending);
     this.#recover();
@@ -122,6 +124,7 @@ export class RedisPublisher {
       this.#failed.push(pending);
       this.#state = 'recovering';
     } else {
+      this.#size -= pending.sending.size;
       this.#giveUp(pending);
       if (this.#state === 'probing') this.#goOn();
     }
@@ -154,9 +157,12 @@ export class RedisPublisher {
       this.#state = 'recovering';
       return this.#recover();
     }
+    // What is still on its way has the old one, and is refused where it was looked for.
+    this.#prefix = newPrefix();
     const again = this.#failed.filter((pending) => {
       const executed = this.#executed.get(pending.sending.channel) ?? -1;
       if (!pending.unanswered && executed > pending.number) this.#giveUp(pending);
+      if (pending.settled) this.#size -= pending.sending.size;
       return !pending.settled && !this.#closed;
     });
     this.#failed = [];
@@ -177,31 +183,37 @@ export class RedisPublisher {
       if (channels.has(channel)) channels.get(channel)!.push(pending);
       else channels.set(channel, [pending]);
     }
-    for (const [channel, pendings] of channels) {
-      const { cursors, isCertain } = await this.#findIn(channel, pendings);
-      for (const pending of pendings) this.#conclude(pending, cursors.get(pending.number), isCertain);
+    const all = [...channels];
+    for (let n = 0; n < all.length; n += FIND_BATCH) {
+      const batch = all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each));
+      // All have to end before the next is tried, whatever becomes of one.
+      const failed = (await Promise.allSettled(batch)).find(({ status }) => status === 'rejected');
+      if (failed) throw (failed as PromiseRejectedResult).reason;
     }
   }
 
-  async #findIn(channel: string, pendings: readonly Pending[]): Promise<Found> {
+  async #findIn(channel: string, pendings: readonly Pending[]): Promise<void> {
+    if (pendings.every(({ settled }) => settled)) return;
     const first = pendings.reduce((a, b) => (a.number < b.number ? a : b));
     const start = performance.now();
     const age = Math.ceil(start - first.sentAt!) + FIND_MS;
+    const where = { channel, prefix: this.#prefix, first: first.number, age };
+    let found: Found = { cursors: new Map(), isCertain: false };
     try {
-      const found = await this.find(this.connection.client, { channel, first: first.number, age });
-      if (performance.now() - start < FIND_MS) return found;
+      found = await this.find(this.connection.client, where);
+      if (performance.now() - start > FIND_MS) throw new Error('It may have begun in the wrong place');
     } catch (error) {
       const { name, message } = error as Error;
-      if (name === 'ReplyError' && !PASSING.test(message)) return { cursors: new Map(), isCertain: false };
-      throw error;
+      if (name !== 'ReplyError' || PASSING.test(message)) throw error;
     }
-    throw new Error('It took so long that it may have begun in the wrong place');
+    for (const pending of pendings)
+      this.#conclude(pending, found.cursors.get(pending.number), found.isCertain);
   }
 
   #conclude(pending: Pending, cursor: string | undefined, isCertain: boolean): void {
     if (cursor !== undefined) {
       this.#overtake(pending);
-      this.#settle(pending, pending.sending.idOf(cursor));
+      pending.settle(pending.sending.idOf(cursor));
     } else if (isCertain) {
       pending.unanswered = false;
     } else {
@@ -228,13 +240,8 @@ export class RedisPublisher {
   }
 
   #giveUp(pending: Pending): void {
-    this.#queue.delete(pending);
-    this.#settle(pending, this.#errorOf(pending));
-  }
-
-  #settle(pending: Pending, outcome: string | SseError): void {
-    if (!pending.settle(outcome)) return;
-    this.#size -= pending.sending.size;
+    if (this.#queue.delete(pending)) this.#size -= pending.sending.size;
+    pending.settle(this.#errorOf(pending));
   }
 
   #errorOf(pending: Pending): SseError {

@@ -46,7 +46,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
       parts.set(tag, cursor!);
       if (--closed > 0) return;
       subscriber.open(formatCompositeCursor(parts));
-      for (const [earlyTag, event, position] of early) forward(earlyTag, event, position);
+      for (const [earlyTag, event, position] of early.splice(0)) forward(earlyTag, event, position);
     },
     next(event, cursor) {
       if (closed === 0) forward(tag, event, cursor);

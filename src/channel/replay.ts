@@ -1,4 +1,4 @@
-import { isCursor, isPosition } from '../event.js';
+import { compareCursors, isCursor, isPosition } from '../event.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
 import type { HistoryReader } from './history-reader.js';
@@ -53,18 +53,13 @@ export class Replay {
         onError: (error) => this.hub.report(error),
       });
       if (this.#cancelled) return;
-      if (page.after === undefined) {
-        // A reset to where this process is must not take a subscriber back that has been further on another.
-        if (page.tip !== this.hub.tip) this.hub.synchronise();
-        return this.#reset(isCursor(position) ? 'lost' : 'unknown');
-      }
+      if (page.after === undefined) return this.#reset(isCursor(position) ? 'lost' : 'unknown', page.tip);
       if (page.end === position && this.hub.live && !this.hub.after(position)) {
-        // The store is ahead of this process, which has missed something, or gets it in a moment.
+        // The store is elsewhere than this process, which has missed something, or gets it in a moment.
         this.hub.synchronise();
       }
       if (!this.#isWithinLimits(page.events)) {
-        if (page.tip !== this.hub.tip) this.hub.synchronise();
-        return this.#reset('limit');
+        return this.#reset('limit', page.tip);
       }
       if (!this.#send(page.events)) return;
       this.hub.remember(page);
@@ -87,11 +82,22 @@ export class Replay {
     return true;
   }
 
-  async #reset(reason: ResetReason): Promise<void> {
+  /** @param storeTip where the store was, if it was read */
+  async #reset(reason: ResetReason, storeTip?: string): Promise<void> {
     while (!this.hub.live) await this.#live();
+    if (storeTip !== undefined && this.#isBehind(storeTip)) {
+      // A reset to where this process is must not take a subscriber back that has been further on another.
+      this.hub.synchronise();
+      while (!this.hub.live) await this.#live();
+    }
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
     if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip), tip)) this.hub.join(this.subscriber);
+  }
+
+  /** Whether the hub has missed something that is in the store, or gets it in a moment. */
+  #isBehind(storeTip: string): boolean {
+    return this.hub.live && compareCursors(storeTip, this.hub.tip) > 0;
   }
 
   #live(): Promise<void> {
