@@ -1,13 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { SseError } from '../sse.errors.js';
 import type { RedisConnection } from './redis.connection.js';
-import {
-  type Find,
-  type Found,
-  newPrefix,
-  PendingPublication as Pending,
-  type Sending,
-} from './redis.pending.js';
+import type { Find, Found, Sending } from './redis.pending.js';
+import { newPrefix, PendingPublication as Pending } from './redis.pending.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
