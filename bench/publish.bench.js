@@ -7,6 +7,7 @@
  * Each round runs every way once, in turn, with 256 publications under way. The history is on (1,000 events, 10 minutes); at
  * the end of each run the channel must hold the last event, so that nothing is measured that did not happen.
  */
+import { readFileSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
 import { SseModule, SseService } from 'nestjs-sse-channels';
 import { median, say, startRedis } from './redis.js';
@@ -22,8 +23,16 @@ const data = { n: 1, text: 'an event of about a hundred bytes, as applications h
 const message = JSON.stringify({ data, event: null, id: null, retry: null });
 let count = 0;
 
+// Without comments, as the module sends it.
+const script = readFileSync('dist/broker/publish.lua', 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
+const hash = await redis.admin.script('LOAD', script);
+const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `raw:{kept}:${name}`);
+const args = () => ['raw:kept', message.replace('"id":null,', ''), '', `12345678${count++}`, 5, '', ''];
+
 const WAYS = {
   '`PUBLISH` by ioredis': () => redis.admin.publish('plain', message),
+  'the script as a whole (`EVAL`)': () => redis.admin.eval(script, 4, ...keys, ...args()),
+  'the script by its hash (`EVALSHA`)': () => redis.admin.evalsha(hash, 4, ...keys, ...args()),
   '`publish()` with history': () => sse.publish(data, { channel: 'kept' }),
   '`publish()` with an id': () => sse.publish(data, { channel: 'ids', id: `own${count++}` }),
   '`publish()` with an idempotency key': () =>

@@ -23,9 +23,7 @@ describe('Under faults', () => {
         const happened = await disturb(rig, { faults, ms: SECONDS * 1_000, tell: say });
         await rig.settle();
         const report = await check(rig, lossy);
-        process.stdout.write(
-          `seed ${SEED}: ${JSON.stringify({ ...report, happened: Object.fromEntries(happened) })}\n`,
-        );
+        say(`seed ${SEED}: ${JSON.stringify({ ...report, happened: Object.fromEntries(happened) })}`);
         expect(report.violations).toEqual([]);
         expect(report.delivered).toBeGreaterThan(1_000);
       } finally {
