@@ -9,7 +9,7 @@ export interface RedisClient {
 }
 
 /** How much of a channel is kept, and how much of it one client gets when it comes back. All fields are optional. */
-export interface HistoryOptions {
+export interface SseHistoryOptions {
   /** Events kept per channel at least, 1–1,000,000; up to 100 more, as Redis frees them in blocks. @default 1000 */
   maxEvents?: number;
   /** Time for which events are kept at least, in ms, 1,000–604,800,000 (a week). @default 600000 */
@@ -47,7 +47,7 @@ export interface SseModuleOptions {
    *
    * @default as the channel has it, else 1,000 events and 10 minutes
    */
-  history?: false | HistoryOptions;
+  history?: false | SseHistoryOptions;
   /**
    * Time between two keep-alive comments on an `@SseChannel` stream, in ms, 1,000–3,600,000. Keep it below the
    * idle time-out of every proxy in front (often 60 s).
@@ -63,7 +63,7 @@ export interface SseOptionsFactory {
 }
 
 /** History options with every default applied. */
-export interface History extends Required<HistoryOptions> {
+export interface History extends Required<SseHistoryOptions> {
   /** Whether how much is kept was set: only then it is stored with the channel. */
   readonly explicit: boolean;
 }
@@ -86,7 +86,7 @@ export const HISTORY_DEFAULTS: Readonly<History> = Object.freeze({
   explicit: false,
 });
 
-const HISTORY_BOUNDS: Record<keyof HistoryOptions, [min: number, max: number]> = {
+const HISTORY_BOUNDS: Record<keyof SseHistoryOptions, [min: number, max: number]> = {
   maxEvents: [1, 1_000_000],
   maxAgeMs: [1_000, 604_800_000],
   maxReplayEvents: [0, 1_000_000],
@@ -124,7 +124,7 @@ function resolveHistory(history: SseModuleOptions['history'] = {}): History | fa
   checkNames('history.', history, Object.keys(HISTORY_BOUNDS));
   const given = definedOf(history);
   for (const [name, value] of Object.entries(given)) {
-    checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof HistoryOptions]);
+    checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
   }
   return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
 }

@@ -6,7 +6,7 @@ import { MemorySseBroker } from '../src/broker/memory.broker.js';
 import { decodeMessage, type Message } from '../src/broker/message.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, isCursor, type PublishOptions } from '../src/event.js';
-import { type History, HISTORY_DEFAULTS, type HistoryOptions } from '../src/sse.options.js';
+import { type History, HISTORY_DEFAULTS, type SseHistoryOptions } from '../src/sse.options.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
@@ -30,7 +30,7 @@ class RecordingListener implements ChannelListener {
   }
 }
 
-const history = (given: HistoryOptions = {}) => ({ ...HISTORY_DEFAULTS, ...given, explicit: true });
+const history = (given: SseHistoryOptions = {}) => ({ ...HISTORY_DEFAULTS, ...given, explicit: true });
 
 /** What every broker promises, whatever it is made of. */
 describe.each([

@@ -1,34 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, type MessageEvent, Query, Sse } from '@nestjs/common';
-import { heartbeat, LastEventId, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
-import type { Observable } from 'rxjs';
+import { SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
+import { StreamController } from './support/stream.controller.js';
 import { until } from './support/until.js';
-
-@Controller()
-class StreamController {
-  constructor(private readonly sse: SseService) {}
-
-  @Sse('sse')
-  stream(
-    @Query('channel') channel: string | string[] = 'sse',
-    @LastEventId() lastEventId?: string,
-  ): Observable<MessageEvent> {
-    return this.sse.messages(channel, { lastEventId }).pipe(heartbeat(1_000));
-  }
-
-  @SseChannel('channel')
-  channel(@Query('channel') channel: string | string[] = 'sse') {
-    return channel;
-  }
-
-  @SseChannel('even')
-  async even() {
-    return { channel: 'numbers', filter: ({ data }: { data: string | object }) => Number(data) % 2 === 0 };
-  }
-}
 
 const brokers = [
   ['in memory', () => ({})],

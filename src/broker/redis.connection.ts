@@ -37,7 +37,7 @@ export class RedisConnection {
       disconnectTimeout: 300,
       retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) + Math.floor(Math.random() * 200),
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
-      reconnectOnError: (error) => (error.message.startsWith('READONLY') && this.#leave() ? 1 : false),
+      reconnectOnError: (error) => (/(^|-)READONLY\b/.test(error.message) && this.#leave() ? 1 : false),
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,

@@ -60,12 +60,10 @@ export class PendingPublication {
     });
   }
 
-  /** @returns whether this is what has settled it */
-  settle(outcome: string | SseError): boolean {
-    if (this.settled) return false;
+  /** With its id or an error; only the first outcome counts. */
+  settle(outcome: string | SseError): void {
     this.settled = true;
     if (typeof outcome === 'string') this.#resolve(outcome);
     else this.#reject(outcome);
-    return true;
   }
 }

@@ -6,10 +6,10 @@ import { compareCursors, isCursor } from '../event.js';
 import { Backlog } from './backlog.js';
 import { type ChannelEvent, channelEvent, resetEvent } from './channel-event.js';
 import type { Passage } from './history-reader.js';
+import { Liveness } from './liveness.js';
 import { type HubOptions, Replay } from './replay.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
-import { Waiting } from './waiting.js';
 
 /** Readings in a row that may fail to explain the messages held back, before those are given up. */
 const MAX_ROUNDS = 5;
@@ -25,16 +25,14 @@ const GRACE_MS = 100;
  * does a subscription that was interrupted; messages are then held back while the gap is read from the history. Only
  * where that does not reach any more, subscribers get one `sse.reset`, and the stream goes on from the new tip.
  */
-export class ChannelHub implements ChannelListener {
+export class ChannelHub extends Liveness implements ChannelListener {
   readonly #logger = new Logger('SseModule');
   readonly #subscribers = new Subscribers();
   readonly #replays = new Map<Subscriber, Replay>();
   readonly #ring: Ring;
-  readonly #waiting = new Waiting();
   readonly #backlog = new Backlog();
   /** The cursor that the next message of the chain has to follow. */
   #tip: string | undefined;
-  #live = false;
   #generation = 0;
   #reported = false;
 
@@ -43,22 +41,9 @@ export class ChannelHub implements ChannelListener {
     private readonly broker: SseBroker,
     private readonly options: HubOptions,
   ) {
+    super();
     this.#ring = new Ring(options.ring);
     broker.subscribe(channel, this);
-  }
-
-  get live(): boolean {
-    return this.#live;
-  }
-
-  /**
-   * Calls back once, as soon as the hub is live; what arrives after that call is still to be delivered. Returns what
-   * takes it back.
-   */
-  whenLive(callback: () => void): () => void {
-    if (!this.#live) return this.#waiting.add(callback);
-    callback();
-    return () => undefined;
   }
 
   /** Adds a subscriber to a live hub: after `lastEventId`, or from now on. */
@@ -78,8 +63,7 @@ export class ChannelHub implements ChannelListener {
 
   close(): void {
     this.#generation++;
-    this.#live = false;
-    this.#waiting.clear();
+    this.end();
     this.#subscribers.clear();
     for (const subscriber of this.#replays.keys()) this.detach(subscriber);
     this.broker.unsubscribe(this.channel);
@@ -87,7 +71,7 @@ export class ChannelHub implements ChannelListener {
 
   onInterrupted(): void {
     this.#generation++;
-    this.#live = false;
+    this.interrupt();
   }
 
   onSubscribed(): void {
@@ -97,14 +81,14 @@ export class ChannelHub implements ChannelListener {
   onMessage(text: string): void {
     const message = decodeMessage(text);
     if (!message) return this.options.onDropped(this.channel);
-    if (this.#live && this.#accept(message)) return;
+    if (this.live && this.#accept(message)) return;
     this.#backlog.push(message);
-    if (this.#live) this.synchronise();
+    if (this.live) this.synchronise();
   }
 
   /** Finds out where the channel is, and delivers what was missed, before it goes on. */
   synchronise(): void {
-    this.#live = false;
+    this.interrupt();
     void this.#synchronise(++this.#generation);
   }
 
@@ -114,12 +98,12 @@ export class ChannelHub implements ChannelListener {
    */
   async audit(): Promise<void> {
     // Others wait for what they read.
-    if (!this.#live || this.options.reader.isBusy) return;
+    if (!this.live || this.options.reader.isBusy) return;
     const tip = this.#tip;
     const page = await this.options.reader.read(this.channel, [], 0).catch(() => undefined);
     if (!page || page.tip === this.#tip) return;
     await sleep(GRACE_MS, undefined, { ref: false });
-    if (this.#live && this.#tip === tip) this.synchronise();
+    if (this.live && this.#tip === tip) this.synchronise();
   }
 
   /** What a replay needs, while the hub is live. */
@@ -153,10 +137,9 @@ export class ChannelHub implements ChannelListener {
       from = this.#take(page);
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
-      this.#live = true;
-      this.#waiting.wake();
+      this.begin();
       if (this.#drain(round >= MAX_ROUNDS)) return;
-      this.#live = false;
+      this.interrupt();
       from = this.#positions();
       await sleep(RETRY_MS[0] * round++, undefined, { ref: false });
       if (generation !== this.#generation) return;

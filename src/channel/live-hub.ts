@@ -1,31 +1,20 @@
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage } from '../broker/message.js';
 import { channelEvent } from './channel-event.js';
+import { Liveness } from './liveness.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
-import { Waiting } from './waiting.js';
 
 /** One channel in this process, without history: what arrives goes to who is there. */
-export class LiveHub implements ChannelListener {
+export class LiveHub extends Liveness implements ChannelListener {
   readonly #subscribers = new Subscribers();
-  readonly #waiting = new Waiting();
-  #live = false;
 
   constructor(
     readonly channel: string,
     private readonly broker: SseBroker,
     private readonly onDropped: (channel: string) => void,
   ) {
+    super();
     broker.subscribe(channel, this);
-  }
-
-  get live(): boolean {
-    return this.#live;
-  }
-
-  whenLive(callback: () => void): () => void {
-    if (!this.#live) return this.#waiting.add(callback);
-    callback();
-    return () => undefined;
   }
 
   attach(subscriber: Subscriber): void {
@@ -38,18 +27,17 @@ export class LiveHub implements ChannelListener {
   }
 
   close(): void {
-    this.#waiting.clear();
+    this.end();
     this.#subscribers.clear();
     this.broker.unsubscribe(this.channel);
   }
 
   onInterrupted(): void {
-    this.#live = false;
+    this.interrupt();
   }
 
   onSubscribed(): void {
-    this.#live = true;
-    this.#waiting.wake();
+    this.begin();
   }
 
   onMessage(text: string): void {
