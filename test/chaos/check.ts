@@ -1,85 +1,119 @@
-import type { Rig } from './rig.js';
+import type { HoppingClient } from './client.js';
+import type { Entry, Rig } from './rig.js';
 
-/** What a run has shown. */
-export interface Report {
-  readonly delivered: number;
-  readonly reconnects: number;
-  readonly published: number;
-  readonly rejected: number;
-  readonly resets: number;
+/** What was seen while one fault happened, and until the next one. */
+export interface Tally {
+  delivered: number;
+  reconnects: number;
+  published: number;
+  rejected: number;
+  resets: number;
+  violations: number;
+}
+
+/** What a run has shown, by fault. */
+export class Report {
   /** Each in words; none is what is expected. */
-  readonly violations: string[];
+  readonly violations: string[] = [];
+  readonly tallies = new Map<string, Tally>();
+
+  count(fault: string, what: keyof Tally): void {
+    let tally = this.tallies.get(fault);
+    if (!tally) {
+      tally = { delivered: 0, reconnects: 0, published: 0, rejected: 0, resets: 0, violations: 0 };
+      this.tallies.set(fault, tally);
+    }
+    tally[what]++;
+  }
+
+  violate(fault: string, what: string): void {
+    this.count(fault, 'violations');
+    this.violations.push(`${what} (${fault})`);
+  }
+
+  sum(what: keyof Tally): number {
+    return [...this.tallies.values()].reduce((sum, tally) => sum + tally[what], 0);
+  }
 }
 
-/**
- * Compares what every client got, and what every publisher was told, with the chains that Redis has in the end.
- *
- * @param lossy whether Redis was made to lose events: only then there may be resets, and events that are in no chain
- */
-export async function check(rig: Rig, lossy: boolean): Promise<Report> {
-  const violations = [...rig.problems];
+/** Compares what every client got, and what every publisher was told, with the chains that Redis has in the end. */
+export async function check(rig: Rig): Promise<Report> {
+  const report = new Report();
+  for (const problem of rig.problems) report.violate('process', problem);
   const chains = await rig.chains();
-  let [delivered, reconnects, resets] = [0, 0, 0];
   for (const [number, client] of rig.clients.entries()) {
-    const chain = chains.get(client.channel)!;
-    const places = new Map(chain.map(({ id }, place) => [id, place]));
-    const wrong = (what: string) => violations.push(`Client ${number} on ${client.channel}: ${what}`);
-    const seen = new Set<string>();
-    let at: number | undefined;
-    for (const { id, type, data } of client.deliveries) {
-      const place = places.get(id);
-      if (type === 'sse.reset') {
-        resets++;
-        if (!lossy) wrong(`reset without a cause: ${data}`);
-        at = place;
-        continue;
-      }
-      if (type === 'sse.open') {
-        at = place;
-        continue;
-      }
-      delivered++;
-      if (seen.has(id)) wrong(`${id} came twice`);
-      seen.add(id);
-      if (place === undefined) {
-        if (!lossy) wrong(`${id} is in no chain`);
-        continue;
-      }
-      if (chain[place]!.data !== data) wrong(`${id} has other data: ${data}`);
-      if (at !== undefined && place !== at + 1) wrong(`after ${at} came ${place} (${id})`);
-      at = place;
-    }
-    for (const refusal of client.refusals) wrong(`was answered ${refusal}`);
-    reconnects += client.reconnects;
+    checkClient(client, `Client ${number}`, chains.get(client.channel)!, rig, report);
   }
-  violations.push(...checkPublications(rig, chains, lossy));
-  const published = rig.outcomes.filter(({ id }) => id !== undefined).length;
-  const rejected = rig.outcomes.length - published;
-  return { delivered, reconnects, published, rejected, resets, violations };
+  for (const [channel, chain] of chains) {
+    checkChain(channel, chain, report);
+    checkPublications(channel, chain, rig, report);
+  }
+  return report;
 }
 
-function checkPublications(rig: Rig, chains: Awaited<ReturnType<Rig['chains']>>, lossy: boolean): string[] {
-  const violations: string[] = [];
-  for (const [channel, chain] of chains) {
-    const counts = new Map<string, number>();
-    const last = new Map<string, number>();
-    for (const { data } of chain) {
-      counts.set(data, (counts.get(data) ?? 0) + 1);
-      const [publisher, number] = data.split(' ') as [string, string];
-      if (Number(number) <= (last.get(publisher) ?? -1)) {
-        violations.push(`${channel}: ${data} is stored after ${last.get(publisher)}`);
+/** No gap, no duplicate, in order, nothing of another channel; resets and lost events only where Redis has lost some. */
+function checkClient(client: HoppingClient, name: string, chain: Entry[], rig: Rig, report: Report): void {
+  const { channel } = client;
+  const losses = rig.losses.get(channel)!;
+  const places = new Map(chain.map(({ id }, place) => [id, place]));
+  const seen = new Set<string>();
+  let resets = 0;
+  let at: number | undefined;
+  for (const { id, type, data, during } of client.deliveries) {
+    const wrong = (what: string) => report.violate(during, `${name} on ${channel}: ${what}`);
+    const place = places.get(id);
+    if (type === 'sse.reset' || type === 'sse.open') {
+      if (type === 'sse.reset') {
+        report.count(during, 'resets');
+        if (++resets > losses) wrong(`reset ${resets} after ${losses} losses: ${data}`);
       }
-      last.set(publisher, Number(number));
+      at = place;
+      continue;
     }
-    for (const { data, id, error } of rig.outcomes.filter((outcome) => outcome.channel === channel)) {
-      const count = counts.get(data) ?? 0;
-      if (count > 1) violations.push(`${channel}: ${data} is stored ${count} times`);
-      if (id !== undefined && count === 0 && !lossy)
-        violations.push(`${channel}: ${data} was confirmed, and is not stored`);
-      if (error && !error.mayBePublished && count > 0) {
-        violations.push(`${channel}: ${data} was said not to be published, and is stored (${error.message})`);
-      }
+    report.count(during, 'delivered');
+    if (!data.startsWith(`${channel} `)) wrong(`${id} is of another channel: ${data}`);
+    if (seen.has(id)) wrong(`${id} came twice`);
+    seen.add(id);
+    if (place === undefined) {
+      if (losses === 0) wrong(`${id} is in no chain`);
+      continue;
+    }
+    if (chain[place]!.data.replace(/\.+$/, '') !== data) wrong(`${id} has other data: ${data}`);
+    if (at !== undefined && place !== at + 1) wrong(`after ${at} came ${place} (${id})`);
+    at = place;
+  }
+  for (const refusal of client.refusals) report.violate('none', `${name} was answered ${refusal}`);
+  for (const during of client.reconnects) report.count(during, 'reconnects');
+}
+
+/** Each publisher's events are stored in the order of its calls. */
+function checkChain(channel: string, chain: Entry[], report: Report): void {
+  const last = new Map<string, number>();
+  for (const { data } of chain) {
+    const [, publisher, number] = data.split(' ') as [string, string, string];
+    const before = last.get(publisher) ?? -1;
+    if (Number(number) <= before) report.violate('none', `${channel}: ${data} is stored after ${before}`);
+    last.set(publisher, Number(number));
+  }
+}
+
+/** Confirmed events are stored once, rejected ones are not, and doubtful ones at most once. */
+function checkPublications(channel: string, chain: Entry[], rig: Rig, report: Report): void {
+  const counts = new Map<string, number>();
+  for (const { data } of chain) {
+    const event = data.replace(/\.+$/, '');
+    counts.set(event, (counts.get(event) ?? 0) + 1);
+  }
+  const outcomes = rig.publishers.flatMap((publisher) => publisher.outcomes);
+  for (const { data, id, error, during } of outcomes.filter((outcome) => outcome.channel === channel)) {
+    report.count(during, id === undefined ? 'rejected' : 'published');
+    const wrong = (what: string) => report.violate(during, `${channel}: ${data} ${what}`);
+    const count = counts.get(data) ?? 0;
+    if (count > 1) wrong(`is stored ${count} times`);
+    if (id !== undefined && count === 0 && rig.losses.get(channel) === 0)
+      wrong('was confirmed, and is not stored');
+    if (error && !error.mayBePublished && count > 0) {
+      wrong(`was said not to be published, and is stored (${error.message})`);
     }
   }
-  return violations;
 }

@@ -1,4 +1,4 @@
-import { type ClientRequest, get } from 'node:http';
+import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import type { Random } from './random.js';
 
@@ -6,17 +6,22 @@ import type { Random } from './random.js';
 export interface Delivery {
   readonly id: string;
   readonly type: string | undefined;
+  /** Without the dots that make events large. */
   readonly data: string;
+  /** The fault that it came in. */
+  readonly during: string;
 }
 
 /** An `EventSource` of the rig: it comes back to any node, after any byte, with the last id it has read completely. */
 export class HoppingClient {
   readonly deliveries: Delivery[] = [];
   lastEventId: string | undefined;
-  reconnects = 0;
+  /** The fault of each. */
+  readonly reconnects: string[] = [];
   /** What a node answered that is no stream. */
   readonly refusals: string[] = [];
   #request: ClientRequest | undefined;
+  #response: IncomingMessage | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hops = true;
   #closed = false;
@@ -25,6 +30,7 @@ export class HoppingClient {
     readonly channel: string,
     private readonly ports: () => readonly number[],
     private readonly random: Random,
+    private readonly during: () => string,
   ) {
     this.#connect();
   }
@@ -32,6 +38,22 @@ export class HoppingClient {
   /** Stays on its next connection. */
   settle(): void {
     this.#hops = false;
+  }
+
+  /** Reads nothing more, on the connection of now. */
+  stall(): void {
+    clearTimeout(this.#timer);
+    this.#response?.pause();
+  }
+
+  resume(): void {
+    this.#response?.resume();
+  }
+
+  /** Comes back after `close()`, with the last id it has read. */
+  open(): void {
+    this.#closed = false;
+    this.#connect();
   }
 
   close(): void {
@@ -52,17 +74,19 @@ export class HoppingClient {
       if (done) return;
       done = true;
       request.destroy();
-      this.reconnects++;
+      this.reconnects.push(this.during());
       this.#timer = setTimeout(() => this.#connect(), this.random.between(5, 100));
     };
     let bytes = this.#hops && this.random.next() < 0.5 ? this.random.below(20_000) : Infinity;
     const parser = createParser({
       onEvent: ({ id, event, data }) => {
         this.lastEventId = id;
-        this.deliveries.push({ id: id!, type: event, data });
+        const delivery = { id: id!, type: event, data: data.replace(/\.+$/, ''), during: this.during() };
+        this.deliveries.push(delivery);
       },
     });
     request.on('response', (response) => {
+      this.#response = response;
       if (response.statusCode !== 200) this.refusals.push(`${response.statusCode}`);
       response.setEncoding('latin1');
       response.on('data', (chunk: string) => {

@@ -1,17 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Rig } from './rig.js';
+import { CHANNELS, type Rig } from './rig.js';
 
 /** Something that happens to the rig, and is over when it resolves. */
 export type Fault = (rig: Rig) => Promise<void>;
 
 /** Faults in which Redis loses nothing: every client gets every event, and no reset. */
 export const FAULTS: Record<string, Fault> = {
-  'subscriber connections are killed': async ({ admin }) => {
-    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
+  'subscriber connections are killed, again and again': async ({ admin, random }) => {
+    for (let left = random.between(1, 6); left > 0; left--) {
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
+      await sleep(random.between(5, 150));
+    }
   },
   'all connections are killed': async ({ admin }) => {
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => undefined);
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
+  },
+  'connections are cut before a subscription is confirmed': async ({ nodes, random }) => {
+    const { proxy } = random.of(nodes);
+    proxy.cutSubscribe = true;
+    proxy.cut();
+    await sleep(random.between(100, 1_500));
+    proxy.cutSubscribe = false;
   },
   'a network breaks': async ({ proxies, random }) => random.of(proxies).cut(),
   'a network is down for a while': async ({ proxies, random }) => {
@@ -20,6 +30,13 @@ export const FAULTS: Record<string, Fault> = {
     proxy.cut();
     await sleep(random.between(100, 1_500));
     proxy.refuse = false;
+  },
+  'a network is gone without a word': async ({ proxies, random }) => {
+    const proxy = random.of(proxies);
+    proxy.dropUp = proxy.dropDown = true;
+    await sleep(random.between(500, 6_000));
+    proxy.cut();
+    proxy.dropUp = proxy.dropDown = false;
   },
   'replies are lost': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
@@ -35,11 +52,47 @@ export const FAULTS: Record<string, Fault> = {
     proxy.cut();
     proxy.dropUp = false;
   },
+  'single messages are lost, and the connection is not': async ({ nodes, random }) => {
+    const { proxy } = random.of(nodes);
+    proxy.dropMessage = () => random.next() < 0.1;
+    await sleep(random.between(200, 1_500));
+    proxy.dropMessage = undefined;
+  },
   'what the server sends is late': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
     proxy.holdDown = true;
     await sleep(random.between(50, 800));
     proxy.holdDown = false;
+  },
+  'a network is slow, and cuts everything into single bytes': async ({ proxies, random }) => {
+    const proxy = random.of(proxies);
+    proxy.latencyMs = 500;
+    proxy.trickle = true;
+    await sleep(random.between(500, 1_500));
+    proxy.latencyMs = 0;
+    proxy.trickle = false;
+  },
+  'a node’s output buffer in Redis overflows': async ({ admin, nodes, publishers, random }) => {
+    await admin.config('SET', 'client-output-buffer-limit', 'pubsub 512kb 256kb 1');
+    const { proxy } = random.of(nodes);
+    proxy.stall();
+    const publisher = random.of(publishers);
+    // More than the buffers of the sockets take up.
+    await Promise.all(
+      Array.from({ length: 120 }, () => publisher.send(random.of(CHANNELS), { size: 150_000 })),
+    );
+    await sleep(1_100);
+    proxy.resume();
+    await admin.config('SET', 'client-output-buffer-limit', 'pubsub 32mb 8mb 60');
+  },
+  'clients stop reading': async ({ clients, publishers, random }) => {
+    const slow = clients.filter(() => random.next() < 0.3);
+    for (const client of slow) client.stall();
+    const publisher = random.of(publishers);
+    const channel = random.of(CHANNELS);
+    await Promise.all(Array.from({ length: 80 }, () => publisher.send(channel, { size: 150_000 })));
+    await sleep(random.between(100, 1_000));
+    for (const client of slow) client.resume();
   },
   'Redis hangs': async ({ server, random }) => {
     server.signal('SIGSTOP');
@@ -63,22 +116,32 @@ export const FAULTS: Record<string, Fault> = {
     await running;
     other.disconnect();
   },
-  'a node is busy': async ({ nodes, random }) => {
-    const ms = Math.floor(random.between(100, 1_500));
-    const headers = { connection: 'close' };
-    const response = await fetch(`http://127.0.0.1:${random.of(nodes).port}/block/${ms}`, { headers });
-    await response.text();
+  'the clock of Redis steps forward': async ({ server }) => {
+    server.setClock(3_600);
+    await sleep(1_500);
   },
+  'the clock of Redis steps back': async ({ server }) => {
+    server.setClock(-3_600);
+    await sleep(1_500);
+    server.setClock(0);
+    await sleep(1_000);
+  },
+  'a node is busy': async ({ nodes, random }) => random.of(nodes).block(random.between(100, 5_500)),
   'a node is killed, and another one started': async (rig) => {
     const [node] = rig.nodes.splice(rig.random.below(rig.nodes.length), 1);
-    node!.process.kill('SIGKILL');
-    node!.proxy.close();
+    node!.kill();
     await rig.startNode();
   },
   'Redis has no memory left': async ({ admin, random }) => {
     await admin.config('SET', 'maxmemory', '1mb');
     await sleep(random.between(50, 700));
     await admin.config('SET', 'maxmemory', '0');
+  },
+  'Redis takes no further connections': async ({ admin, nodes, random }) => {
+    await admin.config('SET', 'maxclients', '1');
+    random.of(nodes).proxy.cut();
+    await sleep(random.between(50, 1_500));
+    await admin.config('SET', 'maxclients', '10000');
   },
   'a right is revoked': async ({ admin, random }) => {
     await admin.acl('SETUSER', 'default', random.of(['-subscribe', '-evalsha', '-xrange', '-publish']));
@@ -91,19 +154,46 @@ export const FAULTS: Record<string, Fault> = {
     await sleep(random.between(0, 500));
     await server.start();
   },
+  'Redis is killed, and takes long to load what it has': async ({ server, publishers }) => {
+    const events = publishers.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
+    await server.kill();
+    // In µs for each command that it stored, about 5 of them for an event.
+    await server.start('--key-load-delay', `${Math.ceil(300_000 / events)}`);
+  },
 };
 
 /** Faults in which Redis loses events: clients are told, or go on from what there is. */
 export const LOSSY_FAULTS: Record<string, Fault> = {
-  'Redis loses everything': async ({ admin }) => {
-    await admin.flushall();
+  'Redis loses everything': async (rig) => {
+    rig.lose(...CHANNELS);
+    await rig.admin.flushall();
   },
-  'Redis loses a history': async ({ admin, random }) => {
-    await admin.del(`sse:{${random.of(['a', 'b', 'c'])}}:history`);
+  'Redis is killed, and restarted without what it had': async (rig) => {
+    rig.lose(...CHANNELS);
+    await rig.server.killAndErase();
+    await rig.server.start();
   },
-  'a replica that lags takes over': (rig) => rig.failOver(rig.random.between(50, 500)),
-  'Redis loses a position': async ({ admin, random }) => {
-    await admin.del(`sse:{${random.of(['a', 'b', 'c'])}}:meta`);
+  'Redis throws keys away for want of memory': async (rig) => {
+    rig.lose(...CHANNELS);
+    await rig.admin.config('SET', 'maxmemory-policy', 'allkeys-random');
+    await rig.admin.config('SET', 'maxmemory', '1mb');
+    await sleep(rig.random.between(50, 300));
+    await rig.admin.config('SET', 'maxmemory', '0');
+    await rig.admin.config('SET', 'maxmemory-policy', 'noeviction');
+  },
+  'a replica that lags takes over': async (rig) => {
+    rig.lose(...CHANNELS);
+    await rig.failOver(rig.random.between(50, 500));
+  },
+  'Redis loses a history': async (rig) => {
+    const channel = rig.random.of(CHANNELS);
+    rig.lose(channel);
+    await rig.admin.del(`sse:{${channel}}:history`);
+  },
+  'Redis loses a position': async (rig) => {
+    const channel = rig.random.of(CHANNELS);
+    rig.lose(channel);
+    await rig.admin.del(`sse:{${channel}}:meta`);
   },
 };
 
@@ -118,6 +208,7 @@ export async function disturb(
     // Each at least once, then by chance.
     const name = names.find((each) => !happened.has(each)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
+    rig.fault = name;
     tell(`${Math.round((end - Date.now()) / 1_000)} s left: ${name}`);
     await faults[name]!(rig);
     await sleep(rig.random.between(50, 700));

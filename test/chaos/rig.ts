@@ -1,84 +1,85 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { RedisSseBroker } from '../../src/broker/redis.broker.js';
-import { checkPublication } from '../../src/event.js';
-import { HISTORY_DEFAULTS } from '../../src/sse.options.js';
-import type { SseError } from '../../src/sse.errors.js';
 import { Proxy } from '../support/proxy.js';
-import { freePort, type RedisServer, startRedis } from '../support/redis.js';
+import { type RedisServer, startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { HoppingClient } from './client.js';
+import { Node } from './node.js';
+import { Publisher } from './publisher.js';
 import { Random } from './random.js';
 
-/** Long enough that nothing is trimmed while the rig runs: then every reset needs another cause. */
-const HISTORY = { ...HISTORY_DEFAULTS, maxEvents: 1_000_000, maxAgeMs: 3_600_000, explicit: true };
-const CHANNELS = ['a', 'b', 'c'];
+export const CHANNELS = ['a', 'b', 'c'];
+/** So much that nothing is trimmed while the rig runs: then every reset needs another cause. */
+export const HISTORY = {
+  maxEvents: 1_000_000,
+  maxAgeMs: 86_400_000,
+  maxReplayEvents: 1_000_000,
+  maxReplayBytes: 2 ** 30,
+};
+const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
-/** What became of one call of `publish()`. */
-export interface Outcome {
-  readonly channel: string;
+/** An entry of a history. */
+export interface Entry {
+  readonly id: string;
   readonly data: string;
-  id?: string;
-  error?: SseError;
-}
-
-interface Node {
-  readonly process: ChildProcess;
-  readonly port: number;
-  readonly proxy: Proxy;
-  stderr: string;
 }
 
 /** Real processes under faults: Redis, applications behind proxies, publishers and clients. All chance is of the seed. */
 export class Rig {
+  /** What is being done to it, noted with all that happens. */
+  fault = 'none';
+  /** How often Redis has been made to lose something, by channel. */
+  readonly losses = new Map(CHANNELS.map((channel) => [channel, 0]));
   readonly random: Random;
-  readonly outcomes: Outcome[] = [];
   readonly clients: HoppingClient[] = [];
   readonly nodes: Node[] = [];
-  readonly publisherProxies: Proxy[] = [];
+  readonly publishers: Publisher[] = [];
   readonly problems: string[] = [];
   server!: RedisServer;
   admin!: Redis;
-  readonly #brokers: RedisSseBroker[] = [];
-  readonly #pending = new Set<Promise<unknown>>();
-  #publishing = true;
-  #count = 0;
+  readonly #unhandled = (error: unknown) => this.problems.push(`Nobody has handled ${String(error)}`);
 
   constructor(
     readonly seed: number,
-    private readonly redisArgs: readonly string[],
+    private readonly history = HISTORY,
   ) {
     this.random = new Random(seed);
   }
 
-  async start({ nodes = 2, publishers = 2, clients = 18 } = {}): Promise<void> {
-    this.server = await startRedis(this.redisArgs);
+  /** @param options with `quiet`, publishers wait for `send()` */
+  async start({ nodes = 2, publishers = 2, clients = 18, quiet = false } = {}): Promise<void> {
+    process.on('unhandledRejection', this.#unhandled);
+    this.server = await startRedis(REDIS, { ownClock: true });
     this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
     for (let n = 0; n < nodes; n++) await this.startNode();
+    const label = () => this.fault;
     for (let n = 0; n < publishers; n++) {
+      const random = new Random(this.seed * 77 + n);
       const proxy = await Proxy.start(this.server.port);
-      this.publisherProxies.push(proxy);
-      const broker = new RedisSseBroker(proxy.url, 'sse:', HISTORY);
-      this.#brokers.push(broker);
-      void this.#publish(broker, n);
+      this.publishers.push(new Publisher(n, proxy, this.history, CHANNELS, random, label));
     }
+    if (!quiet) for (const publisher of this.publishers) publisher.start();
     const ports = () => this.nodes.map(({ port }) => port);
     for (let n = 0; n < clients; n++) {
       const random = new Random(this.seed * 1_000 + n);
-      this.clients.push(new HoppingClient(CHANNELS[n % CHANNELS.length]!, ports, random));
+      this.clients.push(new HoppingClient(CHANNELS[n % CHANNELS.length]!, ports, random, label));
     }
   }
 
   get proxies(): Proxy[] {
-    return [...this.nodes.map(({ proxy }) => proxy), ...this.publisherProxies];
+    return [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
+  }
+
+  async startNode(proxy?: Proxy): Promise<void> {
+    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), this.history);
+    void node.ended.then((how) => how && this.problems.push(`A node ended by itself: ${how}`));
+    this.nodes.push(node);
   }
 
   /** A replica that has not got the last events takes over, and the master is gone. */
   async failOver(lagMs: number): Promise<void> {
     const link = await Proxy.start(this.server.port);
-    const replica = await startRedis(this.redisArgs);
+    const replica = await startRedis(REDIS, { ownClock: true });
     const admin = replica.admin({ maxRetriesPerRequest: 10_000 });
     await admin.replicaof('127.0.0.1', new URL(link.url).port);
     await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
@@ -95,38 +96,19 @@ export class Rig {
     [this.server, this.admin] = [replica, admin];
   }
 
-  async startNode(port?: number): Promise<void> {
-    const proxy = await Proxy.start(this.server.port);
-    const { maxEvents, maxAgeMs } = HISTORY;
-    const history = JSON.stringify({
-      maxEvents,
-      maxAgeMs,
-      maxReplayEvents: 1_000_000,
-      maxReplayBytes: 2 ** 30,
-    });
-    const args = ['test/chaos/node.js', proxy.url, history, `${port ?? (await freePort())}`];
-    const process = spawn('node', ['--trace-warnings', '--unhandled-rejections=strict', ...args]);
-    const [line] = (await once(process.stdout, 'data')) as [Buffer];
-    const node = { process, proxy, port: Number(line), stderr: '' };
-    process.stderr.on('data', (chunk: Buffer) => (node.stderr += chunk.toString()));
-    process.on('exit', (code, signal) => {
-      if (signal !== 'SIGKILL') this.problems.push(`A node ended by itself, with ${code}: ${node.stderr}`);
-    });
-    this.nodes.push(node);
+  /** Notes a loss, which clients may be told of, once each. */
+  lose(...channels: readonly string[]): void {
+    for (const channel of channels) this.losses.set(channel, this.losses.get(channel)! + 1);
   }
 
   /** Everything heals, one last event goes to each channel, and every client gets it. */
   async settle(): Promise<void> {
-    this.#publishing = false;
-    await Promise.allSettled(this.#pending);
+    this.fault = 'none';
+    await Promise.all(this.publishers.map((publisher) => publisher.stop()));
     for (const client of this.clients) client.settle();
-    await until(() => this.#brokers.every(({ connected }) => connected), Boolean, 20_000);
     for (const channel of CHANNELS) {
-      await until(
-        async () => (await this.#send(this.#brokers[0]!, 0, channel)).id !== undefined,
-        Boolean,
-        20_000,
-      );
+      const confirmed = async () => (await this.publishers[0]!.send(channel)).id !== undefined;
+      await until(confirmed, Boolean, 30_000);
     }
     const chains = await this.chains();
     const late = () =>
@@ -137,8 +119,8 @@ export class Rig {
   }
 
   /** What Redis has in the end. */
-  async chains(): Promise<Map<string, { id: string; data: string }[]>> {
-    const chains = new Map<string, { id: string; data: string }[]>();
+  async chains(): Promise<Map<string, Entry[]>> {
+    const chains = new Map<string, Entry[]>();
     for (const channel of CHANNELS) {
       const entries = await this.admin.xrange(`sse:{${channel}}:history`, '-', '+');
       const chain = entries.map(([cursor, [, value]]) => {
@@ -150,36 +132,33 @@ export class Rig {
     return chains;
   }
 
+  /** Every node is subscribed to what its clients want, and to nothing when they have gone; nothing else is left open. */
+  async leave(): Promise<void> {
+    const subscribed = async () =>
+      (await this.admin.pubsub('NUMSUB', ...CHANNELS.map((c) => `sse:${c}`))) as unknown[];
+    const wanted = (counts: unknown[], count: number) =>
+      counts.every((each, n) => n % 2 === 0 || each === count);
+    await until(subscribed, (counts) => wanted(counts, this.nodes.length), 20_000);
+    for (const client of this.clients) client.close();
+    await until(subscribed, (counts) => wanted(counts, 0), 20_000);
+    for (const node of this.nodes) {
+      // Two connections to Redis, and the one that asks.
+      await until(
+        () => node.resources(),
+        ({ sockets, streams, channels }) => sockets === 3 && streams + channels === 0,
+      );
+    }
+    const connections = async () =>
+      ((await this.admin.client('LIST')) as string).match(/name=sse:/g)?.length ?? 0;
+    await until(connections, (count) => count === 2 * this.nodes.length + this.publishers.length);
+  }
+
   async stop(): Promise<void> {
     for (const client of this.clients) client.close();
-    for (const { process } of this.nodes) process.kill('SIGKILL');
-    await Promise.all(this.#brokers.map((broker) => broker.close()));
+    for (const node of this.nodes) node.kill();
+    await Promise.all(this.publishers.map((publisher) => publisher.close()));
     for (const proxy of this.proxies) proxy.close();
     this.admin.disconnect();
-  }
-
-  async #publish(broker: RedisSseBroker, publisher: number): Promise<void> {
-    const random = new Random(this.seed * 77 + publisher);
-    while (this.#publishing) {
-      for (let left = random.below(8); left >= 0; left--) {
-        const sending = this.#send(broker, publisher, random.of(CHANNELS), random.next() < 0.2);
-        this.#pending.add(sending);
-        void sending.finally(() => this.#pending.delete(sending));
-      }
-      await sleep(random.between(1, 20));
-    }
-  }
-
-  async #send(broker: RedisSseBroker, publisher: number, channel: string, own = false): Promise<Outcome> {
-    const number = this.#count++;
-    const outcome: Outcome = { channel, data: `${publisher} ${number}` };
-    this.outcomes.push(outcome);
-    try {
-      const options = own ? { id: `own-${number}` } : {};
-      outcome.id = await broker.publish(channel, checkPublication(outcome.data, options, 1_000));
-    } catch (error) {
-      outcome.error = error as SseError;
-    }
-    return outcome;
+    process.off('unhandledRejection', this.#unhandled);
   }
 }

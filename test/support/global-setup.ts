@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Debian's packages of what the tests run for real, by program. */
-const PACKAGES = { 'redis-server': 'redis-server', chromium: 'chromium' };
+/** What the tests run for real: programs, and Debian's packages of the same names. */
+const PROGRAMS = ['redis-server', 'chromium', 'faketime'];
 
 export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 
 /** Installs what is missing, builds what the tests start as processes, and starts the Redis they share. */
 export default async function setup(): Promise<void> {
-  const missing = Object.entries(PACKAGES).filter(([program]) => spawnSync('which', [program]).status !== 0);
-  if (missing.length > 0) install(missing.map(([, debianPackage]) => debianPackage));
+  const missing = PROGRAMS.filter((program) => spawnSync('which', [program]).status !== 0);
+  if (missing.length > 0) install(missing);
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
   await startSharedRedis();

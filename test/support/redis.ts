@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,17 @@ export const adminUrl = (): string => redisUrl().replace(/\/\/.*@/, '//');
 
 export const randomPrefix = (): string => `test-${randomUUID()}:`;
 
+/**
+ * What gives a program another clock: libfaketime, read anew every second. libc comes before jemalloc, which asks for
+ * the time before it can serve what libfaketime needs for an answer.
+ */
+const FAKETIME = {
+  LD_PRELOAD: '/usr/$LIB/faketime/libfaketime.so.1:libc.so.6',
+  FAKETIME_CACHE_DURATION: '1',
+  FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  FAKETIME_DONT_RESET: '1',
+};
+
 /** A redis-server process of a test's own. */
 export class RedisServer {
   #process: ChildProcess | undefined;
@@ -24,13 +35,21 @@ export class RedisServer {
     readonly port: number,
     private readonly dir: string,
     private readonly args: readonly string[] = [],
-  ) {}
+    private readonly ownClock = false,
+  ) {
+    if (ownClock) this.setClock(0);
+  }
 
   get url(): string {
     return `redis://127.0.0.1:${this.port}/0`;
   }
 
-  async start(): Promise<void> {
+  /** Sets the clock of the server off the machine's, within 1 s. Only where it was started with a clock of its own. */
+  setClock(seconds: number): void {
+    writeFileSync(join(this.dir, 'clock'), `${seconds < 0 ? '' : '+'}${seconds}`);
+  }
+
+  async start(...more: readonly string[]): Promise<void> {
     const args = [
       '--port',
       `${this.port}`,
@@ -41,8 +60,11 @@ export class RedisServer {
       '--save',
       '',
       ...this.args,
+      ...more,
     ];
-    this.#process = spawn('redis-server', args, { stdio: 'ignore' });
+    const clock = { ...FAKETIME, FAKETIME_TIMESTAMP_FILE: join(this.dir, 'clock') };
+    const env = this.ownClock ? { ...process.env, ...clock } : process.env;
+    this.#process = spawn('redis-server', args, { stdio: 'ignore', env });
     const admin = this.admin({ retryStrategy: () => 20 });
     await admin.ping();
     admin.disconnect();
@@ -64,6 +86,12 @@ export class RedisServer {
     await exited;
   }
 
+  /** The same, and what it had stored is gone. */
+  async killAndErase(): Promise<void> {
+    await this.kill();
+    rmSync(join(this.dir, 'appendonlydir'), { recursive: true, force: true });
+  }
+
   async stop(): Promise<void> {
     if (this.#process?.exitCode === null && this.#process.signalCode === null) await this.kill();
     rmSync(this.dir, { recursive: true, force: true });
@@ -73,8 +101,11 @@ export class RedisServer {
 const servers = new Set<RedisServer>();
 
 /** Starts a server; it is stopped after the test. */
-export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
-  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')), args);
+export async function startRedis(
+  args: readonly string[] = [],
+  { ownClock = false } = {},
+): Promise<RedisServer> {
+  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')), args, ownClock);
   servers.add(server);
   await server.start();
   return server;

@@ -12,8 +12,10 @@ class EventsController {
     return channel;
   }
 
-  stats() {
-    return this.sse.stats();
+  /** What is open in this process. */
+  resources() {
+    const sockets = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    return { ...this.sse.stats(), sockets, rss: process.memoryUsage.rss() };
   }
 
   /** Keeps the event loop busy. */
@@ -34,7 +36,7 @@ Inject(SseService)(EventsController, undefined, 0);
 Param('channel')(EventsController.prototype, 'events', 0);
 Param('ms')(EventsController.prototype, 'block', 0);
 decorate('events', SseChannel('events/:channel'));
-decorate('stats', Get('stats'));
+decorate('resources', Get('resources'));
 decorate('block', Get('block/:ms'));
 Controller()(EventsController);
 

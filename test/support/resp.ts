@@ -1,0 +1,31 @@
+/** Where the reply that begins at `start` ends, in the protocol of Redis (RESP2), if all of it is there. */
+function endOfReply(bytes: Buffer, start: number): number | undefined {
+  const newline = bytes.indexOf('\r\n', start);
+  if (newline < 0) return undefined;
+  const size = Number(bytes.toString('latin1', start + 1, newline));
+  let end: number | undefined = newline + 2;
+  switch (bytes.toString('latin1', start, start + 1)) {
+    case '$':
+      if (size >= 0) end += size + 2;
+      return end <= bytes.length ? end : undefined;
+    case '*':
+      for (let left = size; left > 0 && end !== undefined; left--) end = endOfReply(bytes, end);
+      return end;
+    default:
+      return end;
+  }
+}
+
+/** Takes the whole replies of one connection out of what arrives of them. */
+export class Replies {
+  #rest: Buffer = Buffer.alloc(0);
+
+  take(chunk: Buffer): Buffer[] {
+    this.#rest = Buffer.concat([this.#rest, chunk]);
+    const replies: Buffer[] = [];
+    for (let end; (end = endOfReply(this.#rest, 0)) !== undefined; this.#rest = this.#rest.subarray(end)) {
+      replies.push(this.#rest.subarray(0, end));
+    }
+    return replies;
+  }
+}
