@@ -42,19 +42,23 @@ export async function check(rig: Rig): Promise<Report> {
   for (const problem of rig.problems) report.violate('process', problem);
   const chains = await rig.chains();
   for (const [number, client] of rig.clients.entries()) {
-    checkClient(client, `Client ${number}`, chains.get(client.channel)!, rig, report);
+    const losses = rig.losses.get(client.channel)!;
+    checkClient({ client, name: `Client ${number}`, losses }, chains.get(client.channel)!, report);
   }
   for (const [channel, chain] of chains) {
     checkChain(channel, chain, report);
-    checkPublications(channel, chain, rig, report);
+    checkPublications([channel, chain], rig, report);
   }
   return report;
 }
 
 /** No gap, no duplicate, in order, nothing of another channel; resets and lost events only where Redis has lost some. */
-function checkClient(client: HoppingClient, name: string, chain: Entry[], rig: Rig, report: Report): void {
+function checkClient(
+  { client, name, losses }: { client: HoppingClient; name: string; losses: number },
+  chain: Entry[],
+  report: Report,
+): void {
   const { channel } = client;
-  const losses = rig.losses.get(channel)!;
   const places = new Map(chain.map(({ id }, place) => [id, place]));
   const seen = new Set<string>();
   let resets = 0;
@@ -98,7 +102,7 @@ function checkChain(channel: string, chain: Entry[], report: Report): void {
 }
 
 /** Confirmed events are stored once, rejected ones are not, and doubtful ones at most once. */
-function checkPublications(channel: string, chain: Entry[], rig: Rig, report: Report): void {
+function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report: Report): void {
   const counts = new Map<string, number>();
   for (const { data } of chain) {
     const event = data.replace(/\.+$/, '');

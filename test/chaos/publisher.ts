@@ -16,22 +16,27 @@ export interface Outcome {
   error?: SseError;
 }
 
+interface PublisherOptions {
+  readonly number: number;
+  readonly proxy: Proxy;
+  readonly history: Required<SseHistoryOptions>;
+  readonly channels: readonly string[];
+  readonly random: Random;
+  readonly during: () => string;
+}
+
 /** Publishes several events at once all the time, and notes what it was told about each. */
 export class Publisher {
+  readonly proxy: Proxy;
   readonly outcomes: Outcome[] = [];
   readonly #broker: RedisSseBroker;
   readonly #pending = new Set<Promise<unknown>>();
   #publishing: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(
-    private readonly number: number,
-    readonly proxy: Proxy,
-    history: Required<SseHistoryOptions>,
-    private readonly channels: readonly string[],
-    private readonly random: Random,
-    private readonly during: () => string,
-  ) {
+  constructor(private readonly options: PublisherOptions) {
+    const { proxy, history } = options;
+    this.proxy = proxy;
     this.#broker = new RedisSseBroker(proxy.url, 'sse:', { ...history, explicit: true });
   }
 
@@ -41,12 +46,13 @@ export class Publisher {
 
   /** @param size in bytes, for events that are to be large */
   async send(channel: string, { own = false, size = 0 } = {}): Promise<Outcome> {
+    const { number, during } = this.options;
     const count = this.outcomes.length;
-    const data = `${channel} ${this.number} ${count} `;
-    const outcome: Outcome = { channel, data, during: this.during() };
+    const data = `${channel} ${number} ${count} `;
+    const outcome: Outcome = { channel, data, during: during() };
     this.outcomes.push(outcome);
     try {
-      const options = own ? { id: `own-${this.number}-${count}` } : {};
+      const options = own ? { id: `own-${number}-${count}` } : {};
       outcome.id = await this.#broker.publish(
         channel,
         checkPublication(data.padEnd(size, '.'), options, 200_000),
@@ -70,13 +76,14 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
+    const { random, channels } = this.options;
     while (!this.#stopped) {
-      for (let left = this.random.below(8); left >= 0; left--) {
-        const sending = this.send(this.random.of(this.channels), { own: this.random.next() < 0.2 });
+      for (let left = random.below(8); left >= 0; left--) {
+        const sending = this.send(random.of(channels), { own: random.next() < 0.2 });
         this.#pending.add(sending);
         void sending.finally(() => this.#pending.delete(sending));
       }
-      await sleep(this.random.between(1, 20));
+      await sleep(random.between(1, 20));
     }
   }
 }

@@ -56,7 +56,9 @@ export class Rig {
     for (let n = 0; n < publishers; n++) {
       const random = new Random(this.seed * 77 + n);
       const proxy = await Proxy.start(this.server.port);
-      this.publishers.push(new Publisher(n, proxy, this.history, CHANNELS, random, label));
+      this.publishers.push(
+        new Publisher({ number: n, proxy, history: this.history, channels: CHANNELS, random, during: label }),
+      );
     }
     if (!quiet) for (const publisher of this.publishers) publisher.start();
     const ports = () => this.nodes.map(({ port }) => port);
@@ -134,8 +136,7 @@ export class Rig {
 
   /** Every node is subscribed to what its clients want, and to nothing when they have gone; nothing else is left open. */
   async leave(): Promise<void> {
-    const subscribed = async () =>
-      (await this.admin.pubsub('NUMSUB', ...CHANNELS.map((c) => `sse:${c}`))) as unknown[];
+    const subscribed = () => this.admin.pubsub('NUMSUB', ...CHANNELS.map((channel) => `sse:${channel}`));
     const wanted = (counts: unknown[], count: number) =>
       counts.every((each, n) => n % 2 === 0 || each === count);
     await until(subscribed, (counts) => wanted(counts, this.nodes.length), 20_000);
@@ -148,8 +149,7 @@ export class Rig {
         ({ sockets, streams, channels }) => sockets === 3 && streams + channels === 0,
       );
     }
-    const connections = async () =>
-      ((await this.admin.client('LIST')) as string).match(/name=sse:/g)?.length ?? 0;
+    const connections = async () => String(await this.admin.client('LIST')).match(/name=sse:/g)?.length ?? 0;
     await until(connections, (count) => count === 2 * this.nodes.length + this.publishers.length);
   }
 

@@ -81,7 +81,7 @@ describe('Under faults of one kind', () => {
       rig.nodes[0]!.proxy.cut();
     }
     await Promise.all(passing);
-    const subscribed = async () => ((await rig.admin.pubsub('CHANNELS')) as string[]).sort();
+    const subscribed = async () => ((await rig.admin.pubsub('CHANNELS')) as string[]).toSorted();
     await until(subscribed, (names) => names.join() === CHANNELS.map((each) => `sse:${each}`).join(), 30_000);
     for (const response of staying) response.destroy();
     await until(subscribed, ({ length }) => length === 0, 30_000);
