@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { check, type Report, type Tally } from './check.js';
@@ -10,6 +11,13 @@ const say = (text: string) => process.env.SOAK_SECONDS && process.stdout.write(`
 
 describe('Under faults', () => {
   beforeAll(() => Logger.overrideLogger(false));
+
+  it('there is a row of docs/reliability.md for each, in order', () => {
+    const [, keeps, loses] = readFileSync('docs/reliability.md', 'utf8').split(/^## Redis /m);
+    const rows = (text: string) => [...text.matchAll(/^\| (?!Fault|-)(.*?) +\|/gm)].map(([, fault]) => fault);
+    expect(rows(keeps!)).toEqual(Object.keys(FAULTS));
+    expect(rows(loses!.split('## ')[0]!)).toEqual(Object.keys(LOSSY_FAULTS));
+  });
 
   it.each<[what: string, faults: Record<string, Fault>]>([
     ['nothing is lost or repeated, and nobody is reset, where Redis keeps what it has', FAULTS],
