@@ -22,7 +22,10 @@ export class HoppingClient {
   readonly refusals: string[] = [];
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** Leads to the next connection: there is none now. */
+  #return: NodeJS.Timeout | undefined;
+  /** Ends the connection of now. */
+  #hop: NodeJS.Timeout | undefined;
   #hops = true;
   #closed = false;
 
@@ -42,7 +45,7 @@ export class HoppingClient {
 
   /** Reads nothing more, on the connection of now. */
   stall(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#hop);
     this.#response?.pause();
   }
 
@@ -58,13 +61,13 @@ export class HoppingClient {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#return);
+    clearTimeout(this.#hop);
     this.#request?.destroy();
   }
 
   #connect(): void {
     if (this.#closed) return;
-    clearTimeout(this.#timer);
     const headers = this.lastEventId === undefined ? {} : { 'last-event-id': this.lastEventId };
     const port = this.random.of(this.ports());
     const request = get({ host: '127.0.0.1', port, path: `/events/${this.channel}`, headers, agent: false });
@@ -74,8 +77,10 @@ export class HoppingClient {
       if (done) return;
       done = true;
       request.destroy();
+      if (this.#closed) return;
       this.reconnects.push(this.during());
-      this.#timer = setTimeout(() => this.#connect(), this.random.between(5, 100));
+      clearTimeout(this.#hop);
+      this.#return = setTimeout(() => this.#connect(), this.random.between(5, 100));
     };
     let bytes = this.#hops && this.random.next() < 0.5 ? this.random.below(20_000) : Infinity;
     const parser = createParser({
@@ -100,6 +105,6 @@ export class HoppingClient {
       response.on('close', again);
     });
     request.on('error', again);
-    if (this.#hops) this.#timer = setTimeout(again, this.random.between(100, 3_000));
+    if (this.#hops) this.#hop = setTimeout(again, this.random.between(100, 3_000));
   }
 }
