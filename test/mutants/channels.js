@@ -1,0 +1,333 @@
+const HUB_SPEC = 'src/channel/channel-hub.spec.ts';
+const MODEL = 'test/resume.model.spec.ts';
+const CHANNELS_SPEC = 'src/channel/channels.spec.ts';
+
+const replay = { file: 'src/channel/replay.ts', tests: [HUB_SPEC, MODEL] };
+const ring = { file: 'src/channel/ring.ts', tests: [HUB_SPEC, MODEL] };
+const backlog = { file: 'src/channel/backlog.ts', tests: [HUB_SPEC] };
+const reader = { file: 'src/channel/history-reader.ts', tests: [HUB_SPEC, CHANNELS_SPEC] };
+const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
+const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
+const liveHub = { file: 'src/channel/live-hub.ts', tests: ['test/resume.spec.ts › without history'] };
+const channelsOf = { file: 'src/channel/channels.ts', tests: [CHANNELS_SPEC] };
+const composite = { file: 'src/channel/composite.ts', tests: ['src/channel/composite.spec.ts'] };
+
+export const channels = [
+  {
+    ...replay,
+    guard: 'what is no position is not looked for',
+    find: `    if (!isPosition(lastEventId)) return this.#reset('unknown');\n`,
+    replace: '',
+  },
+  {
+    ...replay,
+    guard: 'a replay waits until its hub is live',
+    find: `      while (!this.hub.live) await this.#live();\n      if (this.#cancelled) return;\n      const rest`,
+    replace: `      if (this.#cancelled) return;\n      const rest`,
+  },
+  {
+    ...replay,
+    guard: 'the limits count for what the ring has',
+    find: `        if (!this.#isWithinLimits(rest)) return this.#reset('limit');\n`,
+    replace: '',
+  },
+  {
+    ...replay,
+    guard: 'the limits count for what is read',
+    find: `      if (!this.#isWithinLimits(page.events)) {\n        return this.#reset('limit', page.tip);\n      }\n`,
+    replace: '',
+  },
+  {
+    ...replay,
+    guard: 'the limits count for all pages together',
+    find: `this.#events += events.length;`,
+    replace: `this.#events = events.length;`,
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that is ahead of its hub makes that catch up',
+    find: `        this.hub.synchronise();\n      }\n      if (!this`,
+    replace: `      }\n      if (!this`,
+    tests: [`${HUB_SPEC} › that is ahead of it`],
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that leaves gets no more of a page',
+    find: `this.#cancelled || !this.hub.send(`,
+    replace: `!this.hub.send(`,
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that fails gets no more of a page',
+    find: `      if (this.#cancelled || !this.hub.send(this.subscriber, event, cursor)) return false;\n`,
+    replace: `      if (this.#cancelled) return false;\n      this.hub.send(this.subscriber, event, cursor);\n`,
+  },
+  {
+    ...replay,
+    guard: 'a replay goes as fast as its subscriber takes it',
+    find: `      await this.subscriber.drained?.();\n`,
+    replace: '',
+  },
+  {
+    ...replay,
+    guard: 'what was read for one is remembered for the next',
+    find: `      this.hub.remember(page);\n`,
+    replace: '',
+  },
+  {
+    ...replay,
+    guard: 'a reset waits until the hub is live',
+    find: `    while (!this.hub.live) await this.#live();\n    if (storeTip`,
+    replace: `    if (storeTip`,
+  },
+  {
+    ...replay,
+    guard: 'a reset takes nobody back behind the store',
+    find: `if (storeTip !== undefined && this.#isBehind(storeTip)) {`,
+    replace: `if (storeTip === '') {`,
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that has left is not reset',
+    find: `    if (this.#cancelled) return;\n    const { channel`,
+    replace: `    const { channel`,
+  },
+  {
+    ...ring,
+    guard: 'a ring holds a bounded number of events',
+    find: `this.#events.length > maxEvents || this.#size > maxSize) this.#shift`,
+    replace: `this.#size > maxSize) this.#shift`,
+  },
+  {
+    ...ring,
+    guard: 'a ring holds a bounded number of characters',
+    find: `this.#events.length > maxEvents || this.#size > maxSize) this.#shift`,
+    replace: `this.#events.length > maxEvents) this.#shift`,
+  },
+  {
+    ...ring,
+    guard: 'what was read goes into a ring where there is room',
+    find: `      if (this.#events.length >= maxEvents || this.#size + event.size > maxSize) return;\n`,
+    replace: '',
+  },
+  {
+    ...ring,
+    guard: 'what was read goes into a ring where it leads up to it',
+    find: `events.findIndex(({ cursor }) => cursor === this.#start)`,
+    replace: `events.length - 1`,
+  },
+  {
+    ...ring,
+    guard: 'a ring does not know what it does not hold any more',
+    find: `    this.#places.delete(cursor);\n`,
+    replace: '',
+  },
+  {
+    ...ring,
+    guard: 'of two events with one id the earlier counts',
+    find: ` && (this.#places.get(ownId) ?? Infinity) > place`,
+    replace: '',
+  },
+  {
+    ...backlog,
+    guard: 'a bounded number of messages is held back',
+    find: `this.#messages.length <= MAX_MESSAGES && this.#size <= MAX_SIZE`,
+    replace: `this.#size <= MAX_SIZE`,
+  },
+  {
+    ...backlog,
+    guard: 'a bounded number of characters is held back',
+    find: `this.#messages.length <= MAX_MESSAGES && this.#size <= MAX_SIZE`,
+    replace: `this.#messages.length <= MAX_MESSAGES`,
+  },
+  {
+    ...reader,
+    guard: 'a bounded number of reads is under way',
+    find: `    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));\n    else this.#reads++;`,
+    replace: `    this.#reads++;`,
+  },
+  {
+    ...reader,
+    guard: 'a read that ends, or fails, lets the next one go',
+    find: `      if (next) next();\n      else this.#reads--;`,
+    replace: `      this.#reads--;`,
+  },
+  {
+    ...reader,
+    guard: 'what many ask for at the same time is read once',
+    find: `let reading = this.#shared.get(key);`,
+    replace: `let reading: Promise<Passage> | undefined;`,
+  },
+  {
+    ...reader,
+    guard: 'a read that has ended is not shared',
+    find: `.finally(() => this.#shared.delete(key))`,
+    replace: '',
+  },
+  {
+    ...reader,
+    guard: 'a read for a replay is tried again',
+    find: `        onError?.(error as Error);\n`,
+    replace: `        throw error;\n`,
+  },
+  {
+    ...reader,
+    guard: 'a read is not tried again for who has left',
+    find: `isWanted(); delay`,
+    replace: `; delay`,
+  },
+  {
+    ...liveness,
+    guard: 'one that fails when the hub is live does not keep it from the others',
+    find: `      try {\n        callback();\n      } catch (error) {\n        this.#logger.error(error);\n      }\n`,
+    replace: `      callback();\n`,
+  },
+  {
+    ...liveness,
+    guard: 'who waits is called once',
+    find: `      this.#waiting.delete(callback);\n      try`,
+    replace: `      try`,
+  },
+  {
+    ...liveness,
+    guard: 'who does not wait any more is not called',
+    find: `return () => this.#waiting.delete(callback);`,
+    replace: `return () => undefined;`,
+  },
+  {
+    ...subscribers,
+    guard: 'who comes while an event is delivered does not get it',
+    find: `(this.#delivering ? this.#newcomers : this.#all).add(subscriber);`,
+    replace: `this.#all.add(subscriber);`,
+  },
+  {
+    ...subscribers,
+    guard: 'who comes and leaves while an event is delivered is gone',
+    find: `    this.#newcomers.delete(subscriber);\n`,
+    replace: '',
+  },
+  {
+    ...subscribers,
+    guard: 'a subscriber that fails gets nothing more',
+    find: `if (!this.send(subscriber, event, cursor)) this.#all.delete(subscriber);`,
+    replace: `this.send(subscriber, event, cursor);`,
+  },
+  {
+    ...subscribers,
+    guard: 'a subscriber that fails is cut',
+    find: `      subscriber.complete();\n      return false;`,
+    replace: `      return false;`,
+  },
+  {
+    ...liveHub,
+    guard: 'a stream without history waits until its channel is live',
+    find: `    this.interrupt();\n`,
+    replace: '',
+  },
+  {
+    ...liveHub,
+    guard: 'a stream without history has no cursors of those who keep one',
+    find: `message.id === message.cursor ? undefined : message.id`,
+    replace: `message.id`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a stream that is opened after the close ends at once',
+    find: `    if (this.#closed) {\n`,
+    replace: `    if (this.#closed && !this.broker) {\n`,
+    tests: ['test/module.spec.ts › completes the streams when it closes'],
+  },
+  {
+    ...channelsOf,
+    guard: 'a stream that is given up takes up no further channel',
+    find: `if (!cancelled) hub.attach(`,
+    replace: `hub.attach(`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a stream is given up once',
+    find: `if (!this.#streams.delete(subscriber)) return;`,
+    replace: `this.#streams.delete(subscriber);`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a channel is not given up while it has streams',
+    find: `if (!entry || --entry.users > 0) return;`,
+    replace: `if (!entry) return;`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a channel that is taken up again is not given up',
+    find: `    clearTimeout(entry.linger);\n`,
+    replace: '',
+  },
+  {
+    ...channelsOf,
+    guard: 'a channel is given up a while after its last stream',
+    find: `}, this.lingerMs).unref();`,
+    replace: `}, 0).unref();`,
+    tests: ['test/redis.spec.ts › unsubscribes a while after the last subscriber has left'],
+  },
+  {
+    ...channelsOf,
+    guard: 'each channel is audited now and then',
+    find: `audit: setInterval(() => void hub.audit(), period).unref()`,
+    replace: `audit: undefined`,
+  },
+  {
+    ...channelsOf,
+    guard: 'nothing is looked for by a stream that has been given up',
+    find: `() => !cancelled && !this.#closed)`,
+    replace: `() => true)`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a stream that does not know its position is reset in each channel before any event',
+    find: `const none = isCursor(id) ? id : '';`,
+    replace: `const none = id;`,
+  },
+  {
+    ...channelsOf,
+    guard: 'what goes wrong with one stream ends that stream',
+    find: `      this.#logger.error(error);\n      subscriber.complete();`,
+    replace: `      this.#logger.error(error);`,
+  },
+  {
+    ...channelsOf,
+    guard: 'messages that are none are reported once for each channel',
+    find: `this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED`,
+    replace: `this.#reported.size >= MAX_REPORTED`,
+    tests: ['test/wire-format.spec.ts'],
+  },
+  {
+    ...channelsOf,
+    guard: 'messages that are none are reported for a bounded number of channels',
+    find: `this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED`,
+    replace: `this.#reported.has(channel)`,
+    tests: ['test/wire-format.spec.ts'],
+  },
+  {
+    ...composite,
+    guard: 'a stream of several channels opens when all of them are there',
+    find: `      if (--closed > 0) return;\n`,
+    replace: `      --closed;\n`,
+  },
+  {
+    ...composite,
+    guard: 'what one channel has at once waits for the others',
+    find: `      else early.push([tag, event, cursor]);\n`,
+    replace: '',
+  },
+  {
+    ...composite,
+    guard: 'a composite cursor is one in all its parts',
+    find: `    if (part[TAG_LENGTH] !== '.' || !isCursor(cursor)) return undefined;\n`,
+    replace: '',
+  },
+  {
+    ...composite,
+    guard: 'a stream of several channels goes as fast as its subscriber takes it',
+    find: `    drained: () => subscriber.drained?.(),\n`,
+    replace: '',
+  },
+];

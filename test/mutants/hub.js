@@ -1,0 +1,188 @@
+const file = 'src/channel/channel-hub.ts';
+const tests = ['src/channel/channel-hub.spec.ts', 'test/resume.model.spec.ts'];
+const hubOf = (mutant) => ({ file, tests, ...mutant });
+
+export const hub = [
+  {
+    guard: 'a message whose `prev` is not the tip is not the next one',
+    find: `      if (message.prev !== this.#tip) return false;\n`,
+    replace: '',
+  },
+  {
+    guard: 'a message that is known is passed over',
+    find: `      if (message.cursor === this.#tip || this.#ring.has(message.cursor)) return true;\n`,
+    replace: '',
+  },
+  {
+    guard: 'a message that shows a gap makes the hub read',
+    find: `    if (this.live) this.synchronise();\n`,
+    replace: '',
+  },
+  {
+    guard: 'a hub that is not live holds messages back',
+    find: `if (this.live && this.#accept(message)) return;`,
+    replace: `if (this.#accept(message)) return;`,
+  },
+  {
+    guard: 'a reading from before an interruption does not count',
+    find: `if (!page || generation !== this.#generation) return;`,
+    replace: `if (!page) return;`,
+  },
+  {
+    guard: 'an interruption makes the readings under way those of an older generation',
+    find: `  onInterrupted(): void {\n    this.#generation++;`,
+    replace: `  onInterrupted(): void {`,
+  },
+  {
+    guard: 'one synchronisation at a time',
+    find: `this.#synchronise(++this.#generation)`,
+    replace: `this.#synchronise(this.#generation)`,
+  },
+  {
+    guard: 'a reading that fails is not tried again for a hub that does not want it any more',
+    find: `generation === this.#generation; delay`,
+    replace: `; delay`,
+  },
+  {
+    guard: 'closing ends the readings',
+    find: `  close(): void {\n    this.#generation++;`,
+    replace: `  close(): void {`,
+  },
+  {
+    guard: 'a closed hub is not live',
+    find: `    this.end();\n`,
+    replace: '',
+  },
+  {
+    guard: 'closing ends the replays',
+    find: `    for (const subscriber of this.#replays.keys()) this.detach(subscriber);\n`,
+    replace: '',
+  },
+  {
+    guard: 'a closed hub has no subscription',
+    find: `    this.broker.unsubscribe(this.channel);\n`,
+    replace: '',
+  },
+  {
+    guard: 'a subscriber that leaves ends its replay',
+    find: `    this.#replays.get(subscriber)?.cancel();\n`,
+    replace: '',
+  },
+  {
+    guard: 'a subscriber that left with the last event of its replay does not join',
+    find: `if (this.#replays.delete(subscriber)) this.#subscribers.add(subscriber);`,
+    replace: `this.#subscribers.add(subscriber);`,
+  },
+  {
+    guard: 'an audit finds that the last message was lost',
+    find: `    if (this.live && this.#tip === tip) this.synchronise();\n`,
+    replace: '',
+  },
+  {
+    guard: 'an audit that finds the hub at the tip leaves it in peace',
+    find: `if (!page || page.tip === this.#tip) return;`,
+    replace: `if (!page) return;`,
+  },
+  {
+    guard: 'an audit gives a message time to arrive',
+    find: `    await sleep(GRACE_MS, undefined, { ref: false });\n`,
+    replace: '',
+  },
+  {
+    guard: 'an audit leaves a hub in peace that has gone on meanwhile',
+    find: `if (this.live && this.#tip === tip)`,
+    replace: `if (this.live)`,
+  },
+  {
+    guard: 'an audit does nothing to a hub that was closed meanwhile',
+    find: `if (this.live && this.#tip === tip)`,
+    replace: `if (this.#tip === tip)`,
+  },
+  {
+    guard: 'an audit leaves the reads to others while there are many',
+    find: `!this.live || this.options.reader.isBusy`,
+    replace: `!this.live`,
+  },
+  {
+    guard: 'an audit that cannot read ends quietly',
+    find: `.catch(() => undefined);\n    if (!page`,
+    replace: `;\n    if (!page`,
+  },
+  {
+    guard: 'subscribers are told of what is lost',
+    find: `      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip), page.tip);\n`,
+    replace: '',
+  },
+  {
+    guard: 'an event that was delivered is not delivered again from the history',
+    find: `if (!this.#ring.has(event.cursor)) this.#append(event);`,
+    replace: `this.#append(event);`,
+  },
+  {
+    guard: 'after events were lost in the store, its tip counts',
+    find: `    this.#tip = page.end;\n`,
+    replace: '',
+  },
+  {
+    guard: 'a gap is read to its end, page by page',
+    find: `return page.end === page.tip ? [] : [page.end];`,
+    replace: `return [];`,
+  },
+  {
+    guard: 'what came since the subscription is live, although the tip was read after it',
+    find: `this.#backlog.start ?? page.tip`,
+    replace: `page.tip`,
+  },
+  {
+    guard: 'who waits for the hub gets what is held back, too',
+    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) return;`,
+    replace: `      if (this.#drain(round >= MAX_ROUNDS)) return this.begin();`,
+  },
+  {
+    guard: 'a hub that reads once more is not live',
+    find: `      this.interrupt();\n      from =`,
+    replace: `      from =`,
+  },
+  {
+    guard: 'what no reading explains is given up',
+    find: `this.#drain(round >= MAX_ROUNDS)`,
+    replace: `this.#drain(false)`,
+  },
+  {
+    guard: 'a message from before the ring is passed over',
+    find: `this.#accept(message) || isKnown || givesUp`,
+    replace: `this.#accept(message) || givesUp`,
+  },
+  {
+    guard: 'what comes behind a message that is not explained waits with it',
+    find: `      for (const held of messages.slice(index)) this.#backlog.push(held);\n`,
+    replace: '',
+  },
+  {
+    guard: 'what there was no room for is read',
+    find: `return !overflowed;`,
+    replace: `return true;`,
+  },
+  {
+    guard: 'where the tip is lost, the hub goes on from another position it knows',
+    find: `[...new Set([this.#tip, ...this.#ring.positions()])]`,
+    replace: `[this.#tip]`,
+  },
+  {
+    guard: 'a ring does not reach over a gap that could not be filled',
+    find: `    this.#ring.clear(tip);\n`,
+    replace: '',
+  },
+  {
+    guard: 'a failure is reported once',
+    find: `this.#reported || !this.broker.connected`,
+    replace: `!this.broker.connected`,
+    tests: ['test/redis.spec.ts › says once why a channel does not come to life'],
+  },
+  {
+    guard: 'an outage is not reported for each channel',
+    find: `this.#reported || !this.broker.connected`,
+    replace: `this.#reported`,
+    tests: ['test/redis.spec.ts'],
+  },
+].map(hubOf);

@@ -1,0 +1,108 @@
+const BROKER_SPEC = 'test/broker.spec.ts';
+const WIRE_FORMAT = 'test/wire-format.spec.ts';
+
+const broker = { file: 'src/broker/memory.broker.ts', tests: [BROKER_SPEC, 'test/brokers.model.spec.ts'] };
+const message = { file: 'src/broker/message.ts', tests: ['src/broker/message.spec.ts', WIRE_FORMAT] };
+
+export const memory = [
+  {
+    ...broker,
+    guard: 'an idempotency key counts once',
+    find: `    if (first !== undefined) return first;\n`,
+    replace: '',
+  },
+  {
+    ...broker,
+    guard: 'an event that is published by a subscriber comes after the one being delivered',
+    find: `    queueMicrotask(() => {\n      if (listener && this.#listeners.get(channel) === listener) listener.onMessage(text);\n    });`,
+    replace: `    listener?.onMessage(text);`,
+  },
+  {
+    ...broker,
+    guard: 'nothing arrives after an unsubscription',
+    find: `if (listener && this.#listeners.get(channel) === listener) listener.onMessage(text);`,
+    replace: `listener?.onMessage(text);`,
+  },
+  {
+    ...broker,
+    guard: 'a subscription that was given up does not begin',
+    find: `if (this.#listeners.get(channel) === listener) listener.onSubscribed();`,
+    replace: `listener.onSubscribed();`,
+  },
+  {
+    ...broker,
+    guard: 'a history is bounded by count',
+    find: `this.#events.length > maxEvents || (`,
+    replace: `(`,
+  },
+  {
+    ...broker,
+    guard: 'a history is bounded by age',
+    find: ` || (this.#events.length > 0 && isOld(this.#events[0]!))`,
+    replace: '',
+  },
+  {
+    ...broker,
+    guard: 'what expires is not there any more',
+    find: `entry && entry.expires > Date.now() ? entry.value : undefined`,
+    replace: `entry?.value`,
+  },
+  {
+    ...broker,
+    guard: 'cursors increase when the clock goes back',
+    find: 'return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;',
+    replace: 'return `${now}-${randomInt(2 ** 20)}`;',
+  },
+  {
+    ...broker,
+    guard: 'a page is bounded by size',
+    find: ` || size >= PAGE_BYTES`,
+    replace: '',
+  },
+  {
+    ...broker,
+    guard: 'the position before the oldest event is known',
+    find: `cursor === tip || cursor === trimmed || `,
+    replace: `cursor === tip || `,
+  },
+  {
+    ...broker,
+    guard: 'an id that was used before is marked',
+    find: `const reused = chain.has(id);`,
+    replace: `const reused = false;`,
+  },
+  {
+    ...message,
+    guard: 'no line break or NUL gets into a field',
+    find: ` && !/[\\r\\n\\0]/.test(value)`,
+    replace: '',
+    tests: [WIRE_FORMAT],
+  },
+  {
+    ...message,
+    guard: 'nobody else sends control events',
+    find: `  if (type?.startsWith('sse.')) return undefined;\n`,
+    replace: '',
+    tests: [WIRE_FORMAT],
+  },
+  {
+    ...message,
+    guard: 'an id of somebody else is no cursor',
+    find: `cursor === undefined && isCursor(ownId) ? undefined : ownId`,
+    replace: `ownId`,
+    tests: [WIRE_FORMAT],
+  },
+  {
+    ...message,
+    guard: 'data that is nested too deeply is dropped',
+    find: `dataOf(value.data, text.length > MAX_UNCHECKED)`,
+    replace: `dataOf(value.data, false)`,
+    tests: [WIRE_FORMAT],
+  },
+  {
+    ...message,
+    guard: 'an entry of another version is passed over',
+    find: `version !== ENTRY_VERSION || prev`,
+    replace: `prev`,
+  },
+];

@@ -1,0 +1,20 @@
+import { broker } from './broker.js';
+import { channels } from './channels.js';
+import { hub } from './hub.js';
+import { memory } from './memory.js';
+import { publisher } from './publisher.js';
+import { scripts } from './scripts.js';
+
+/** A test is a file, or `<file> › <part of the names of its tests>` where the rest of the file would take long. */
+const parse = (test) => {
+  const [file, name] = test.split(' › ');
+  return { file, name };
+};
+
+/** Each guard in words, where it is, what stands there without it, and the quickest tests that should notice. */
+export const MUTANTS = [...hub, ...channels, ...memory, ...broker, ...publisher, ...scripts].map(
+  (mutant) => ({
+    ...mutant,
+    tests: mutant.tests.map(parse),
+  }),
+);

@@ -1,0 +1,74 @@
+/**
+ * Takes each guard out of the sources in turn, and shows which test notices.
+ *
+ *   npm run mutants -- [--only <part of a guard or a file>] [--list] [--write]
+ *
+ * `--list` only looks whether every guard and test is where the list says; `--write` puts the table into README.md. It
+ * works on a copy of the working tree, with one test file at a time, and ends with 1 where no test notices.
+ */
+import { writeFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { MUTANTS } from './mutants.js';
+import { tableOf } from './table.js';
+import { WorkingCopy } from './working-copy.js';
+
+const { values } = parseArgs({
+  options: { only: { type: 'string', default: '' }, list: { type: 'boolean' }, write: { type: 'boolean' } },
+});
+const say = (text) => process.stdout.write(`${text}\n`);
+const secondsSince = (start) => `${((performance.now() - start) / 1_000).toFixed(1)} s`;
+
+const all = MUTANTS.filter(({ guard, file }) => `${file}: ${guard}`.includes(values.only));
+if (all.length === 0) throw new Error(`There is no mutant with ${values.only}`);
+if (values.write && values.only) throw new Error('The table is written for all of them, or not at all');
+
+const copy = new WorkingCopy();
+process.on('exit', () => copy.remove());
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+for (const mutant of all) copy.check(mutant);
+say(`${all.length} mutants are where the list says`);
+if (values.list) process.exit();
+
+/** What the tests are and take when nothing is missing: a mutant that takes much longer hangs. */
+const baseline = new Map();
+const files = new Set(all.flatMap(({ tests }) => tests.map(({ file }) => file)));
+for (const file of files) {
+  const start = performance.now();
+  const { failed, passed } = await copy.run({ file }, 300_000);
+  if (failed) throw new Error(`${file} fails without a mutant: ${failed}`);
+  baseline.set(file, { passed, ms: performance.now() - start });
+  say(`${file}: ${passed.length} tests in ${secondsSince(start)}`);
+}
+for (const { guard, tests } of all) {
+  for (const { file, name = '' } of tests) {
+    const isThere = baseline.get(file).passed.some((fullName) => fullName.includes(name));
+    if (!isThere) throw new Error(`${guard}: there is no test with “${name}” in ${file}`);
+  }
+}
+
+async function firstToNotice({ tests }) {
+  for (const test of tests) {
+    const { failed } = await copy.run(test, 30_000 + 2 * baseline.get(test.file).ms);
+    if (failed) return { file: test.file, failed };
+  }
+  return undefined;
+}
+
+const results = [];
+for (const mutant of all) {
+  const start = performance.now();
+  const restore = copy.apply(mutant);
+  const caught = await firstToNotice(mutant);
+  restore();
+  results.push({ ...mutant, caught });
+  const outcome = caught ? `caught by “${caught.failed}”` : 'SURVIVED';
+  const count = `[${results.length}/${all.length}]`;
+  say(`${count} ${mutant.file}: ${mutant.guard}: ${outcome} (${secondsSince(start)})`);
+}
+
+const table = await tableOf(results);
+say(`\n${table}`);
+if (values.write) writeFileSync(new URL('README.md', import.meta.url), table);
+process.exitCode = results.every(({ caught }) => caught) ? 0 : 1;

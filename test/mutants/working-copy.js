@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const COPIED = ['src', 'test', 'docs', 'package.json', 'jest.config.js', 'tsconfig.json'];
+const LEFT_OUT = ['node_modules', 'dist'];
+
+/** The tests listed here build nothing: a mutant is to be caught by what it does, and not by the compiler. */
+const WITHOUT_BUILD = {
+  guard: 'the build before the tests',
+  file: 'test/support/global-setup.ts',
+  find: `  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
+`,
+  replace: '',
+};
+
+/** The sources and tests in a directory of their own, where a guard may be missing. */
+export class WorkingCopy {
+  #dir = mkdtempSync(join(tmpdir(), 'sse-mutants-'));
+  #result = join(this.#dir, 'result.json');
+  #tests;
+
+  constructor() {
+    const filter = (path) => !LEFT_OUT.includes(basename(path));
+    for (const name of COPIED) cpSync(join(ROOT, name), join(this.#dir, name), { recursive: true, filter });
+    symlinkSync(join(ROOT, 'node_modules'), join(this.#dir, 'node_modules'));
+    this.apply(WITHOUT_BUILD);
+  }
+
+  /** Throws where the list is not up to date with the sources or the tests. */
+  check(mutant) {
+    this.#mutated(mutant);
+    for (const { file } of mutant.tests) {
+      if (!existsSync(join(this.#dir, file))) throw new Error(`${mutant.guard}: there is no ${file}`);
+    }
+  }
+
+  /** @returns what puts the guard back */
+  apply(mutant) {
+    const path = join(this.#dir, mutant.file);
+    const original = readFileSync(path);
+    writeFileSync(path, this.#mutated(mutant));
+    return () => writeFileSync(path, original);
+  }
+
+  /** Runs tests until one fails. @returns its name, and those that passed until then */
+  async run({ file, name }, limitMs) {
+    rmSync(this.#result, { force: true });
+    const args = ['node_modules/jest/bin/jest.js', '--runTestsByPath', file, '--runInBand'];
+    args.push('--cacheDirectory', '.jest', '--reporters', './test/mutants/reporter.js');
+    if (name !== undefined) args.push('--testNamePattern', escape(name));
+    const env = { ...process.env, TMPDIR: this.#dir, MUTANTS_RESULT: this.#result };
+    // In a process group of its own, with every server that a test starts and may leave behind.
+    this.#tests = spawn(process.execPath, args, { cwd: this.#dir, env, detached: true, stdio: 'ignore' });
+    const exited = once(this.#tests, 'exit');
+    const timer = setTimeout(() => this.#kill(), limitMs);
+    const [, signal] = await exited;
+    clearTimeout(timer);
+    this.#kill();
+    if (signal) return { failed: `${name ?? file} (hangs)`, passed: [] };
+    const { failed, passed, broken } = JSON.parse(readFileSync(this.#result, 'utf8'));
+    if (broken) throw new Error(`${file} does not run: ${broken}`);
+    return { failed, passed };
+  }
+
+  remove() {
+    this.#kill();
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #mutated({ guard, file, find, replace }) {
+    const parts = readFileSync(join(this.#dir, file), 'utf8').split(find);
+    if (parts.length !== 2)
+      throw new Error(`${guard}: expected once in ${file}, is there ${parts.length - 1} times:\n${find}`);
+    return parts.join(replace);
+  }
+
+  #kill() {
+    try {
+      process.kill(-this.#tests.pid, 'SIGKILL');
+    } catch {
+      // They have ended, or none was started.
+    }
+  }
+}
+
+const escape = (text) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
