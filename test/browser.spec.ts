@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { runCli } from './support/cli.js';
-import { freePort, randomPrefix, redisUrl } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { randomPrefix, redisUrl } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
 

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { Cli, runCli } from './support/cli.js';
-import { freePort, randomPrefix, redisUrl } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { randomPrefix, redisUrl } from './support/redis.js';
 
 mkdirSync('node_modules/.cache', { recursive: true });
 const dir = mkdtempSync(join('node_modules/.cache', 'mount-'));

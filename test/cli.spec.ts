@@ -7,7 +7,8 @@ import { Redis } from 'ioredis';
 import { Cli, runCli } from './support/cli.js';
 import { connect } from './support/client.js';
 import type { SseEvent } from 'nestjs-sse-channels';
-import { adminUrl, freePort, randomPrefix, redisUrl, startRedis } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { adminUrl, randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
 

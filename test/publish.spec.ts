@@ -6,7 +6,8 @@ import { checkPublication, compareCursors, type PublishOptions } from '../src/ev
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { connect as connectSocket } from 'node:net';
 import { Proxy } from './support/proxy.js';
-import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
 /** What becomes of publications when something goes wrong between the process and a Redis, or in it. */

@@ -6,7 +6,8 @@ import { Redis } from 'ioredis';
 import { type SseEvent, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { compareCursors } from '../src/event.js';
 import { Proxy } from './support/proxy.js';
-import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
 /** What happens to a Redis, and what the module makes of it. Each test has a redis-server process of its own. */

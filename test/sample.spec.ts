@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { connect, closeClients } from './support/client.js';
-import { freePort, randomPrefix, redisUrl, startRedis } from './support/redis.js';
+import { freePort } from './support/port.js';
+import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until, within } from './support/until.js';
 

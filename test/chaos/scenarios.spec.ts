@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { Proxy } from '../support/proxy.js';
-import { freePort } from '../support/redis.js';
+import { freePort } from '../support/port.js';
 import { until } from '../support/until.js';
 import { check } from './check.js';
 import { LOSSY_FAULTS } from './faults.js';

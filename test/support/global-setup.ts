@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,16 +33,20 @@ function install(packages: string[]): void {
   }
 }
 
-/** The port is taken from the process id: several runs at once on one machine each have theirs. */
 async function startSharedRedis(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'sse-redis-'));
-  const port = 20_000 + (process.pid % 20_000);
+  // Below the ports of outgoing connections, one of which may have it.
+  const port = randomInt(10_000, 32_000);
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
-  (globalThis as Shared).testRedis = spawn('redis-server', args, { stdio: 'ignore' });
+  const server = spawn('redis-server', args, { stdio: 'ignore' });
   for (let attempt = 0; spawnSync('redis-cli', ['-p', `${port}`, 'ping']).status !== 0; attempt++) {
     if (attempt > 100) throw new Error(`redis-server does not answer on port ${port}`);
     await sleep(50);
   }
+  await sleep(50);
+  // Somebody else's is on that port.
+  if (server.exitCode !== null) return startSharedRedis();
+  (globalThis as Shared).testRedis = server;
   // The user of docs/redis.md, with the prefixes of the tests besides its own.
   const user = /^ACL SETUSER app .*$/m.exec(readFileSync('docs/redis.md', 'utf8'))![0].split(' ');
   const { stdout } = spawnSync('redis-cli', ['-p', `${port}`, ...user, '~test-*', '~{test-*', '&test-*']);

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { Redis } from 'ioredis';
+import { freePort } from './port.js';
 
 /** The Redis that all tests share, with the rights that docs/redis.md asks for; each keeps to a prefix of its own. */
 export const redisUrl = (): string => process.env.TEST_REDIS_URL!;
@@ -115,13 +115,3 @@ afterEach(async () => {
   await Promise.all([...servers].map((server) => server.stop()));
   servers.clear();
 });
-
-/** A port nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
