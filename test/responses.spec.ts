@@ -145,9 +145,11 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
   });
 
   it('leaves a handler its own @Res', async () => {
-    const { url } = await start(platform);
+    const { app, url } = await start(platform);
     const client = await connect(`${url}/params/7`);
     expect(await client.next()).toMatchObject({ data: '{"channel":"7-object"}' });
+    await app.get(SseService).publish('still open', { channel: '7-object' });
+    expect(await client.next()).toMatchObject({ data: 'still open' });
   });
 
   it.each([

@@ -34,6 +34,8 @@ export function SseChannel(path?: string | string[]) {
       Reflect.getMetadata('__routeArguments__', target.constructor, key) ?? {};
     const indices = Object.values(known).map(({ index }) => index + 1);
     Res()(target, key, Math.max(descriptor.value?.length ?? 0, ...indices));
+    // A `@Res({ passthrough: true })` of the handler's would have Nest answer behind the stream, and so end it.
+    Reflect.defineMetadata('__responsePassthrough__', false, target.constructor, key);
     UseInterceptors(SseChannelInterceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
   };
