@@ -55,6 +55,13 @@ export interface SseModuleOptions {
    * @default 15000
    */
   heartbeatMs?: number;
+  /**
+   * After how long a client of an `@SseChannel` stream comes back when its connection ends, in ms, 100–3,600,000. Each
+   * is told another time, from half of it to half as much again, so that they do not all come back at once.
+   *
+   * @default 3000
+   */
+  retryMs?: number;
 }
 
 /** Implemented by a class given to `SseModule.forRootAsync({ useClass })` or `useExisting`. */
@@ -75,7 +82,12 @@ export type ResolvedOptions = Required<Omit<SseModuleOptions, 'redis' | 'history
 /** The provider that holds them. */
 export const RESOLVED_OPTIONS = Symbol('SSE_RESOLVED_OPTIONS');
 
-export const DEFAULTS = Object.freeze({ prefix: 'sse:', maxPayloadBytes: 262_144, heartbeatMs: 15_000 });
+export const DEFAULTS = Object.freeze({
+  prefix: 'sse:',
+  maxPayloadBytes: 262_144,
+  heartbeatMs: 15_000,
+  retryMs: 3_000,
+});
 
 /** The same for `history`. What is kept is in `publish.lua`, too, for publishers in other languages. */
 export const HISTORY_DEFAULTS: Readonly<History> = Object.freeze({
@@ -113,6 +125,7 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   }
   checkWhole('maxPayloadBytes', resolved.maxPayloadBytes, [1, 1_048_576]);
   checkWhole('heartbeatMs', resolved.heartbeatMs, [1_000, 3_600_000]);
+  checkWhole('retryMs', resolved.retryMs, [100, 3_600_000]);
   return resolved;
 }
 

@@ -17,6 +17,8 @@ export interface SseStats {
   streams: number;
   /** Messages that arrived on subscribed channels but are no events, since the start. */
   dropped: number;
+  /** Clients of `@SseChannel` that were cut because they did not read, since the start. */
+  cut: number;
 }
 
 /** Publishes events to named channels, and subscribes to them. */
@@ -71,7 +73,8 @@ export class SseService {
     return new Observable<SseEvent>((observer) => {
       const subscriber = {
         open: () => undefined,
-        next: (event: SseEvent) => observer.next(event),
+        next: (event: SseEvent, _cursor: string, id = event.id) =>
+          observer.next(id === event.id ? event : Object.freeze({ ...event, id })),
         complete: () => observer.complete(),
       };
       // From a query it may be anything, whatever its type says.

@@ -166,11 +166,8 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       const client = await connect(`${url}/channel`);
       for (const retry of [0, 1, 3_600_000]) await sse.publish(1, { retry });
       await client.take(4);
-      expect([...client.text.matchAll(/^retry: (\d+)$/gm)].map(([, ms]) => ms)).toEqual([
-        '0',
-        '1',
-        '3600000',
-      ]);
+      const [, ...published] = client.text.matchAll(/^retry: (\d+)$/gm);
+      expect(published.map(([, ms]) => ms)).toEqual(['0', '1', '3600000']);
     },
     '`retry` that is negative, larger, a fraction, `NaN` or a string': () =>
       refuses(

@@ -42,6 +42,7 @@ export class Channels {
   readonly #reported = new Set<string>();
   readonly #reader: HistoryReader;
   #dropped = 0;
+  #cut = 0;
   #closed = false;
 
   constructor(
@@ -52,9 +53,15 @@ export class Channels {
     this.#reader = new HistoryReader(broker);
   }
 
-  /** Counts of this process, now: channels subscribed, streams open, and messages dropped since the start. */
-  get counts(): { channels: number; streams: number; dropped: number } {
-    return { channels: this.#entries.size, streams: this.#streams.size, dropped: this.#dropped };
+  /** Counts of this process, now: channels and streams; and since the start: messages dropped, subscribers cut. */
+  get counts(): { channels: number; streams: number; dropped: number; cut: number } {
+    const [channels, streams] = [this.#entries.size, this.#streams.size];
+    return { channels, streams, dropped: this.#dropped, cut: this.#cut };
+  }
+
+  /** Counts a subscriber that was given up because it did not take what it was sent. */
+  countCut(): void {
+    this.#cut++;
   }
 
   /**

@@ -39,7 +39,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
   let closed = channels.length;
   const forward = (tag: string, event: SseEvent, cursor: string) => {
     const id = formatCompositeCursor(parts.set(tag, cursor));
-    subscriber.next(Object.freeze({ ...event, id }), id);
+    subscriber.next(event, id, id);
   };
   return channels.map(tagOf).map((tag) => ({
     open(cursor) {

@@ -8,8 +8,11 @@ export interface Subscriber {
    * before any event.
    */
   open(cursor: string | undefined): void;
-  /** One event, published or `sse.reset`; `cursor` is the place in the channel that it takes the stream to. */
-  next(event: SseEvent, cursor: string): void;
+  /**
+   * One event, published or `sse.reset`; `cursor` is the place in the channel that it takes the stream to. `id` is given
+   * where the event has another id in this stream than in its channel.
+   */
+  next(event: SseEvent, cursor: string, id?: string): void;
   /** The stream has ended. */
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */

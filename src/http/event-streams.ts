@@ -6,7 +6,10 @@ import { checkChannels, type SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { EventStream } from './event-stream.js';
+import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
+import { OpenStreams } from './open-streams.js';
+import { Outbox } from './outbox.js';
 
 /**
  * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
@@ -30,18 +33,23 @@ const END_WAIT_MS = 1_000;
 /** All `@SseChannel()` responses of this process. */
 @Injectable()
 export class EventStreams {
-  readonly #open = new Map<ServerResponse, EventStream>();
-  #heartbeat: NodeJS.Timeout | undefined;
+  readonly #open: OpenStreams<EventStream>;
+  readonly #outbox = new Outbox();
+  readonly #retries: readonly Buffer[];
+  #count = 0;
 
   constructor(
     private readonly channels: Channels,
-    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-  ) {}
+    @Inject(RESOLVED_OPTIONS) { heartbeatMs, retryMs }: ResolvedOptions,
+  ) {
+    this.#open = new OpenStreams(heartbeatMs);
+    this.#retries = retryFrames(retryMs);
+  }
 
   /**
    * Takes a response over and streams the target through it.
    *
-   * @returns once the head is out (the stream is live, or has waited for the broker for 2 s)
+   * @returns once the head is on its way (the stream is live, or has waited for the broker for 2 s)
    * @throws SseError `SSE_INPUT` for a wrong target, while the response is still Nest's
    */
   async serve(request: PlatformRequest, response: PlatformResponse, target: SseTarget): Promise<void> {
@@ -52,44 +60,36 @@ export class EventStreams {
     if (response.raw) takeHeaders(response, raw);
     response.hijack?.();
     if (isGone(raw)) return;
-    const stream = new EventStream(raw, { channels, filter, resumes: lastEventId !== undefined });
-    if (request.method === 'HEAD') return stream.complete();
-
-    this.#add(raw, stream);
-    const subscription = this.channels.subscribe(channels, stream, lastEventId);
-    const closed = new Promise<void>((resolve) => {
-      raw.once('close', () => {
-        subscription.unsubscribe();
-        this.#remove(raw);
-        resolve();
-      });
+    const number = this.#count++;
+    const stream = new EventStream(raw, this.#outbox, {
+      number,
+      channels,
+      filter,
+      resumes: lastEventId !== undefined,
+      retry: this.#retries[number % this.#retries.length]!,
+      onCut: this.#onCut,
     });
-    await Promise.race([subscription.ready, closed, sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
-    stream.sendHead();
+    if (request.method === 'HEAD') return stream.complete();
+    const { ready, unsubscribe } = this.channels.subscribe(channels, stream, lastEventId);
+    this.#open.add(stream);
+    raw.once('close', () => {
+      unsubscribe();
+      this.#open.delete(stream);
+    });
+    if (!raw.headersSent) {
+      await Promise.race([ready, stream.closed(), sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
+      stream.begin();
+    }
   }
 
   /** Resolves when every response has ended; those whose clients do not read are cut. */
   async ended(): Promise<void> {
-    const all = [...this.#open.keys()].map(
-      (response) => new Promise((resolve) => response.once('close', resolve)),
-    );
+    const all = Array.from(this.#open, (stream) => stream.closed());
     await Promise.race([Promise.all(all), sleep(END_WAIT_MS, undefined, { ref: false })]);
-    for (const response of this.#open.keys()) response.destroy();
+    for (const stream of this.#open) stream.destroy();
   }
 
-  #add(response: ServerResponse, stream: EventStream): void {
-    this.#open.set(response, stream);
-    this.#heartbeat ??= setInterval(() => {
-      for (const open of this.#open.values()) open.heartbeat();
-    }, this.options.heartbeatMs).unref();
-  }
-
-  #remove(response: ServerResponse): void {
-    this.#open.delete(response);
-    if (this.#open.size > 0) return;
-    clearInterval(this.#heartbeat);
-    this.#heartbeat = undefined;
-  }
+  readonly #onCut = (): void => this.channels.countCut();
 }
 
 /**

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
 import { checkPublication } from '../event.js';
-import { encodeEvent, frameOf } from './frame.js';
+import { encodeEvent, frameOf, retryFrames } from './frame.js';
 
 const parse = (pieces: Uint8Array[]) => {
   const events: EventSourceMessage[] = [];
@@ -98,5 +98,26 @@ describe('A frame', () => {
   it('is made once for all subscribers of an event', () => {
     const event = { id: 'i', channel: 'c', data: 'x' };
     expect(frameOf(event)).toBe(frameOf(event));
+  });
+
+  it.each([
+    { type: 'ü', id: 'own', data: 'a\nb' },
+    { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
+  ])('has another id where the stream gives it one, and is the same otherwise: %j', (given) => {
+    const event = { ...given, channel: 'c' };
+    const id = 'tag.1-1~tag.2-2';
+    expect(frameOf(event, id).toString()).toBe(encodeEvent({ ...event, id }));
+    expect(frameOf(event).toString()).toBe(encodeEvent(event));
+  });
+});
+
+describe('Frames with the time to come back after', () => {
+  it('are from half of it to half as much again, and no events', () => {
+    const frames = retryFrames(100);
+    expect(frames.map((frame) => parse([frame]))).toEqual(
+      frames.map(() => ({ events: [], retry: expect.any(Number) })),
+    );
+    const times = frames.map((frame) => parse([frame]).retry!);
+    expect([Math.min(...times), Math.max(...times)]).toEqual([50, 150]);
   });
 });

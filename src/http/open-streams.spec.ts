@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { type OpenStream, OpenStreams } from './open-streams.js';
+
+describe('Open streams', () => {
+  let streams: OpenStreams<OpenStream>;
+  let count = 0;
+  const cut: OpenStream[] = [];
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    streams = new OpenStreams(16_000);
+    cut.length = 0;
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  function open(): { number: number; sent: number; pending: number; heartbeats: number } & OpenStream {
+    const stream = {
+      number: count++,
+      sent: 0,
+      pending: 0,
+      heartbeats: 0,
+      heartbeat: () => stream.heartbeats++,
+      cut: () => cut.push(stream),
+    };
+    streams.add(stream);
+    return stream;
+  }
+
+  it('get a heartbeat each in every period, a part of them at a time', async () => {
+    const all = Array.from({ length: 160 }, open);
+    const sum = () => all.reduce((total, { heartbeats }) => total + heartbeats, 0);
+    for (let part = 1; part <= 16; part++) {
+      await jest.advanceTimersByTimeAsync(1_000);
+      expect(sum()).toBe(part * 10);
+    }
+    await jest.advanceTimersByTimeAsync(16_000);
+    expect(all.every(({ heartbeats }) => heartbeats === 2)).toBe(true);
+  });
+
+  it('are cut when what waited for the client has not left within half a minute', async () => {
+    const [stalled, slow, idle] = [open(), open(), open()];
+    stalled.sent = slow.sent = 100_000;
+    stalled.pending = slow.pending = 90_000;
+    for (let second = 0; second < 120; second++) {
+      // Always behind, and yet it reads.
+      slow.sent += 5_000;
+      await jest.advanceTimersByTimeAsync(1_000);
+      if (second === 28) expect(cut).toEqual([]);
+    }
+    expect(new Set(cut)).toEqual(new Set([stalled]));
+    expect(idle.heartbeats).toBeGreaterThan(0);
+  });
+
+  it('leave no timer behind', () => {
+    const all = Array.from({ length: 3 }, open);
+    expect(jest.getTimerCount()).toBeGreaterThan(0);
+    for (const stream of all) streams.delete(stream);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});

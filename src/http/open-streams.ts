@@ -1,0 +1,67 @@
+/** Heartbeats go to a part of the streams at a time: 10,000 writes in one turn would keep everything else waiting. */
+const PARTS = 16;
+/** How long bytes may wait for a client to read, in ms, and how often that is looked at. */
+const STALL_MS = 30_000;
+const CHECK_MS = 2_000;
+
+/** What the clock has to do with a stream. */
+export interface OpenStream {
+  /** Counts up with the streams of the process. */
+  readonly number: number;
+  /** Bytes that were given to the socket, and those of them that wait there because the client does not read. */
+  readonly sent: number;
+  readonly pending: number;
+  heartbeat(): void;
+  cut(): void;
+}
+
+/** The streams that are open in this process, and what is done to them by the clock. */
+export class OpenStreams<T extends OpenStream> {
+  readonly #all = new Set<T>();
+  /** Of streams whose bytes wait: how many had been sent at a time. */
+  readonly #marks = new Map<T, { sent: number; since: number }>();
+  #timers: NodeJS.Timeout[] = [];
+  #part = 0;
+
+  constructor(private readonly heartbeatMs: number) {}
+
+  add(stream: T): void {
+    this.#all.add(stream);
+    if (this.#timers.length > 0) return;
+    this.#timers = [
+      setInterval(() => this.#beat(), this.heartbeatMs / PARTS).unref(),
+      setInterval(() => this.#check(), CHECK_MS).unref(),
+    ];
+  }
+
+  delete(stream: T): void {
+    this.#all.delete(stream);
+    this.#marks.delete(stream);
+    if (this.#all.size > 0) return;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.#all.values();
+  }
+
+  #beat(): void {
+    this.#part = (this.#part + 1) % PARTS;
+    for (const stream of this.#all) {
+      if (stream.number % PARTS === this.#part) stream.heartbeat();
+    }
+  }
+
+  /** Cuts clients that have not read in time what was waiting for them; one that reads slowly, but does, is let be. */
+  #check(): void {
+    const now = performance.now();
+    for (const stream of this.#all) {
+      const { sent, pending } = stream;
+      const mark = this.#marks.get(stream);
+      if (pending === 0) this.#marks.delete(stream);
+      else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
+      else if (now - mark.since >= STALL_MS) stream.cut();
+    }
+  }
+}

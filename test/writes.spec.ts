@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { get, type Server } from 'node:http';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import fastifyCompress from '@fastify/compress';
+import { describe, expect, it } from '@jest/globals';
+import { Controller, Get, type INestApplication, Query } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+// @ts-expect-error It comes without types.
+import compression from 'compression';
+import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { type Platform, platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+import { until } from './support/until.js';
+
+@Controller()
+class WritesController {
+  @SseChannel('channel')
+  channel(@Query('channel') channel: string | string[] = 'sse') {
+    return channel;
+  }
+
+  @SseChannel('even')
+  even() {
+    return { channel: 'sse', filter: ({ data }: { data: string | object }) => Number(data) % 2 === 0 };
+  }
+
+  @Get('plain')
+  async plain() {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return 'the answer';
+  }
+}
+
+const start = (platform: Platform, configure?: (app: INestApplication) => void, options = {}) =>
+  startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [WritesController] }, configure);
+
+/** A client that sees every byte behind the first head. */
+async function connectRaw(url: string, request: string): Promise<{ socket: Socket; text: () => string }> {
+  const socket = connectSocket(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+  let text = '';
+  socket.on('data', (chunk: string) => (text += chunk));
+  socket.on('error', () => undefined);
+  socket.write(request);
+  await until(() => text.includes('sse.open'));
+  return { socket, text: () => text };
+}
+
+const chunksOf = (text: string) => [...text.matchAll(/^([\da-f]+)\r\n([^]*?\n\n)\r\n/gm)];
+
+describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
+  it('is one chunk for all events of a turn of the event loop, for each of its clients', async () => {
+    const { app, url } = await start(platform);
+    const paths = ['/channel', '/channel', '/even', '/channel?channel=sse&channel=other'];
+    const clients = await Promise.all(
+      paths.map((path) => connectRaw(url, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)),
+    );
+    const sse = app.get(SseService);
+    await Promise.all(Array.from({ length: 10 }, (_, n) => sse.publish(n)));
+    await Promise.all(
+      clients.map(({ text }) => until(() => /data: [89]\n\n\r\n(?![^]*data: 9)/.test(text()))),
+    );
+    for (const [index, { socket, text }] of clients.entries()) {
+      const chunks = chunksOf(text());
+      for (const [, length, bytes] of chunks) expect(parseInt(length!, 16)).toBe(bytes!.length);
+      const data = [...chunks.at(-1)![2]!.matchAll(/^data: (.*)$/gm)].map(([, value]) => Number(value));
+      expect(data).toEqual(index === 2 ? [0, 2, 4, 6, 8] : [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      socket.destroy();
+    }
+  });
+
+  it('comes behind the answer to an earlier request of the same connection', async () => {
+    const { app, url } = await start(platform);
+    const requests = ['/plain', '/channel'].map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    const { socket, text } = await connectRaw(url, requests.join(''));
+    await app.get(SseService).publish('event');
+    await until(() => text().includes('data: event\n\n'));
+    expect(text().match(/the answer|sse\.open|data: event/g)).toEqual([
+      'the answer',
+      'sse.open',
+      'data: event',
+    ]);
+    socket.destroy();
+  });
+
+  it('ends as a whole, so that a client can tell it from a broken connection', async () => {
+    const { app, url } = await start(platform);
+    const client = await connect(`${url}/channel`);
+    await client.next();
+    await app.get(SseService).publish('last');
+    await app.close();
+    await until(() => client.ended);
+    expect(client.response.complete).toBe(true);
+    expect(client.events.at(-1)).toMatchObject({ data: 'last' });
+  });
+
+  it('is not held back by compression', async () => {
+    const compress = (app: INestApplication) => {
+      if (name === 'Express') app.use(compression({ threshold: 0 }));
+      else void (app as NestFastifyApplication).register(fastifyCompress, { threshold: 0 });
+    };
+    const { app, url } = await start(platform, compress);
+    const headers = { 'accept-encoding': 'gzip' };
+    const [response] = await once(get(`${url}/plain`, { headers }), 'response');
+    expect(response.resume().headers['content-encoding']).toBe('gzip');
+    const client = await connect(`${url}/channel`, headers);
+    expect(client.headers['content-encoding']).toBeUndefined();
+    await client.next();
+    await app.get(SseService).publish('at once');
+    expect(await client.next()).toMatchObject({ data: 'at once' });
+  });
+
+  it('goes through a write() that somebody has put in front, and that may fail', async () => {
+    const written: string[] = [];
+    const replace = (app: INestApplication) => {
+      (app.getHttpServer() as Server).prependListener('request', ({ url }, response) => {
+        const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+        if (url !== '/even') return;
+        response.write = ((chunk: Buffer) => {
+          written.push(chunk.toString());
+          if (written.length > 2) throw new Error('This write fails');
+          return write(chunk);
+        }) as typeof response.write;
+      });
+    };
+    const { app, url } = await start(platform, replace);
+    const [client, other] = await Promise.all([connect(`${url}/even`), connect(`${url}/channel`)]);
+    await Promise.all([client.next(), other.next()]);
+    const sse = app.get(SseService);
+    await sse.publish(2);
+    expect(await client.next()).toMatchObject({ data: '2' });
+    expect(written).toHaveLength(2);
+    await sse.publish(4);
+    await until(() => client.ended && sse.stats().streams === 1);
+    expect((await other.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
+  });
+
+  it('tells each client another time to come back after, around `retryMs`', async () => {
+    const { url } = await start(platform, undefined, { retryMs: 8_000 });
+    const clients = await Promise.all(Array.from({ length: 16 }, () => connect(`${url}/channel`)));
+    await Promise.all(clients.map((client) => client.next()));
+    const times = clients.map(({ text }) => Number(/^retry: (\d+)\n\n/.exec(text)![1]));
+    expect(new Set(times).size).toBe(16);
+    for (const time of times) expect(Math.abs(time - 8_000)).toBeLessThanOrEqual(4_000);
+  });
+});
+
+describe('A client that does not read', () => {
+  it('is cut when it has not taken for half a minute what waits for it, and is counted', async () => {
+    const sockets: Socket[] = [];
+    const note = (app: INestApplication) =>
+      void (app.getHttpServer() as Server).on('connection', (socket) => sockets.push(socket));
+    const { app, url } = await start(platforms[0][1], note, { heartbeatMs: 3_600_000 });
+    const slow = await connect(`${url}/channel`);
+    slow.response.pause();
+    const quick = await connect(`${url}/channel`);
+    const sse = app.get(SseService);
+    let published = 0;
+    // What the buffers of the kernel take waits for nobody.
+    await until(async () => {
+      await sse.publish(`${published++}`.padEnd(20_000));
+      return sockets[0]!.writableLength > 0;
+    });
+    const since = performance.now();
+    await until(() => sse.stats().cut > 0, Boolean, 40_000);
+    expect(performance.now() - since).toBeGreaterThan(29_000);
+    expect(sse.stats()).toMatchObject({ cut: 1, streams: 1 });
+    const events = await quick.take(published + 1);
+    expect(events.slice(1).map(({ data }) => Number(data))).toEqual(
+      Array.from({ length: published }, (_, n) => n),
+    );
+  }, 60_000);
+});
