@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
 import type { Batch } from './batch.js';
-import { frameOf, HEARTBEAT } from './frame.js';
+import { frameOf, HEARTBEAT, openFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 
@@ -34,8 +34,8 @@ export interface EventStreamOptions {
 export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** What this turn has brought so far. */
   #batch: Batch | undefined;
-  /** Whether the head is out, and what follows may be put on the socket as a chunk. */
-  #isRaw = false;
+  /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
+  #socket: Socket | undefined;
   #sent = 0;
 
   constructor(
@@ -49,10 +49,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   open(cursor: string | undefined): void {
     this.begin();
-    if (this.options.resumes || cursor === undefined) return;
-    const { channels } = this.options;
-    const channel = channels.length === 1 ? channels[0]! : channels;
-    this.#append(frameOf({ type: 'sse.open', id: cursor, channel: channels[0]!, data: { channel } }));
+    const { resumes, channels } = this.options;
+    if (!resumes && cursor !== undefined) this.#append(openFrame(cursor, channels));
   }
 
   next(event: SseEvent, _cursor: string, id?: string): void {
@@ -65,7 +63,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   drained(): Promise<void> | undefined {
     this.flush();
     const { response } = this;
-    const target = (this.#isRaw && response.socket) || response;
+    const target = this.#socket ?? response;
     if (!target.writableNeedDrain || response.destroyed) return undefined;
     return new Promise((resolve) => {
       const done = () => {
@@ -114,11 +112,12 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 
   get pending(): number {
-    return this.response.writableLength;
+    return (this.#socket ?? this.response).writableLength;
   }
 
   /** Ends the connection of a client that does not read. */
   cut(): void {
+    if (this.response.destroyed) return;
     this.options.onCut();
     this.response.destroy();
   }
@@ -131,13 +130,22 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     if (response.destroyed || response.writableEnded) return;
     if (this.pending > MAX_PENDING_BYTES) return this.cut();
     this.#sent += batch.size;
-    const socket = this.#isRaw && response.socket;
-    if (socket) {
-      // What Node's own `write()` does for each client and chunk, done once: a third less CPU (`bench/fanout`, turn).
-      socket.write(response.chunkedEncoding ? batch.chunk : batch.bytes);
-    } else {
+    const socket = this.#socket ?? plainSocketOf(response);
+    if (!socket) {
       response.write(batch.bytes);
-      this.#isRaw = isPlain(response);
+      return;
+    }
+    // What Node's own `write()` does for each client and chunk, done once: a third less CPU (`bench/fanout`, turn).
+    const chunk = response.chunkedEncoding ? batch.chunk : batch.bytes;
+    if (this.#socket) {
+      socket.write(chunk);
+    } else {
+      this.#socket = socket;
+      // With what is left of the head in one write (`bench/fanout`, idle: accept).
+      socket.cork();
+      response.flushHeaders();
+      socket.write(chunk);
+      socket.uncork();
     }
   }
 
@@ -146,9 +154,10 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 }
 
-/** Whether nothing stands between the response and its socket: no HTTP/2, and nobody who has replaced `write()`. */
-function isPlain(response: ServerResponse): boolean {
-  return response.write === ServerResponse.prototype.write && response.socket instanceof Socket;
+/** None in HTTP/2, where somebody has replaced `write()`, and while an earlier response of the connection goes on. */
+function plainSocketOf(response: ServerResponse): Socket | undefined {
+  const isPlain = response.write === ServerResponse.prototype.write && response.socket instanceof Socket;
+  return isPlain ? response.socket : undefined;
 }
 
 /** In HTTP/2 the socket belongs to all streams of a session; an injected request has none. */
@@ -156,5 +165,4 @@ function tuneSocket({ httpVersionMajor, socket }: IncomingMessage): void {
   if (httpVersionMajor > 1 || !(socket instanceof Socket)) return;
   socket.setTimeout(0);
   socket.setNoDelay(true);
-  socket.setKeepAlive(true);
 }

@@ -49,17 +49,17 @@ export class EventStreams {
   /**
    * Takes a response over and streams the target through it.
    *
-   * @returns once the head is on its way (the stream is live, or has waited for the broker for 2 s)
+   * @returns when the head is on its way; a promise of it where the stream has to wait for the broker, for up to 2 s
    * @throws SseError `SSE_INPUT` for a wrong target, while the response is still Nest's
    */
-  async serve(request: PlatformRequest, response: PlatformResponse, target: SseTarget): Promise<void> {
+  serve(request: PlatformRequest, response: PlatformResponse, target: SseTarget): Promise<void> | undefined {
     const { channel, filter } = specOf(target);
     const channels = checkChannels(channel);
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     if (response.raw) takeHeaders(response, raw);
     response.hijack?.();
-    if (isGone(raw)) return;
+    if (isGone(raw)) return undefined;
     const number = this.#count++;
     const stream = new EventStream(raw, this.#outbox, {
       number,
@@ -69,17 +69,17 @@ export class EventStreams {
       retry: this.#retries[number % this.#retries.length]!,
       onCut: this.#onCut,
     });
-    if (request.method === 'HEAD') return stream.complete();
+    if (request.method === 'HEAD') {
+      stream.complete();
+      return undefined;
+    }
     const { ready, unsubscribe } = this.channels.subscribe(channels, stream, lastEventId);
     this.#open.add(stream);
     raw.once('close', () => {
       unsubscribe();
       this.#open.delete(stream);
     });
-    if (!raw.headersSent) {
-      await Promise.race([ready, stream.closed(), sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
-      stream.begin();
-    }
+    return raw.headersSent ? undefined : this.#beginSoon(stream, ready);
   }
 
   /** Resolves when every response has ended; those whose clients do not read are cut. */
@@ -87,6 +87,11 @@ export class EventStreams {
     const all = Array.from(this.#open, (stream) => stream.closed());
     await Promise.race([Promise.all(all), sleep(END_WAIT_MS, undefined, { ref: false })]);
     for (const stream of this.#open) stream.destroy();
+  }
+
+  async #beginSoon(stream: EventStream, ready: Promise<void>): Promise<void> {
+    await Promise.race([ready, stream.closed(), sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
+    stream.begin();
   }
 
   readonly #onCut = (): void => this.channels.countCut();

@@ -62,6 +62,22 @@ export function frameOf(event: SseEvent, id = event.id): Buffer {
   return id === event.id ? last.bytes.whole : last.bytes.withId(id);
 }
 
+let lastOpen: { id: string; channels: readonly string[]; frame: Buffer } | undefined;
+
+/** `sse.open`, which clients that come in a row have in common. */
+export function openFrame(id: string, channels: readonly string[]): Buffer {
+  const isLast = lastOpen?.id === id && lastOpen.channels.join() === channels.join();
+  if (!isLast) {
+    const channel = channels.length === 1 ? channels[0]! : channels;
+    lastOpen = {
+      id,
+      channels,
+      frame: Buffer.from(encodeEvent({ type: 'sse.open', id, data: { channel } })),
+    };
+  }
+  return lastOpen!.frame;
+}
+
 /** A keep-alive: a comment, which clients ignore. */
 export const HEARTBEAT = Buffer.from(':\n\n');
 

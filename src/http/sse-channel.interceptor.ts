@@ -1,5 +1,5 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { mergeMap, type Observable, take } from 'rxjs';
+import { firstValueFrom, type Observable, of } from 'rxjs';
 import {
   EventStreams,
   type PlatformRequest,
@@ -7,18 +7,19 @@ import {
   type SseTarget,
 } from './event-streams.js';
 
+const SERVED = of(undefined);
+
 /** Hands the response over once the handler has named its target; before that, errors are Nest's to answer. */
 @Injectable()
 export class SseChannelInterceptor implements NestInterceptor<SseTarget, void> {
   constructor(private readonly streams: EventStreams) {}
 
-  intercept(context: ExecutionContext, next: CallHandler<SseTarget>): Observable<void> {
+  async intercept(context: ExecutionContext, next: CallHandler<SseTarget>): Promise<Observable<void>> {
     const http = context.switchToHttp();
     const request = http.getRequest<PlatformRequest>();
     const response = http.getResponse<PlatformResponse>();
-    return next.handle().pipe(
-      take(1),
-      mergeMap((target) => this.streams.serve(request, response, target)),
-    );
+    const target = await firstValueFrom(next.handle());
+    await this.streams.serve(request, response, target);
+    return SERVED;
   }
 }
