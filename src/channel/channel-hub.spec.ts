@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
 import { until } from '../../test/support/until.js';
@@ -151,6 +151,21 @@ describe('A channel hub', () => {
     await until(() => hub.live);
   });
 
+  it('is live by the last of several readings', async () => {
+    await live();
+    broker.held = true;
+    hub.synchronise();
+    await turn();
+    publish(1);
+    broker.pending = [];
+    hub.synchronise();
+    const recorder = attach();
+    await turn();
+    broker.release();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 6']);
+  });
+
   it('resets once when the history does not reach back to the gap', async () => {
     const recorder = attach();
     await live();
@@ -200,29 +215,44 @@ describe('A channel hub', () => {
     expect(recorder.calls).toEqual(['open 5']);
   });
 
-  it('gives up a message that no reading explains', async () => {
+  it('gives up a message that no reading explains, and none that came behind it', async () => {
     const recorder = attach();
     await live();
-    broker.pending.push(JSON.stringify({ data: 'orphan', cursor: at(99), prev: at(98) }));
+    const orphan = { data: 'orphan', cursor: at(99), prev: at(98) };
+    broker.pending.push(JSON.stringify(orphan), '{"data":"passing by","id":"x"}');
     broker.deliver();
     await until(() => hub.live);
     publish(1);
     broker.deliver();
-    expect(recorder.calls).toEqual(['open 5', '6']);
+    expect(recorder.calls).toEqual(['open 5', 'x at 5', '6']);
   });
 
-  it('holds back a bounded number of messages, and reads them instead', async () => {
+  it.each([
+    ['messages', 2_049, 0, 22],
+    ['characters', 42, 100_000, 2],
+  ])('holds back a bounded number of %s, and reads them instead', async (_, count, size, reads) => {
     const recorder = attach();
     await live();
     broker.interrupt();
     broker.held = true;
     broker.connect();
-    publish(5_000);
+    publish(count);
+    broker.pending = broker.pending.map((text) => text.padEnd(size));
     broker.deliver();
     broker.release();
     await until(() => hub.live);
-    expect(recorder.calls).toHaveLength(5_001);
-    expect(recorder.calls.at(-1)).toBe('5005');
+    expect(recorder.calls).toHaveLength(count + 1);
+    expect(recorder.calls.at(-1)).toBe(`${count + 5}`);
+    expect(broker.reads).toBe(reads);
+  });
+
+  it('says nothing of a reading that fails during an outage, which is not its own', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error');
+    broker.connected = false;
+    broker.failures = 2;
+    await live();
+    expect(logged).not.toHaveBeenCalled();
+    logged.mockRestore();
   });
 
   describe('takes a returning subscriber', () => {
@@ -256,6 +286,58 @@ describe('A channel hub', () => {
       const recorder = attach(at(3));
       await until(() => recorder.calls.length === 303);
       expect(recorder.calls.slice(1)).toEqual(Array.from({ length: 302 }, (_, k) => `${k + 4}`));
+    });
+
+    it.each([
+      ['events', { maxEvents: 10, maxSize: Infinity }],
+      ['characters', { maxEvents: Infinity, maxSize: 1_000 }],
+    ])('from a ring of a bounded number of %s', async (_, ring) => {
+      createHub({ ring });
+      publish(40);
+      await live();
+      const complete = async (recorder: Recorder, count: number) => {
+        await until(() => recorder.calls.length === count);
+        return broker.reads;
+      };
+      expect(await complete(attach(at(3)), 43)).toBe(1);
+      expect(await complete(attach(at(3)), 43)).toBe(2);
+      publish(20);
+      broker.deliver();
+      expect(await complete(attach(at(60)), 6)).toBe(2);
+      expect(await complete(attach(at(45)), 21)).toBe(3);
+    });
+
+    it('in turn, when many have missed something else', async () => {
+      publish(50);
+      await live();
+      broker.held = true;
+      const recorders = Array.from({ length: 40 }, (_, k) => attach(at(2 + k)));
+      await turn();
+      expect(broker.reads).toBe(16);
+      broker.release();
+      await until(() => recorders.every(({ calls }) => calls.at(-1) === '55'));
+    });
+
+    it('when a reading succeeds, however often it fails before', async () => {
+      publish(20);
+      await live();
+      broker.failures = 3;
+      const recorder = attach(at(20));
+      await until(() => recorder.calls.length === 6);
+    });
+
+    it('as long as it is there: what fails is read again for nobody else', async () => {
+      publish(20);
+      await live();
+      broker.failures = Infinity;
+      const read = jest.spyOn(broker, 'read');
+      const reads = (position: string) => read.mock.calls.filter(([, [first]]) => first === position).length;
+      hub.detach(attach(at(10)));
+      const stays = attach(at(20));
+      await until(() => reads(at(20)) > 4);
+      expect(reads(at(10))).toBe(1);
+      broker.failures = 0;
+      await until(() => stays.calls.length === 6);
     });
 
     it('in few reads, when many have missed the same', async () => {
@@ -345,6 +427,36 @@ describe('A channel hub', () => {
       await until(() => far.calls.length > 1 && near.calls.length > 1);
       expect(far.calls).toEqual(['open 10', 'reset limit 25']);
       expect(near.calls).toHaveLength(11);
+      // Now the ring has them.
+      publish(10);
+      broker.deliver();
+      expect(attach(at(20)).calls).toEqual(['open 20', 'reset limit 35']);
+    });
+
+    it('with a reset where it has missed too many in several pages', async () => {
+      createHub({ maxReplayEvents: 150 });
+      publish(250);
+      await live();
+      const recorder = attach(at(10));
+      await until(() => recorder.calls.at(-1) === 'reset limit 255');
+      expect(recorder.calls).toHaveLength(102);
+    });
+
+    it('with a reset to where it is when it is live again, if that is there to be reset', async () => {
+      await live();
+      broker.held = true;
+      const [stays, leaves] = [attach(at(1_000)), attach(at(1_001))];
+      await turn();
+      broker.interrupt();
+      broker.release();
+      await turn();
+      publish(2);
+      hub.detach(leaves);
+      broker.connect();
+      await until(() => stays.calls.length > 1);
+      await turn();
+      expect(stays.calls).toEqual(['open 1000', 'reset lost 7']);
+      expect(leaves.calls).toEqual(['open 1001']);
     });
 
     it('that is ahead of it, when it has caught up itself', async () => {
@@ -368,6 +480,16 @@ describe('A channel hub', () => {
     await hub.audit();
     await until(() => hub.live);
     expect(recorder.calls).toEqual(['open 5', '6']);
+  });
+
+  it('stays live in an audit that finds nothing missing, or cannot read', async () => {
+    await live();
+    for (const failures of [0, 1]) {
+      broker.failures = failures;
+      await hub.audit();
+      expect(hub.live).toBe(true);
+    }
+    expect(broker.reads).toBe(2);
   });
 
   it('takes a message that is on its way during an audit for none that was lost', async () => {
@@ -414,6 +536,24 @@ describe('A channel hub', () => {
     expect(late.calls).toEqual(['open 6', '7']);
   });
 
+  it('delivers nothing to who attaches and leaves while an event is delivered', async () => {
+    await live();
+    const gone = new Recorder();
+    const first = new (class extends Recorder {
+      override next(): void {
+        hub.attach(gone, undefined);
+        hub.detach(gone);
+      }
+    })();
+    hub.attach(first, undefined);
+    publish(1);
+    broker.deliver();
+    hub.detach(first);
+    publish(1);
+    broker.deliver();
+    expect(gone.calls).toEqual(['open 6']);
+  });
+
   it('serves the others when the attaching of one fails', async () => {
     hub.whenLive(() => {
       throw new Error('this one fails');
@@ -440,10 +580,10 @@ describe('A channel hub', () => {
     broker.deliver();
     const replaying = new Recorder();
     replaying.fails = true;
-    attach(at(6), replaying);
+    attach(at(5), replaying);
     expect(bad.calls).toEqual(['open 5', 'complete']);
     expect(good.calls).toEqual(['open 5', '6', '7']);
-    expect(replaying.calls).toEqual(['open 6', 'complete']);
+    expect(replaying.calls).toEqual(['open 5', 'complete']);
   });
 
   it('reports what is no message', async () => {
@@ -463,5 +603,28 @@ describe('A channel hub', () => {
     await turn();
     expect(broker.listener).toBeUndefined();
     expect(recorder.calls).toEqual([]);
+    expect(hub.live).toBe(false);
+  });
+
+  it('gives its subscribers nothing more when it is closed while they catch up', async () => {
+    publish(20);
+    await live();
+    broker.held = true;
+    const recorder = attach(at(10));
+    hub.close();
+    broker.release();
+    await turn();
+    expect(recorder.calls).toEqual(['open 10']);
+  });
+
+  it('does not read again what fails when it is closed', async () => {
+    const [closed, closedHub] = [broker, hub];
+    createHub();
+    closed.failures = broker.failures = 5;
+    closed.connect();
+    broker.connect();
+    closedHub.close();
+    await until(() => hub.live);
+    expect(closed.reads).toBe(1);
   });
 });

@@ -8,7 +8,7 @@ const backlog = { file: 'src/channel/backlog.ts', tests: [HUB_SPEC] };
 const reader = { file: 'src/channel/history-reader.ts', tests: [HUB_SPEC, CHANNELS_SPEC] };
 const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
 const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
-const liveHub = { file: 'src/channel/live-hub.ts', tests: ['test/resume.spec.ts › without history'] };
+const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
 const channelsOf = { file: 'src/channel/channels.ts', tests: [CHANNELS_SPEC] };
 const composite = { file: 'src/channel/composite.ts', tests: ['src/channel/composite.spec.ts'] };
 

@@ -183,6 +183,5 @@ export const hub = [
     guard: 'an outage is not reported for each channel',
     find: `this.#reported || !this.broker.connected`,
     replace: `this.#reported`,
-    tests: ['test/redis.spec.ts'],
   },
 ].map(hubOf);

@@ -77,7 +77,7 @@ export class ModelStore {
 
 /** One process's way to the store: the test says what of it arrives, and when. */
 export class ModelBroker extends SseBroker {
-  readonly connected = true;
+  connected = true;
   listener: ChannelListener | undefined;
   subscribed = false;
   /** Messages on their way. */

@@ -1,0 +1,43 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
+import { LiveHub } from './live-hub.js';
+
+describe('A channel hub without history', () => {
+  let store: ModelStore;
+  let broker: ModelBroker;
+  let hub: LiveHub;
+
+  beforeEach(() => {
+    store = new ModelStore();
+    broker = new ModelBroker(store);
+    hub = new LiveHub('c', broker, () => undefined);
+  });
+
+  const attach = () => {
+    const calls: string[] = [];
+    const subscriber = {
+      open: (cursor: string | undefined) => calls.push(`open ${cursor}`),
+      next: ({ id, data }: { id: string; data: unknown }) => calls.push(`${String(data)} (${id})`),
+      complete: () => calls.push('complete'),
+    };
+    hub.whenLive(() => hub.attach(subscriber));
+    return calls;
+  };
+
+  it('lets those wait who come during an interruption', () => {
+    broker.connect();
+    broker.interrupt();
+    const calls = attach();
+    expect(calls).toEqual([]);
+    broker.connect();
+    expect(calls).toEqual(['open undefined']);
+  });
+
+  it('has no cursors of those who keep a history, and the ids that publishers gave', () => {
+    broker.connect();
+    const calls = attach();
+    for (const id of [undefined, 'own']) store.publish(id);
+    broker.deliver();
+    expect(calls.slice(1)).toEqual(['event 1763884800000-2 ()', 'event 1763884800000-3 (own)']);
+  });
+});
