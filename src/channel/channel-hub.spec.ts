@@ -91,6 +91,24 @@ describe('A channel hub', () => {
     expect(recorder.calls).toEqual(['open 5', '6', '7']);
   });
 
+  it.each([undefined, at(3), 'junk'])(
+    'gives nothing to who leaves as soon as it opens (%s)',
+    async (from) => {
+      await live();
+      const leaving = new (class extends Recorder {
+        override open(cursor: string): void {
+          super.open(cursor);
+          hub.detach(this);
+        }
+      })();
+      attach(from, leaving);
+      await turn();
+      publish(1);
+      broker.deliver();
+      expect(leaving.calls).toHaveLength(1);
+    },
+  );
+
   it('fills a gap that a message shows, before that message', async () => {
     const recorder = attach();
     await live();

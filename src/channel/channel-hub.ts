@@ -48,10 +48,15 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   /** Adds a subscriber to a live hub: after `lastEventId`, or from now on. */
   attach(subscriber: Subscriber, lastEventId: string | undefined): void {
-    subscriber.open(isCursor(lastEventId) ? lastEventId : this.#tip!);
-    if (lastEventId === undefined) return this.#subscribers.add(subscriber);
+    const from = isCursor(lastEventId) ? lastEventId : this.#tip!;
+    // It may leave as soon as it opens: with what another channel of its stream has for it.
+    if (lastEventId === undefined) {
+      this.#subscribers.add(subscriber);
+      return subscriber.open(from);
+    }
     const replay = new Replay(this, subscriber, this.options);
     this.#replays.set(subscriber, replay);
+    subscriber.open(from);
     void replay.run(lastEventId);
   }
 

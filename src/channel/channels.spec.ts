@@ -2,19 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { until } from '../../test/support/until.js';
+import type { ChannelListener } from '../broker/broker.js';
 import { MemorySseBroker } from '../broker/memory.broker.js';
 import { checkPublication, type PublishOptions, type SseEvent } from '../event.js';
-import { Channels } from './channels.js';
+import { Channels, type Subscription } from './channels.js';
 import type { Subscriber } from './subscribers.js';
 
-/** Reads take as long as the test wants. */
+/** Reads take as long as the test wants, and anything may arrive. */
 class SlowBroker extends MemorySseBroker {
-  reads = 0;
+  /** The most wanted position of each reading. */
+  readonly asked: (string | undefined)[] = [];
+  readonly listeners = new Map<string, ChannelListener>();
   fails = false;
   gate = Promise.resolve();
 
+  override subscribe(channel: string, listener: ChannelListener): void {
+    this.listeners.set(channel, listener);
+    super.subscribe(channel, listener);
+  }
+
   override async read(...args: Parameters<MemorySseBroker['read']>): ReturnType<MemorySseBroker['read']> {
-    this.reads++;
+    this.asked.push(args[1][0]);
     await this.gate;
     if (this.fails) throw new Error('This read fails');
     return super.read(...args);
@@ -104,17 +112,20 @@ describe('Streams of several channels', () => {
     logged.mockRestore();
   });
 
-  it('read nothing any more once they are closed', async () => {
-    await publish('a', 0);
-    const { unsubscribe } = subscribe('own');
-    broker.fails = true;
-    await until(() => broker.reads > 2);
-    channels.close();
-    unsubscribe();
-    await sleep(50);
-    const { reads } = broker;
-    await sleep(100);
-    expect(broker.reads).toBe(reads);
+  it.each([
+    ['given up', ({ unsubscribe }: Subscription) => unsubscribe()],
+    ['closed', () => channels.close()],
+  ])('are not looked for any more once they are %s', async (_, end) => {
+    const elsewhere = new SlowBroker();
+    const others = new Channels(elsewhere);
+    const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), id);
+    await Promise.all([subscribe().ready, subscribeOther().ready]);
+    broker.fails = elsewhere.fails = true;
+    end(subscribe('gone'));
+    subscribeOther('there');
+    await until(() => elsewhere.asked.filter((position) => position === 'there').length > 8);
+    expect(broker.asked.filter((position) => position === 'gone')).toHaveLength(2);
+    others.close();
   });
 
   it('leave no subscriber behind that leaves with the first event', async () => {
@@ -144,5 +155,59 @@ describe('Streams of several channels', () => {
     await until(() => all.subscriber.events.length === 6);
     expect(leaving.events).toHaveLength(count);
     expect(channels.counts.streams).toBe(1);
+  });
+});
+
+describe('A channel of a process', () => {
+  let broker: SlowBroker;
+  let channels: Channels;
+
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['queueMicrotask'] });
+    broker = new SlowBroker();
+    channels = new Channels(broker);
+  });
+  afterEach(() => {
+    channels.close();
+    jest.useRealTimers();
+  });
+
+  const subscribe = (channel = 'a') => channels.subscribe([channel], new Recorder());
+  const subscribedAfter = (ms: number) => {
+    jest.advanceTimersByTime(ms);
+    return channels.counts.channels;
+  };
+
+  it('is given up a while after its last stream, and not while it has one', () => {
+    const [one, two] = [subscribe(), subscribe()];
+    one.unsubscribe();
+    one.unsubscribe();
+    expect(subscribedAfter(60_000)).toBe(1);
+    two.unsubscribe();
+    expect(subscribedAfter(9_999)).toBe(1);
+    const three = subscribe();
+    expect(subscribedAfter(60_000)).toBe(1);
+    three.unsubscribe();
+    expect(subscribedAfter(10_000)).toBe(0);
+  });
+
+  it('is compared with the store now and then', async () => {
+    const { ready, unsubscribe } = subscribe();
+    await ready;
+    const reads = broker.asked.length;
+    jest.advanceTimersByTime(45_000);
+    expect(broker.asked.length).toBeGreaterThan(reads);
+    unsubscribe();
+  });
+
+  it('is reported once for messages that are none, as are a bounded number of others', async () => {
+    const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    for (let n = 0; n < 1_001; n++) {
+      await subscribe(`c${n}`).ready;
+      for (const text of ['nonsense', 'more of it']) broker.listeners.get(`c${n}`)!.onMessage(text);
+    }
+    expect(channels.counts.dropped).toBe(2_002);
+    expect(warned).toHaveBeenCalledTimes(1_000);
+    warned.mockRestore();
   });
 });

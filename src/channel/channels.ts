@@ -83,10 +83,7 @@ export class Channels {
     let waiting = () => {};
     let cancelled = false;
     const attach = () => {
-      for (const [index, hub] of hubs.entries()) {
-        // It may leave with what the first of them has at once.
-        if (!cancelled) hub.attach(legs[index]!, starts!.get(hub.channel));
-      }
+      for (const [index, hub] of hubs.entries()) hub.attach(legs[index]!, starts!.get(hub.channel));
     };
     const ready = new Promise<void>((resolve) => {
       const start = () => {

@@ -64,4 +64,11 @@ describe('Merged channels', () => {
       ['of b', moved, moved],
     ]);
   });
+
+  it('go as fast as their subscriber takes them', () => {
+    const drained = Promise.resolve();
+    const nothing = () => undefined;
+    const [a] = mergeInto({ open: nothing, next: nothing, complete: nothing, drained: () => drained }, ['a']);
+    expect(a!.drained!()).toBe(drained);
+  });
 });

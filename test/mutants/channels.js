@@ -239,12 +239,6 @@ export const channels = [
   },
   {
     ...channelsOf,
-    guard: 'a stream that is given up takes up no further channel',
-    find: `if (!cancelled) hub.attach(`,
-    replace: `hub.attach(`,
-  },
-  {
-    ...channelsOf,
     guard: 'a stream is given up once',
     find: `if (!this.#streams.delete(subscriber)) return;`,
     replace: `this.#streams.delete(subscriber);`,
@@ -266,7 +260,6 @@ export const channels = [
     guard: 'a channel is given up a while after its last stream',
     find: `}, this.lingerMs).unref();`,
     replace: `}, 0).unref();`,
-    tests: ['test/redis.spec.ts › unsubscribes a while after the last subscriber has left'],
   },
   {
     ...channelsOf,
@@ -297,14 +290,12 @@ export const channels = [
     guard: 'messages that are none are reported once for each channel',
     find: `this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED`,
     replace: `this.#reported.size >= MAX_REPORTED`,
-    tests: ['test/wire-format.spec.ts'],
   },
   {
     ...channelsOf,
     guard: 'messages that are none are reported for a bounded number of channels',
     find: `this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED`,
     replace: `this.#reported.has(channel)`,
-    tests: ['test/wire-format.spec.ts'],
   },
   {
     ...composite,

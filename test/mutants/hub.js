@@ -69,6 +69,16 @@ export const hub = [
     replace: '',
   },
   {
+    guard: 'a subscriber that leaves as soon as it opens is not subscribed',
+    find: `      this.#subscribers.add(subscriber);\n      return subscriber.open(from);`,
+    replace: `      subscriber.open(from);\n      return this.#subscribers.add(subscriber);`,
+  },
+  {
+    guard: 'a subscriber that leaves as soon as it opens gets nothing that it missed',
+    find: `    this.#replays.set(subscriber, replay);\n    subscriber.open(from);`,
+    replace: `    subscriber.open(from);\n    this.#replays.set(subscriber, replay);`,
+  },
+  {
     guard: 'a subscriber that left with the last event of its replay does not join',
     find: `if (this.#replays.delete(subscriber)) this.#subscribers.add(subscriber);`,
     replace: `this.#subscribers.add(subscriber);`,
