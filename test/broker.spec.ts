@@ -131,14 +131,18 @@ describe.each([
   });
 
   it('does not call a listener after unsubscribe, and calls a new one', async () => {
-    const old = await subscribe('a');
+    const [old, neverCalled] = [await subscribe('a'), new RecordingListener()];
+    void publish('a', 0);
+    broker.unsubscribe('a');
+    broker.subscribe('a', neverCalled);
     broker.unsubscribe('a');
     const listener = new RecordingListener();
     broker.subscribe('a', listener);
     await until(() => listener.subscribed);
     await publish('a', 1);
-    await until(() => listener.messages.length === 1);
+    await until(() => listener.messages.at(-1)?.data === '1');
     expect(old.messages).toEqual([]);
+    expect(neverCalled).toEqual(new RecordingListener());
   });
 
   it('delivers an event published from within a listener after the one that is being delivered', async () => {
@@ -284,7 +288,7 @@ describe.each([
 
     it('is bounded by age, also where events go on', async () => {
       await broker.close();
-      broker = create(history({ maxAgeMs: 300 }));
+      broker = create(history({ maxAgeMs: 300, maxEvents: 100_000 }));
       const old = await publishAll(250);
       await until(async () => {
         await publish('a', 'new');
