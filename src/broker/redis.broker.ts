@@ -82,7 +82,6 @@ export class RedisSseBroker extends SseBroker {
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
-    if (this.#closed) return;
     if (!this.#subscriber) {
       this.#subscriber = new RedisSubscriber(this.source, this.#logger);
       this.#report(this.#subscriber.connection);

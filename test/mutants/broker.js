@@ -10,13 +10,6 @@ const stream = { file: 'src/http/event-stream.ts', tests: ['test/responses.spec.
 export const broker = [
   {
     ...redisBroker,
-    guard: 'a closed broker opens no connection',
-    find: `    if (this.#closed) return;\n    if (!this.#subscriber)`,
-    replace: `    if (!this.#subscriber)`,
-    tests: ['test/broker.spec.ts'],
-  },
-  {
-    ...redisBroker,
     guard: 'an outage is reported once',
     find: `if (this.#outage || this.#closed) return;`,
     replace: `if (this.#closed) return;`,
