@@ -121,7 +121,7 @@ export class RedisSubscriber {
       }
       return;
     }
-    if (generation !== this.#generation) return;
+    // No interruption comes between an answer and this.
     for (const channel of channels) {
       this.#acknowledged.add(channel);
       this.#forgetRefusal(channel);
