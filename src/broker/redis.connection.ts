@@ -41,7 +41,6 @@ export class RedisConnection {
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,
-      autoResendUnfulfilledCommands: false,
       autoResubscribe: false,
       maxRetriesPerRequest: 0,
       ...overrides,
