@@ -39,7 +39,7 @@ export class PendingPublication {
   /** The event's public id. */
   readonly id: Promise<string>;
   readonly since = performance.now();
-  /** When it was first sent. */
+  /** When it was last sent: what was sent before has been looked for, and is not there. */
   sentAt: number | undefined;
   /** Whether the answer to an attempt is missing: then it may have been published. */
   unanswered = false;

@@ -92,7 +92,7 @@ export class RedisPublisher {
     this.#sent.add(pending);
     // Only a script makes Redis remember it.
     if (sending.repeatable !== 'never') this.#whole = false;
-    pending.sentAt ??= performance.now();
+    pending.sentAt = performance.now();
     sending.send(this.connection.client, attempt).then(
       (answer) => this.#succeed(pending, answer as string),
       (error: Error) => this.#fail(pending, error),
@@ -131,9 +131,9 @@ export class RedisPublisher {
     this.#executed.set(sending.channel, Math.max(latest, number));
   }
 
-  /** Once nothing is under way any more: tries again after a while. */
+  /** Tries again after a while, if nothing is under way any more; else when that has ended. */
   #recover(): void {
-    if (this.#state !== 'recovering' || this.#sent.size > 0 || this.#retry || this.#closed) return;
+    if (this.#state !== 'recovering' || this.#retry || this.#closed) return;
     const [first, last] = RETRY_MS;
     const delay = Math.min(first * 2 ** this.#attempts++, last) * (0.5 + Math.random());
     this.#retry = setTimeout(() => {
