@@ -30,6 +30,22 @@ class RecordingListener implements ChannelListener {
   }
 }
 
+/** A channel of a Redis broker, with what there is of it in Redis. */
+const redis = (kept?: History) => {
+  const prefix = randomPrefix();
+  const [broker, admin] = [new RedisSseBroker(redisUrl(), prefix, kept), new Redis(adminUrl())];
+  closing.push(() => broker.close().finally(() => admin.disconnect()));
+  return {
+    broker,
+    admin,
+    key: (name: string) => `${prefix}{a}:${name}`,
+    publish: (data: unknown, options: PublishOptions = {}) =>
+      broker.publish('a', checkPublication(data, options, 1_000)),
+  };
+};
+const closing: (() => Promise<void>)[] = [];
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
+
 const history = (given: SseHistoryOptions = {}) => ({ ...HISTORY_DEFAULTS, ...given, explicit: true });
 
 /** What every broker promises, whatever it is made of. */
@@ -356,18 +372,51 @@ describe('Cursors', () => {
   });
 
   it('increase in Redis, too, when its clock was an hour ahead, and resume goes on', async () => {
-    const prefix = randomPrefix();
-    const broker = new RedisSseBroker(redisUrl(), prefix);
-    const admin = new Redis(adminUrl());
+    const { broker, admin, key, publish } = redis();
     const ahead = `${Date.now() + 3_600_000}-5`;
     await broker.read('a', [], 0);
-    await admin.hset(`${prefix}{a}:meta`, 'cursor', ahead);
+    await admin.hset(key('meta'), 'cursor', ahead);
     const ids = [];
-    for (let n = 0; n < 5; n++) ids.push(await broker.publish('a', checkPublication(n, {}, 100)));
+    for (let n = 0; n < 5; n++) ids.push(await publish(n));
     expect(ids).toEqual([6, 7, 8, 9, 10].map((n) => ahead.replace(/5$/, `${n}`)));
     const { events } = await broker.read('a', [ahead], 10);
     expect(events.map(({ cursor }) => cursor)).toEqual(ids);
-    admin.disconnect();
-    await broker.close();
+  });
+});
+
+describe('What Redis keeps of a channel', () => {
+  it('goes on where it has forgotten the position, whoever comes first', async () => {
+    const { broker, admin, key, publish } = redis();
+    const first = await publish(1);
+    await admin.del(key('meta'));
+    const second = await publish(2);
+    await admin.del(key('meta'));
+    const page = await broker.read('a', [first], 10);
+    expect(page).toMatchObject({ tip: second, events: [{ prev: first, cursor: second }] });
+  });
+
+  it('keeps its position for a day from its last reader', async () => {
+    const { broker, admin, key, publish } = redis();
+    await publish(1);
+    await admin.expire(key('meta'), 10);
+    await broker.read('a', [], 0);
+    expect(await admin.ttl(key('meta'))).toBeGreaterThan(86_390);
+  });
+
+  it('takes an id for a new one when the event that had it is gone', async () => {
+    const { broker, admin, key, publish } = redis();
+    await publish(1, { id: 'own' });
+    const { tip } = await broker.read('a', [], 0);
+    await admin.del(key('history'));
+    await publish(2, { id: 'own' });
+    const { events } = await broker.read('a', [tip], 10);
+    expect(events.map(({ id, reused }) => [id, reused])).toEqual([['own', undefined]]);
+  });
+
+  it('has a bounded number of publishers’ ids', async () => {
+    const { admin, key, publish } = redis(history({ maxEvents: 10 }));
+    for (let n = 0; n < 50; n++) await publish(n, { id: `own${n}` });
+    const counts = await Promise.all(['ids', 'ids:old'].map((name) => admin.hlen(key(name))));
+    expect(counts).toEqual([10, 10]);
   });
 });

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { RedisScript } from '../src/broker/redis.script.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { connect as connectSocket } from 'node:net';
@@ -402,7 +403,20 @@ describe('Publishing to Redis', () => {
     const results = await within(5_000, 'all rejections', Promise.allSettled(calls));
     expect(results.every(({ status }) => status === 'rejected')).toBe(true);
     for (let n = 0; n < 100_000; n++) publish(broker, n).catch(() => undefined);
-    await expect(publish(broker, 1)).rejects.toMatchObject({ mayBePublished: false });
+    await expect(publish(broker, 1)).rejects.toMatchObject({
+      message: expect.stringContaining('await publish()'),
+    });
+  });
+
+  it('leaves a bounded number of marks of where it has looked, and not for ever', async () => {
+    const script = new RedisScript('find');
+    const prefixes = numbers(100).map((n) => `prefix${n}`.padEnd(8, '-'));
+    const keys = ['sse:{a}:history', 'sse:{a}:meta'];
+    for (const prefix of prefixes) await script.run(admin, keys, [prefix, '0', 1_000, '+']);
+    const fenced = (await admin.hget('sse:{a}:meta', 'fenced'))!.split(' ');
+    expect(fenced.slice(1)).toEqual(prefixes.slice(1 - fenced.length));
+    expect(fenced.length).toBeLessThan(70);
+    expect(await admin.ttl('sse:{a}:meta')).toBeGreaterThan(86_390);
   });
 
   it('frees a bounded part of a long history with each event, until it is as short as it was set', async () => {

@@ -279,12 +279,13 @@ describe('With Redis', () => {
     const listener = collect(await start());
     await subscribed('sse', 1);
     const before = await admin.hget('sse:{sse}:meta', 'cursor');
-    const options = { idempotencyKey: 'k' };
+    const options = { id: 'own', idempotencyKey: 'k' };
     await expect(sse.publish(1, options)).rejects.toMatchObject({
       code: 'SSE_UNAVAILABLE',
       mayBePublished: false,
     });
     expect(await admin.hget('sse:{sse}:meta', 'cursor')).toBe(before);
+    expect(await admin.exists('sse:{sse}:ids')).toBe(0);
     await admin.acl('SETUSER', 'app', '&sse:sse');
     await sse.publish(2, options);
     await until(() => listener.length === 1);

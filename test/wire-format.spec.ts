@@ -114,14 +114,17 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
 
   it('passes over entries of a version it does not know, and goes on behind them', async () => {
     const id = await sse.publish(1, { channel });
-    const newer = id.replace(/\d+$/, (n) => `${Number(n) + 1}`);
-    await other.xadd(`{${channel}}:history`, newer, '2', 'of another version');
-    await other.hset(`{${channel}}:meta`, 'cursor', newer);
+    // As many as a page has.
+    const all = Array.from({ length: 100 }, (__, k) => id.replace(/\d+$/, (n) => `${Number(n) + 1 + k}`));
+    for (const cursor of all) await other.xadd(`{${channel}}:history`, cursor, '2', 'of another version');
+    await other.hset(`{${channel}}:meta`, 'cursor', all.at(-1)!);
     const client = await connect(`${url}/channel?channel=${channel}&lastEventId=${id}`);
     const next = await sse.publish(2, { channel });
     expect(await client.next()).toMatchObject({ id: next, data: '2' });
-    const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${newer}`);
-    expect(await back.next()).toMatchObject({ id: next, data: '2' });
+    for (const position of [id, all.at(-1)]) {
+      const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${position}`);
+      expect(await back.next()).toMatchObject({ id: next, data: '2' });
+    }
   });
 
   it.each([

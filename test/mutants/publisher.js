@@ -1,7 +1,12 @@
+const PUBLISHER_SPEC = 'src/broker/redis.publisher.spec.ts';
 const PUBLISH_SPEC = 'test/publish.spec.ts';
 const inPublish = (name) => [`${PUBLISH_SPEC} › ${name}`];
 
-const publisherOf = (mutant) => ({ file: 'src/broker/redis.publisher.ts', tests: [PUBLISH_SPEC], ...mutant });
+const publisherOf = (mutant) => ({
+  file: 'src/broker/redis.publisher.ts',
+  tests: [PUBLISHER_SPEC, PUBLISH_SPEC],
+  ...mutant,
+});
 
 export const publisher = [
   {
@@ -56,11 +61,6 @@ export const publisher = [
     guard: 'nothing is sent again before everything under way has ended',
     find: ` && !this.#retry && this.#sent.size === 0)`,
     replace: ` && !this.#retry)`,
-  },
-  {
-    guard: 'the wait before an attempt begins when everything under way has ended',
-    find: `this.#sent.size > 0 || this.#retry`,
-    replace: `this.#retry`,
   },
   {
     guard: 'a refused event that was overtaken is not sent again',
@@ -163,19 +163,20 @@ export const publisher = [
   {
     guard: 'what may have been published is not sent again',
     find: `} else if (isCertain) {`,
-    replace: `} else {`,
+    replace: `} else if (cursor === undefined) {`,
     tests: [...inPublish('says that an event may be published when')],
   },
   {
     guard: 'what is sent and unanswered may be published',
     find: `unanswered || this.#sent.has(pending)`,
     replace: `unanswered`,
-    tests: inPublish('says that an event may be published when Redis hangs for too long'),
+    tests: [PUBLISHER_SPEC],
   },
   {
-    guard: 'the age of an event counts from its first attempt',
-    find: `pending.sentAt ??= performance.now();`,
-    replace: `pending.sentAt = performance.now();`,
+    guard: 'an attempt is looked for as far back as it was made, and not those before',
+    find: `pending.sentAt = performance.now();`,
+    replace: `pending.sentAt ??= performance.now();`,
+    tests: [PUBLISHER_SPEC],
   },
   {
     file: 'src/broker/redis.script.ts',

@@ -122,7 +122,7 @@ export const scripts = [
     guard: 'where a later command is refused, the id is taken back',
     find: `if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end\n`,
     replace: '',
-    tests: takesBack,
+    tests: [`${REDIS_SPEC} › takes back what Redis would not send`],
   },
   {
     ...publish,
@@ -173,12 +173,14 @@ export const scripts = [
     guard: 'a fence expires',
     find: `  if redis.call('TTL', meta) < 0 then redis.call('EXPIRE', meta, META_S) end\n`,
     replace: '',
+    tests: [`${PUBLISH_SPEC} › leaves a bounded number of marks`],
   },
   {
     ...find,
     guard: 'fences are bounded by count',
     find: `string.sub(fenced .. ' ' .. prefix, -FENCED)`,
     replace: `fenced .. ' ' .. prefix`,
+    tests: [`${PUBLISH_SPEC} › leaves a bounded number of marks`],
   },
   {
     ...find,
@@ -192,7 +194,7 @@ export const scripts = [
     guard: 'before the beginning of a chain there was nothing',
     find: `edge and edge ~= redis.call('HGET', meta, 'genesis') and msOf`,
     replace: `edge and msOf`,
-    tests: [`${PUBLISH_SPEC} › stores nothing of an attempt that arrives after`],
+    tests: [`${PUBLISH_SPEC} › is sure that an event is not among`],
   },
   {
     ...find,

@@ -1,0 +1,193 @@
+import { EventEmitter } from 'node:events';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { within } from '../../test/support/until.js';
+import { SseError } from '../sse.errors.js';
+import type { RedisConnection } from './redis.connection.js';
+import type { Find, Sending } from './redis.pending.js';
+import { RedisPublisher } from './redis.publisher.js';
+
+/** An attempt that was sent, or a question: the test says what becomes of it. */
+interface Sent {
+  readonly name: string;
+  readonly whole: boolean;
+  answer(value?: unknown): void;
+  fail(error: Error): void;
+}
+
+const refused = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
+const NO_ANSWER = new Error('Connection is closed.');
+const NOT_SENT = new Error("Stream isn't writeable and enableOfflineQueue options is false");
+const FOR_A_WHILE = refused('READONLY You can’t write against a read only replica.');
+const FOR_GOOD = refused('WRONGTYPE Operation against a key holding the wrong kind of value');
+
+/** What is sent when, by what became of what was sent before. */
+describe('A publisher', () => {
+  let client: EventEmitter;
+  let publisher: RedisPublisher;
+  let sent: Sent[];
+  let ages: number[];
+
+  const record = (name: string, whole = false) =>
+    new Promise<unknown>((answer, fail) => sent.push({ name, whole, answer, fail }));
+  const find: Find = (_, { channel, age }) => {
+    ages.push(age);
+    return record(`find in ${channel}`) as ReturnType<Find>;
+  };
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'nextTick'] });
+    [client, sent, ages] = [new EventEmitter(), [], []];
+    const unreachable = () => new SseError('SSE_UNAVAILABLE', 'Redis is out of reach');
+    const connection = { client, ready: true, reason: 'it hangs', unreachable };
+    publisher = new RedisPublisher(connection as unknown as RedisConnection, find);
+  });
+
+  afterEach(() => void jest.useRealTimers());
+
+  /** An event called `<channel><number>`. */
+  const publish = (name: string, repeatable: Sending['repeatable'] = 'if not found') => {
+    const send: Sending['send'] = (_, { whole }) => record(name, whole);
+    const id = publisher.publish({ channel: name[0]!, size: 1, repeatable, send, idOf: (cursor) => cursor });
+    id.catch(() => undefined);
+    return id;
+  };
+  const names = () => sent.map(({ name }) => name);
+  /** Whatever is waited for between two attempts has passed. */
+  const later = async () => {
+    await turn();
+    jest.advanceTimersByTime(1_000);
+    await turn();
+  };
+
+  const found = (cursors: [number, string][] = [], isCertain = true) => ({
+    cursors: new Map(cursors),
+    isCertain,
+  });
+  const isRejected = (id: Promise<string>, mayBePublished: boolean, ms = 1_000) =>
+    within(ms, 'the rejection', expect(id).rejects.toMatchObject({ mayBePublished }));
+
+  it('sends nothing again before all that is under way has ended', async () => {
+    const a1 = publish('a1');
+    void publish('a2');
+    sent[0]!.fail(FOR_A_WHILE);
+    await later();
+    void publish('b3');
+    await later();
+    expect(names()).toEqual(['a1', 'a2']);
+    sent[1]!.answer('2');
+    await later();
+    await isRejected(a1, false);
+    expect(names()).toEqual(['a1', 'a2', 'b3']);
+  });
+
+  it('sends nothing again that a later one of its channel has overtaken, which was found', async () => {
+    const [a1, a2] = [publish('a1'), publish('a2'), publish('b3')];
+    for (const [n, error] of [FOR_A_WHILE, NO_ANSWER, FOR_A_WHILE].entries()) sent[n]!.fail(error);
+    await later();
+    sent[3]!.answer(found([[1, 'its cursor']]));
+    expect(await a2).toBe('its cursor');
+    await isRejected(a1, false);
+    expect(names()).toEqual(['a1', 'a2', 'b3', 'find in a', 'b3']);
+  });
+
+  it('sends one event alone while Redis refuses, and the rest when that is through, or refused for good', async () => {
+    for (const name of ['a1', 'b2', 'b3']) void publish(name);
+    for (const each of sent.splice(0)) each.fail(FOR_A_WHILE);
+    await later();
+    sent[0]!.fail(FOR_A_WHILE);
+    await later();
+    expect(names()).toEqual(['a1', 'a1']);
+    sent[1]!.fail(FOR_GOOD);
+    await turn();
+    expect(names()).toEqual(['a1', 'a1', 'b2', 'b3']);
+  });
+
+  it('sends the script as a whole on a new connection, and by its hash after that', () => {
+    for (const name of ['a1', 'a2']) void publish(name);
+    client.emit('close');
+    for (const name of ['a3', 'a4']) void publish(name);
+    expect(sent.map(({ whole }) => whole)).toEqual([true, false, true, false]);
+  });
+
+  it.each([
+    ['the connection has broken', NO_ANSWER],
+    ['Redis has refused for a while', FOR_A_WHILE],
+  ])('looks again where %s while it looked', async (_, error) => {
+    const id = publish('a1');
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    sent[1]!.fail(error);
+    await later();
+    sent[2]!.answer(found([[0, 'its cursor']]));
+    expect(await id).toBe('its cursor');
+  });
+
+  it('looks again when it has ended to look in all channels', async () => {
+    for (const name of ['a1', 'b2']) void publish(name);
+    for (const each of sent.splice(0)) each.fail(NO_ANSWER);
+    await later();
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    expect(names()).toEqual(['find in a', 'find in b']);
+    sent[1]!.answer(found());
+    await later();
+    expect(names()).toEqual(['find in a', 'find in b', 'find in a']);
+  });
+
+  it.each([
+    ['it may not look', (look: Sent) => look.fail(FOR_GOOD)],
+    ['it is not certain', (look: Sent) => look.answer(found([], false))],
+  ])('says at once that an event may be published where %s', async (_, end) => {
+    const id = publish('a1');
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    end(sent[1]!);
+    await isRejected(id, true);
+  });
+
+  it('looks for an attempt as far back as that was made, and not those before', async () => {
+    void publish('a1');
+    await sleep(50);
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    sent[1]!.answer(found());
+    await turn();
+    sent[2]!.fail(NO_ANSWER);
+    await later();
+    expect(ages[1]! - ages[0]!).toBeLessThan(0);
+  });
+
+  it('sends a transient event again that was not sent, and no other', async () => {
+    const [notSent, unanswered] = [publish('a1', 'never'), publish('a2', 'never')];
+    sent[0]!.fail(NOT_SENT);
+    sent[1]!.fail(NO_ANSWER);
+    await isRejected(unanswered, true);
+    await later();
+    sent[2]!.answer('sent');
+    expect(await notSent).toBe('sent');
+    expect(names()).toEqual(['a1', 'a2', 'a1']);
+  });
+
+  it('fails at once what is refused for good', async () => {
+    const id = publish('a1');
+    sent[0]!.fail(FOR_GOOD);
+    await isRejected(id, false);
+  });
+
+  it('says that an event may be published whose answer has not come in 5 s', async () => {
+    jest.useRealTimers();
+    await isRejected(publish('a1'), true, 5_000);
+  });
+
+  it('takes nothing after it was closed, and fails what was not sent and what is not answered', async () => {
+    const [unanswered, refusedOnce] = [publish('a1'), publish('b2')];
+    sent[1]!.fail(FOR_A_WHILE);
+    await turn();
+    const notSent = publish('c3');
+    publisher.close();
+    for (const id of [refusedOnce, notSent, publish('a4')]) await isRejected(id, false);
+    sent[0]!.fail(NO_ANSWER);
+    await isRejected(unanswered, true);
+    expect(names()).toEqual(['a1', 'b2']);
+  });
+});

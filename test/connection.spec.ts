@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { RedisConnection } from '../src/broker/redis.connection.js';
+import { Proxy } from './support/proxy.js';
+import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+/** What one connection makes of a Redis that is not there, or not what it was. */
+describe('A connection to Redis', () => {
+  let server: RedisServer;
+  let proxy: Proxy;
+  let connection: RedisConnection;
+
+  beforeEach(async () => {
+    server = await startRedis();
+    proxy = await Proxy.start(server.port);
+    connection = new RedisConnection(proxy.url, 'test');
+    await until(() => connection.ready);
+  });
+  afterEach(async () => {
+    await connection.close();
+    proxy.close();
+  });
+
+  const breakOff = async () => {
+    proxy.refuse = true;
+    proxy.cut();
+    await until(() => !connection.ready);
+  };
+  const read = () => connection.run((client) => client.get('k'));
+  const write = () => connection.run((client: Redis) => client.set('k', 'v'));
+  const isRefused = (promise: Promise<unknown>, ms: number) =>
+    within(ms, 'the rejection', expect(promise).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE' }));
+
+  it('is made anew once where its server has become a replica, for all that is refused there', async () => {
+    const admin = server.admin();
+    const { stream } = connection.client;
+    const before = stream.listenerCount('close');
+    await admin.replicaof('127.0.0.1', await freePort());
+    await Promise.allSettled(Array.from({ length: 100 }, write));
+    await until(() => stream.destroyed);
+    expect(stream.listenerCount('close')).toBeLessThanOrEqual(before + 1);
+    await admin.replicaof('NO', 'ONE');
+    await until(() => connection.ready);
+    expect(await write()).toBe('OK');
+    admin.disconnect();
+  });
+
+  it('lets a bounded number of reads wait until it is there, each for 2 s', async () => {
+    await breakOff();
+    const reads = Array.from({ length: 1_000 }, read);
+    await isRefused(read(), 1_000);
+    for (const each of reads) await isRefused(each, 3_000);
+    const later = read();
+    proxy.refuse = false;
+    expect(await later).toBeNull();
+  });
+
+  it('takes no read when it is closed, and fails those that wait', async () => {
+    await breakOff();
+    const waiting = isRefused(read(), 1_000);
+    await connection.close();
+    await waiting;
+    await isRefused(read(), 1_000);
+  });
+
+  it('sends nothing later: what is not answered when it breaks fails, as does what it cannot send', async () => {
+    proxy.dropUp = true;
+    const unanswered = expect(connection.client.incr('k')).rejects.not.toThrow(/^Stream isn/);
+    connection.client.stream.destroy();
+    await expect(connection.client.incr('k')).rejects.toThrow(/^Stream isn/);
+    await unanswered;
+    proxy.dropUp = false;
+    await until(() => connection.ready);
+    expect(await connection.client.incr('k')).toBe(1);
+  });
+
+  it('waits for the answers to what was sent before it closes', async () => {
+    server.signal('SIGSTOP');
+    const written = write();
+    setTimeout(() => server.signal('SIGCONT'), 600);
+    await connection.close();
+    expect(await written).toBe('OK');
+  });
+});

@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { Proxy } from './support/proxy.js';
+import { type RedisServer, startRedis } from './support/redis.js';
+import { until } from './support/until.js';
+
+/** What becomes of subscriptions when something goes wrong between the process and a Redis, or in it. */
+describe('Subscribing to Redis', () => {
+  let server: RedisServer;
+  let admin: Redis;
+  let proxy: Proxy;
+  let broker: RedisSseBroker;
+  const failed = jest.spyOn(Logger.prototype, 'error');
+  const warned = jest.spyOn(Logger.prototype, 'warn');
+  const logged = jest.spyOn(Logger.prototype, 'log');
+
+  beforeEach(async () => {
+    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
+    server = await startRedis();
+    admin = server.admin();
+    proxy = await Proxy.start(server.port);
+    broker = new RedisSseBroker(proxy.url, '');
+  });
+  afterEach(async () => {
+    await broker.close();
+    proxy.close();
+    admin.disconnect();
+  });
+
+  const subscribe = (channel: string, onMessage: (text: string) => void = () => undefined) => {
+    const calls: string[] = [];
+    broker.subscribe(channel, {
+      onSubscribed: () => calls.push('subscribed'),
+      onInterrupted: () => calls.push('interrupted'),
+      onMessage: (text) => {
+        calls.push(text);
+        onMessage(text);
+      },
+    });
+    return calls;
+  };
+  const subscribers = async (channel: string) => Number((await admin.pubsub('NUMSUB', channel))[1]);
+
+  it('tells a channel of an interruption, and of its end, and does not subscribe what was given up', async () => {
+    const [stays, leaves] = [subscribe('a'), subscribe('b')];
+    await until(() => stays.length + leaves.length === 2);
+    proxy.refuse = true;
+    proxy.cut();
+    await until(() => leaves.length === 2);
+    broker.unsubscribe('b');
+    proxy.refuse = false;
+    await until(() => stays.length === 3);
+    expect(stays).toEqual(['subscribed', 'interrupted', 'subscribed']);
+    expect(await subscribers('b')).toBe(0);
+  });
+
+  it('takes a connection that breaks before the answer for no refusal', async () => {
+    proxy.cutSubscribe = true;
+    const calls = subscribe('a');
+    await until(() => calls.includes('interrupted'));
+    proxy.cutSubscribe = false;
+    await until(() => calls.includes('subscribed'));
+    expect(failed).not.toHaveBeenCalled();
+  });
+
+  it('gives up what is not wanted any more when it is subscribed', async () => {
+    proxy.holdSubscriber = true;
+    subscribe('a');
+    await until(async () => (await subscribers('a')) === 1);
+    broker.unsubscribe('a');
+    proxy.holdSubscriber = false;
+    await until(async () => (await subscribers('a')) === 0);
+  });
+
+  it('reports once that Redis refuses a channel, however often it does', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&a');
+    await broker.close();
+    broker = new RedisSseBroker(server.url.replace('//', '//app:secret@'), '');
+    subscribe('no');
+    const refusals = async () =>
+      Number(/cmdstat_subscribe:.*rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]);
+    await until(async () => (await refusals()) >= 3);
+    expect(failed.mock.calls).toEqual([[expect.stringContaining('refuses to subscribe to no')]]);
+  });
+
+  it('goes on where a listener fails', async () => {
+    const failing = subscribe('a', () => {
+      throw new Error('this listener fails');
+    });
+    const other = subscribe('b');
+    await until(() => failing.length + other.length === 2);
+    for (const channel of ['a', 'b', 'a']) await admin.publish(channel, 'x');
+    await until(() => failing.length === 3 && other.length === 2);
+    expect(failed).toHaveBeenCalledTimes(2);
+  });
+
+  it('reports an outage once, and its end when both connections are back', async () => {
+    const states: boolean[] = [];
+    logged.mockImplementation(() => states.push(broker.connected));
+    const calls = subscribe('a');
+    await until(() => calls.length === 1);
+    proxy.cut();
+    await until(() => broker.connected && calls.length === 3);
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('Redis is out of reach')]]);
+    expect(states).toEqual([true]);
+  });
+});
