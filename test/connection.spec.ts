@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { RedisConnection } from '../src/broker/redis.connection.js';
 import { Proxy } from './support/proxy.js';
-import { freePort, type RedisServer, startRedis } from './support/redis.js';
+import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
 /** What one connection makes of a Redis that is not there, or not what it was. */
@@ -36,7 +36,7 @@ describe('A connection to Redis', () => {
     const admin = server.admin();
     const { stream } = connection.client;
     const before = stream.listenerCount('close');
-    await admin.replicaof('127.0.0.1', await freePort());
+    await admin.replicaof('127.0.0.1', 1);
     await Promise.allSettled(Array.from({ length: 100 }, write));
     await until(() => stream.destroyed);
     expect(stream.listenerCount('close')).toBeLessThanOrEqual(before + 1);
