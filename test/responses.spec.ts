@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
@@ -225,6 +226,26 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
     await until(() => client.events.at(-1)?.data === 'after the head');
     expect(client.events[0]).toMatchObject({ event: 'sse.open' });
     proxy.close();
+  });
+
+  it('has its own head after 2 s without a broker, although others get their heartbeats', async () => {
+    const proxy = await Proxy.start(Number(new URL(redisUrl()).port));
+    const { url } = await start(platform, [
+      SseModule.forRoot({ redis: proxy.url, prefix: randomPrefix(), heartbeatMs: 1_000 }),
+    ]);
+    await connect(`${url}/inherited`);
+    proxy.holdSubscriber = true;
+    const client = await connect(`${url}/headers`);
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
+    proxy.close();
+  });
+
+  it('stays open longer than the server lets a connection be idle', async () => {
+    const { app, url } = await start(platform);
+    (app.getHttpServer() as Server).setTimeout(200);
+    const client = await connect(`${url}/headers`);
+    await until(() => client.comments.length >= 2);
+    expect(client.ended).toBe(false);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
@@ -59,19 +59,13 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     this.#append(frameOf(event, id));
   }
 
-  /** When the client has read what was written, or is gone. */
+  /** When the client has read what was written. */
   drained(): Promise<void> | undefined {
     this.flush();
     const { response } = this;
     const target = this.#socket ?? response;
-    if (!target.writableNeedDrain || response.destroyed) return undefined;
-    return new Promise((resolve) => {
-      const done = () => {
-        target.off('drain', done).off('close', done);
-        resolve();
-      };
-      target.on('drain', done).on('close', done);
-    });
+    if (!target.writableNeedDrain) return undefined;
+    return new Promise((resolve) => target.once('drain', resolve));
   }
 
   complete(): void {
@@ -97,7 +91,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   begin(): void {
     const { response } = this;
     if (response.headersSent || response.destroyed) return;
-    tuneSocket(response.req);
+    response.setTimeout(0);
     response.writeHead(200, HEAD);
     this.#append(this.options.retry);
   }
@@ -158,11 +152,4 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 function plainSocketOf(response: ServerResponse): Socket | undefined {
   const isPlain = response.write === ServerResponse.prototype.write && response.socket instanceof Socket;
   return isPlain ? response.socket : undefined;
-}
-
-/** In HTTP/2 the socket belongs to all streams of a session; an injected request has none. */
-function tuneSocket({ httpVersionMajor, socket }: IncomingMessage): void {
-  if (httpVersionMajor > 1 || !(socket instanceof Socket)) return;
-  socket.setTimeout(0);
-  socket.setNoDelay(true);
 }

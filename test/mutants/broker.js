@@ -7,7 +7,6 @@ const SHUTDOWN_SPEC = 'test/shutdown.spec.ts';
 const redisBroker = { file: 'src/broker/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
 const connection = { file: 'src/broker/redis.connection.ts', tests: [CONNECTION_SPEC] };
 const subscriber = { file: 'src/broker/redis.subscriber.ts', tests: [SUBSCRIBER_SPEC] };
-const stream = { file: 'src/http/event-stream.ts', tests: ['test/responses.spec.ts'] };
 
 export const broker = [
   {
@@ -209,54 +208,5 @@ export const broker = [
     guard: 'one loop settles what is to be subscribed',
     find: `    if (this.#settling) return;\n`,
     replace: '',
-  },
-  {
-    ...stream,
-    guard: 'a client that does not read is cut',
-    find: `if (response.writableLength > MAX_PENDING_BYTES) {`,
-    replace: `if (response.writableLength > Infinity) {`,
-    tests: [`${SHUTDOWN_SPEC} › cuts a client that falls a mebibyte behind`],
-  },
-  {
-    ...stream,
-    guard: 'a client is not cut for what is written in one turn',
-    find: `if (this.#turn !== currentTurn()) {`,
-    replace: `{`,
-    tests: ['test/responses.spec.ts › stays with a client that reads'],
-  },
-  {
-    ...stream,
-    guard: 'a replay waits until its client has read',
-    find: `if (!response.writableNeedDrain || response.destroyed) return undefined;`,
-    replace: `if (response) return undefined;`,
-    tests: ['test/resume.spec.ts › waits for a client that reads slowly'],
-  },
-  {
-    ...stream,
-    guard: 'a replay does not wait for a client that is gone',
-    find: `response.on('drain', done).on('close', done);`,
-    replace: `response.on('drain', done);`,
-    tests: ['test/resume.spec.ts › waits for a client that reads slowly'],
-  },
-  {
-    ...stream,
-    guard: 'a heartbeat does not begin a stream',
-    find: `if (this.response.headersSent) this.write(HEARTBEAT);`,
-    replace: `this.write(HEARTBEAT);`,
-    tests: ['test/responses.spec.ts › has no head before its subscription is live'],
-  },
-  {
-    ...stream,
-    guard: 'no filter holds control events back',
-    find: `filter && !event.type?.startsWith('sse.') && !filter(event)`,
-    replace: `filter && !filter(event)`,
-    tests: ['test/streams.spec.ts › sends only what the filter lets through'],
-  },
-  {
-    ...stream,
-    guard: 'the socket of an HTTP/2 session is left alone',
-    find: `if (httpVersionMajor > 1 || !(socket instanceof Socket)) return;`,
-    replace: `if (!socket) return;`,
-    tests: ['test/responses.spec.ts › streams over HTTP/2'],
   },
 ];

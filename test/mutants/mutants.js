@@ -1,5 +1,6 @@
 import { broker } from './broker.js';
 import { channels } from './channels.js';
+import { http } from './http.js';
 import { hub } from './hub.js';
 import { memory } from './memory.js';
 import { publisher } from './publisher.js';
@@ -12,7 +13,7 @@ const parse = (test) => {
 };
 
 /** Each guard in words, where it is, what stands there without it, and the quickest tests that should notice. */
-export const MUTANTS = [...hub, ...channels, ...memory, ...broker, ...publisher, ...scripts].map(
+export const MUTANTS = [...hub, ...channels, ...memory, ...broker, ...publisher, ...scripts, ...http].map(
   (mutant) => ({
     ...mutant,
     tests: mutant.tests.map(parse),
