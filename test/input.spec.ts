@@ -254,6 +254,15 @@ describe.each(platforms)('Input on %s', (_, platform) => {
         headers: { 'content-type': 'text/event-stream; charset=utf-8' },
       });
       expect(sse.stats().streams).toBe(0);
+      // It has ended: what comes next on the connection is answered.
+      const socket = connectSocket(Number(new URL(url).port), '127.0.0.1');
+      let text = '';
+      socket.on('data', (chunk) => (text += chunk.toString()));
+      for (const method of ['HEAD', 'GET'])
+        socket.write(`${method} /channel HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      await until(() => text.includes('sse.open'));
+      expect(text.match(/^HTTP\/1\.1 200 OK/gm)).toHaveLength(2);
+      socket.destroy();
     },
     'a `POST` request': async () => {
       const response = await fetch(`${url}/channel`, { method: 'POST' });
@@ -271,6 +280,9 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
       expect(text).toMatch(/^Connection: close\r$/im);
       expect(text).not.toMatch(/^Transfer-Encoding/im);
+      expect(text).toMatch(
+        /\r\n\r\nretry: \d+\n\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
+      );
     },
   };
 

@@ -66,7 +66,7 @@ export const http = [
     guard: 'HTTP/1.0 has no chunks',
     find: `response.chunkedEncoding ? batch.chunk : batch.bytes`,
     replace: `batch.chunk`,
-    tests: ['test/input.spec.ts › an HTTP/1.0 request'],
+    tests: ['test/input.spec.ts › HTTP/1.0'],
   },
   {
     file: 'src/http/outbox.ts',
@@ -107,6 +107,7 @@ export const http = [
     guard: 'an answer to HEAD has no body',
     find: `if (request.method === 'HEAD') {`,
     replace: `if (request.method === 'NONE') {`,
+    tests: ['test/input.spec.ts › `HEAD`'],
   },
   {
     ...streams,
