@@ -125,6 +125,7 @@ describe('SseModule', () => {
     ['maxPayloadBytes', '1000', /got "1000"/],
     ['heartbeatMs', 999, /a whole number from 1000 to 3600000, got 999/],
     ['heartbeatMs', NaN, /got NaN/],
+    ['retryMs', 99, /a whole number from 100 to 3600000, got 99/],
     ['heartbeat', 1000, /one of the options redis, history, prefix, maxPayloadBytes, heartbeatMs/],
   ])('does not start with a wrong %s: %p', async (option, given, expected) => {
     const options = { [option]: given } as SseModuleOptions;
