@@ -37,8 +37,8 @@ class Recorder implements Subscriber {
     this.events.length = 0;
   }
 
-  next(event: SseEvent): void {
-    this.events.push(event);
+  next(event: SseEvent, _cursor: string, id = event.id): void {
+    this.events.push({ ...event, id });
   }
 
   complete(): void {
@@ -139,8 +139,8 @@ describe('Streams of several channels', () => {
     await until(() => all.subscriber.events.length === 3);
     let unsubscribe = () => {};
     const leaving = new (class extends Recorder {
-      override next(event: SseEvent): void {
-        super.next(event);
+      override next(...delivery: Parameters<Subscriber['next']>): void {
+        super.next(...delivery);
         unsubscribe();
       }
     })();

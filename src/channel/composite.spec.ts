@@ -42,7 +42,7 @@ describe('Merged channels', () => {
     const calls: unknown[] = [];
     const stream = {
       open: (cursor: string) => calls.push(['open', cursor]),
-      next: ({ id, data }: SseEvent, cursor: string) => calls.push([data, id, cursor]),
+      next: ({ data }: SseEvent, cursor: string, id?: string) => calls.push([data, id, cursor]),
       complete: () => calls.push('complete'),
     };
     const [a, b] = mergeInto(stream, ['a', 'b']);

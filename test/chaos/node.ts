@@ -14,26 +14,25 @@ export interface Resources {
 
 /** An application as a process of its own, which gets to Redis through a proxy. */
 export class Node {
-  /** What it said when it ended by itself; `undefined` when it was killed. */
-  readonly ended: Promise<string | undefined>;
-
   private constructor(
     private readonly process: ChildProcess,
     readonly port: number,
     readonly proxy: Proxy,
-  ) {
-    let stderr = '';
-    process.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    this.ended = once(process, 'exit').then(([code, signal]) =>
-      signal === 'SIGKILL' ? undefined : `with ${code}: ${stderr}`,
-    );
-  }
+    /** What it said when it ended by itself; `undefined` when it was killed. */
+    readonly ended: Promise<string | undefined>,
+  ) {}
 
   static async start(proxy: Proxy, history: SseHistoryOptions): Promise<Node> {
     const flags = ['--trace-warnings', '--unhandled-rejections=strict'];
     const process = spawn('node', [...flags, 'test/chaos/app.js', proxy.url, JSON.stringify(history)]);
-    const [line] = (await once(process.stdout, 'data')) as [Buffer];
-    return new Node(process, Number(line), proxy);
+    let stderr = '';
+    process.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const ended = once(process, 'exit').then(([code, signal]) =>
+      signal === 'SIGKILL' ? undefined : `with ${code}: ${stderr}`,
+    );
+    const port = await Promise.race([once(process.stdout, 'data').then(([line]) => Number(line)), ended]);
+    if (typeof port !== 'number') throw new Error(`A node did not start, and ended ${port}`);
+    return new Node(process, port, proxy, ended);
   }
 
   async resources(): Promise<Resources> {
