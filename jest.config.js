@@ -6,6 +6,9 @@ const esmPackages = [
   '@nestjs',
   'eventsource',
   'eventsource-parser',
+  // What `app.inject()` of Fastify brings.
+  'light-my-request',
+  'cookie',
   'file-type',
   'uint8array-extras',
   'strtok3',

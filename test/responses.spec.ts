@@ -13,7 +13,7 @@ import {
   Res,
   UseGuards,
 } from '@nestjs/common';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { type Platform, platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
@@ -253,6 +253,33 @@ describe('An @SseChannel response on Fastify only', () => {
   const sessions: { destroy(): void }[] = [];
 
   afterEach(() => sessions.splice(0).forEach((session) => session.destroy()));
+
+  it('brings a client of HTTP/2 up to date at its pace', async () => {
+    const { app, url } = await start(() => new FastifyAdapter({ http2: true }));
+    const sse = app.get(SseService);
+    const first = await sse.publish(0);
+    for (let n = 1; n <= 40; n++) await sse.publish(`${n}`.padEnd(100_000));
+    const session = connectHttp2(url);
+    sessions.push(session);
+    const headers = { ':path': '/headers', 'last-event-id': first };
+    const stream = session.request(headers).setEncoding('utf8');
+    let text = '';
+    stream.on('data', (chunk: string) => (text += chunk));
+    await until(() => text.includes('data: 40 ') || stream.destroyed);
+    const numbers = [...text.matchAll(/^data: (\d+) /gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(Array.from({ length: 40 }, (_, n) => n + 1));
+    expect(sse.stats().cut).toBe(0);
+  });
+
+  it('answers a request that is injected, until the application ends', async () => {
+    const { app } = await start(() => new FastifyAdapter());
+    const answer = (app as NestFastifyApplication).inject('/headers');
+    const sse = app.get(SseService);
+    await until(() => sse.stats().streams === 1);
+    await sse.publish('injected');
+    await app.close();
+    expect((await answer).body).toMatch(/^retry: \d+\n\nevent: sse\.open\n[^]*data: injected\n\n$/);
+  });
 
   it('streams over HTTP/2, and is given up when the client leaves while a guard is at work', async () => {
     const { app, url } = await start(() => new FastifyAdapter({ http2: true }));

@@ -1,6 +1,8 @@
+import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import type { Redis } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
@@ -54,6 +56,43 @@ describe('Subscribing to Redis', () => {
     await until(() => stays.length === 3);
     expect(stays).toEqual(['subscribed', 'interrupted', 'subscribed']);
     expect(await subscribers('b')).toBe(0);
+  });
+
+  it('subscribes again where a stream in JavaScript closes right behind the answer', async () => {
+    let breaks = true;
+    /** As a tunnel or a proxy library hands it out: unlike a socket, it closes before what its last data has led to. */
+    class Connector {
+      #stream: Duplex | undefined;
+      check = () => true;
+      disconnect = () => this.#stream?.end();
+      async connect(): Promise<Duplex> {
+        const socket = connect(server.port, '127.0.0.1').on('error', () => undefined);
+        const stream = new Duplex({
+          read: () => undefined,
+          write: (chunk: Buffer, _, done) => socket.write(chunk, done),
+          destroy: (error, done) => {
+            socket.destroy();
+            done(error);
+          },
+        });
+        socket.on('close', () => stream.destroy());
+        socket.on('data', (chunk) => {
+          stream.push(chunk);
+          if (!breaks || !chunk.includes('subscribe\r\n')) return;
+          breaks = false;
+          stream.destroy();
+        });
+        this.#stream = stream;
+        const nothing = () => stream;
+        return Object.assign(stream, { setNoDelay: nothing, setKeepAlive: nothing, setTimeout: nothing });
+      }
+    }
+    await broker.close();
+    broker = new RedisSseBroker({ Connector } as unknown as RedisOptions, '');
+    const calls = subscribe('a');
+    await until(() => !breaks && calls.at(-1) === 'subscribed');
+    expect(calls).toEqual(['interrupted', 'subscribed']);
+    expect(await subscribers('a')).toBe(1);
   });
 
   it('takes a connection that breaks before the answer for no refusal', async () => {

@@ -11,6 +11,7 @@ import compression from 'compression';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { type Platform, platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
+import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 @Controller()
@@ -22,7 +23,11 @@ class WritesController {
 
   @SseChannel('even')
   even() {
-    return { channel: 'sse', filter: ({ data }: { data: string | object }) => Number(data) % 2 === 0 };
+    const filter = ({ data }: { data: string | object }) => {
+      if (data === 'boom') throw new Error('This filter fails');
+      return Number(data) % 2 === 0;
+    };
+    return { channel: 'sse', filter };
   }
 
   @Get('plain')
@@ -110,20 +115,24 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     expect(await client.next()).toMatchObject({ data: 'at once' });
   });
 
+  /** A `write()` of somebody's own on the responses of a path, which is told of each chunk, and may throw. */
+  const withWrite = (path: string, onWrite: (chunk: string) => void) => (app: INestApplication) =>
+    void (app.getHttpServer() as Server).prependListener('request', ({ url }, response) => {
+      const write = response.write.bind(response) as (chunk: Buffer) => boolean;
+      if (url !== path) return;
+      response.write = ((chunk: Buffer) => {
+        onWrite(chunk.toString());
+        return write(chunk);
+      }) as typeof response.write;
+    });
+  const fail = () => {
+    throw new Error('This write fails');
+  };
+
   it('goes through a write() that somebody has put in front, and that may fail', async () => {
     const written: string[] = [];
-    const replace = (app: INestApplication) => {
-      (app.getHttpServer() as Server).prependListener('request', ({ url }, response) => {
-        const write = response.write.bind(response) as (chunk: Buffer) => boolean;
-        if (url !== '/even') return;
-        response.write = ((chunk: Buffer) => {
-          written.push(chunk.toString());
-          if (written.length > 2) throw new Error('This write fails');
-          return write(chunk);
-        }) as typeof response.write;
-      });
-    };
-    const { app, url } = await start(platform, replace);
+    const onWrite = (chunk: string) => void (written.push(chunk) > 2 && fail());
+    const { app, url } = await start(platform, withWrite('/even', onWrite));
     const [client, other] = await Promise.all([connect(`${url}/even`), connect(`${url}/channel`)]);
     await Promise.all([client.next(), other.next()]);
     const sse = app.get(SseService);
@@ -135,6 +144,35 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     expect((await other.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
   });
 
+  it('harms nobody else where it fails with the end of a stream, or with a page of history', async () => {
+    let fails = false;
+    const onWrite = () => void (fails && fail());
+    const { app, url } = await start(platform, withWrite('/even', onWrite));
+    const sse = app.get(SseService);
+    const first = await sse.publish('0');
+    const [client, other] = await Promise.all([connect(`${url}/even`), connect(`${url}/channel`)]);
+    await Promise.all([client.next(), other.next()]);
+    fails = true;
+    // In one turn: the second makes the filter throw, and so ends the stream that has the first still to send.
+    await Promise.all(['2', 'boom', '3'].map((data) => sse.publish(data)));
+    await until(() => client.ended);
+    expect((await other.take(3)).map(({ data }) => data)).toEqual(['2', 'boom', '3']);
+    for (let n = 0; n < 300; n++) await sse.publish(n);
+    const returning = connect(`${url}/even`, { 'last-event-id': first });
+    await expect(returning).rejects.toThrow('socket hang up');
+    await other.take(300);
+  });
+
+  it('is given up with its connection, also where it waits behind another one', async () => {
+    const { app, url } = await start(platform);
+    const request = 'GET /channel HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const { socket } = await connectRaw(url, request.repeat(3));
+    const sse = app.get(SseService);
+    await until(() => sse.stats().streams === 3);
+    socket.destroy();
+    await until(() => sse.stats().streams === 0);
+  });
+
   it('tells each client another time to come back after, around `retryMs`', async () => {
     const { url } = await start(platform, undefined, { retryMs: 8_000 });
     const clients = await Promise.all(Array.from({ length: 16 }, () => connect(`${url}/channel`)));
@@ -142,6 +180,32 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     const times = clients.map(({ text }) => Number(/^retry: (\d+)\n\n/.exec(text)![1]));
     expect(new Set(times).size).toBe(16);
     for (const time of times) expect(Math.abs(time - 8_000)).toBeLessThanOrEqual(4_000);
+  });
+});
+
+describe('A client that comes back', () => {
+  it.each([
+    ['in memory', () => ({})],
+    ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
+  ])('is not cut for what it missed on several channels, %s', async (_, options) => {
+    const history = { maxEvents: 1_000, maxReplayBytes: 2 ** 30 };
+    const { app, url } = await start(platforms[0][1], undefined, {
+      ...options(),
+      history,
+      heartbeatMs: 1_000,
+    });
+    const sse = app.get(SseService);
+    const names = Array.from({ length: 12 }, (__, n) => `c${n}`);
+    const path = `/channel?${names.map((name) => `channel=${name}`).join('&')}`;
+    const before = await connect(url + path);
+    const { id } = await before.next();
+    before.close();
+    for (let n = 0; n < 20; n++) {
+      await Promise.all(names.map((channel) => sse.publish(`${n}`.padEnd(100_000), { channel })));
+    }
+    const client = await connect(url + path, { 'last-event-id': id! });
+    await client.take(12 * 20);
+    expect(sse.stats().cut).toBe(0);
   });
 });
 

@@ -55,6 +55,7 @@ if after then
     count = math.min(BATCH, limit - #entries)
     local batch = count > 0 and redis.call('XRANGE', history, start, '+', 'COUNT', count) or {}
     for _, entry in ipairs(batch) do
+      if bytes >= PAGE_BYTES then break end
       entries[#entries + 1] = entry
       bytes = bytes + #entry[2][2]
     end

@@ -147,7 +147,7 @@ describe('A publisher', () => {
 
   it('looks for an attempt as far back as that was made, and not those before', async () => {
     void publish('a1');
-    await sleep(50);
+    await sleep(1_000);
     sent[0]!.fail(NO_ANSWER);
     await later();
     sent[1]!.answer(found());

@@ -121,7 +121,8 @@ export class RedisSubscriber {
       }
       return;
     }
-    // No interruption comes between an answer and this.
+    // A stream written in JavaScript, as a connector of the user's may give, can close between the answer and this.
+    if (generation !== this.#generation) return;
     for (const channel of channels) {
       this.#acknowledged.add(channel);
       this.#forgetRefusal(channel);

@@ -59,11 +59,33 @@ describe('An event stream', () => {
   });
 
   it('begins each turn anew, so that what the last one brought can be forgotten', async () => {
-    const nobody = { flush: () => undefined, destroy: () => undefined };
+    const nobody = { flush: () => undefined };
     const before = outbox.begin(nobody);
     await turn();
     expect(outbox.begin(nobody)).not.toBe(before);
     await turn();
+  });
+
+  it('has a heartbeat for a client that is quiet, and none for one that something waits for', async () => {
+    const { response, answer } = await request();
+    const message = await Promise.race([answer, turn()]);
+    const stream = streamOn(response);
+    stream.open('1-1');
+    await turn();
+    const sent = stream.sent;
+    stream.heartbeat();
+    await turn();
+    expect(stream.sent).toBeGreaterThan(sent);
+    (message ?? (await answer)).pause();
+    // Until the buffers of the kernel are full.
+    while (stream.pending === 0) {
+      stream.next(event('x'.repeat(100_000)), '');
+      await turn();
+    }
+    const waiting = stream.sent;
+    stream.heartbeat();
+    await turn();
+    expect(stream.sent).toBe(waiting);
   });
 
   it('is counted once when it is cut', async () => {

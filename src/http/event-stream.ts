@@ -1,5 +1,7 @@
 import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { Logger } from '@nestjs/common';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
 import type { Batch } from './batch.js';
@@ -7,16 +9,22 @@ import { frameOf, HEARTBEAT, openFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 
-/** Bytes that may wait for a client when the next ones are to be sent: beyond it is cut, and comes back by its id. */
+/**
+ * Bytes that may wait for a client when the next ones are to be sent, besides pages of history: beyond it is cut, and
+ * comes back by its id.
+ */
 const MAX_PENDING_BYTES = 1_048_576;
 
-const HEAD = {
+export const HEAD = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   // no-transform keeps compression middleware and proxies from holding events back.
   'Cache-Control': 'no-store, no-transform',
   'X-Accel-Buffering': 'no',
   'X-Content-Type-Options': 'nosniff',
 };
+
+/** A response of HTTP/1, or one of HTTP/2, which has a stream in place of much else. */
+export type AnyResponse = ServerResponse & { readonly stream?: Writable };
 
 /** What of a subscriber's stream is its own. */
 export interface EventStreamOptions {
@@ -32,14 +40,18 @@ export interface EventStreamOptions {
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
 export class EventStream implements Subscriber, Outgoing, OpenStream {
+  static readonly #logger = new Logger('SseModule');
   /** What this turn has brought so far. */
   #batch: Batch | undefined;
   /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
   #socket: Socket | undefined;
   #sent = 0;
+  /** What waits for the client because it is being brought up to date, at its own pace. */
+  #allowance = 0;
+  #drain: Promise<void> | undefined;
 
   constructor(
-    private readonly response: ServerResponse,
+    private readonly response: AnyResponse,
     private readonly outbox: Outbox,
     private readonly options: EventStreamOptions,
   ) {
@@ -61,18 +73,69 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   /** When the client has read what was written. */
   drained(): Promise<void> | undefined {
-    this.flush();
-    const { response } = this;
-    const target = this.#socket ?? response;
+    this.#write();
+    const target = this.#target;
     if (!target.writableNeedDrain) return undefined;
-    return new Promise((resolve) => target.once('drain', resolve));
+    this.#allowance = target.writableLength;
+    this.#drain ??= new Promise((resolve) => {
+      target.once('drain', () => {
+        this.#drain = undefined;
+        this.#allowance = 0;
+        resolve();
+      });
+    });
+    return this.#drain;
   }
 
   complete(): void {
     if (this.response.writableEnded) return;
-    this.begin();
-    this.flush();
-    this.response.end();
+    try {
+      this.begin();
+      this.#write();
+      this.response.end();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The head, and the time after which the client is to come back; if they are not on their way. */
+  begin(): void {
+    const { response } = this;
+    if (response.headersSent || isGone(response)) return;
+    const { httpVersionMajor, socket } = response.req;
+    // A time-out of the server's. In HTTP/2 it would be one of the whole session; an injected request has no socket.
+    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);
+    response.writeHead(200, HEAD);
+    this.#append(this.options.retry);
+  }
+
+  /** A keep-alive comment, if the stream has begun, as a head must not go out before its time; and is quiet. */
+  heartbeat(): void {
+    if (this.response.headersSent && this.pending === 0) this.#append(HEARTBEAT);
+  }
+
+  get number(): number {
+    return this.options.number;
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  get pending(): number {
+    return this.#target.writableLength;
+  }
+
+  flush(): void {
+    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#allowance) this.cut();
+    this.#write();
+  }
+
+  /** Ends the connection of a client that does not read. */
+  cut(): void {
+    if (isGone(this.response)) return;
+    this.options.onCut();
+    this.response.destroy();
   }
 
   destroy(): void {
@@ -83,73 +146,66 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return new Promise((resolve) => this.response.once('close', resolve));
   }
 
-  get number(): number {
-    return this.options.number;
-  }
-
-  /** The head, and the time after which the client is to come back; if they are not on their way. */
-  begin(): void {
+  /** A response that waits behind another one on its connection is not told when that breaks. */
+  giveUpIfLost(): void {
     const { response } = this;
-    if (response.headersSent || response.destroyed) return;
-    response.setTimeout(0);
-    response.writeHead(200, HEAD);
-    this.#append(this.options.retry);
+    if (response.socket !== null || !response.req.socket.destroyed) return;
+    response.destroy();
+    response.emit('close');
   }
 
-  /** A keep-alive comment, if the stream has begun: a head must not go out before its time. */
-  heartbeat(): void {
-    if (this.response.headersSent) this.#append(HEARTBEAT);
-  }
-
-  get sent(): number {
-    return this.#sent;
-  }
-
-  get pending(): number {
-    return (this.#socket ?? this.response).writableLength;
-  }
-
-  /** Ends the connection of a client that does not read. */
-  cut(): void {
-    if (this.response.destroyed) return;
-    this.options.onCut();
-    this.response.destroy();
-  }
-
-  flush(): void {
-    const batch = this.#batch;
-    if (!batch) return;
-    this.#batch = undefined;
-    const { response } = this;
-    if (response.destroyed || response.writableEnded) return;
-    if (this.pending > MAX_PENDING_BYTES) return this.cut();
-    this.#sent += batch.size;
-    const socket = this.#socket ?? plainSocketOf(response);
-    if (!socket) {
-      response.write(batch.bytes);
-      return;
-    }
-    // What Node's own `write()` does for each client and chunk, done once: a third less CPU (`bench/fanout`, turn).
-    const chunk = response.chunkedEncoding ? batch.chunk : batch.bytes;
-    if (this.#socket) {
-      socket.write(chunk);
-    } else {
-      this.#socket = socket;
-      // With what is left of the head in one write (`bench/fanout`, idle: accept).
-      socket.cork();
-      response.flushHeaders();
-      socket.write(chunk);
-      socket.uncork();
-    }
+  get #target(): Writable {
+    return this.#socket ?? this.response.stream ?? this.response;
   }
 
   #append(frame: Buffer): void {
     this.#batch = (this.#batch ?? this.outbox.begin(this)).with(frame);
   }
+
+  #write(): void {
+    const batch = this.#batch;
+    if (!batch) return;
+    this.#batch = undefined;
+    if (isGone(this.response) || this.response.writableEnded) return;
+    try {
+      this.#send(batch);
+    } catch (error) {
+      // Not Node's own: somebody has put a `write()` of theirs in front of it.
+      this.#fail(error);
+    }
+  }
+
+  #send(batch: Batch): void {
+    const { response } = this;
+    const socket = this.#socket ?? plainSocketOf(response);
+    if (!socket) {
+      this.#sent += batch.size;
+      response.write(batch.bytes);
+      return;
+    }
+    // What Node's own `write()` does for each client and chunk, done once: a third less CPU (`bench/fanout`, turn).
+    const chunk = response.chunkedEncoding ? batch.chunk : batch.bytes;
+    this.#sent += chunk.length;
+    if (!this.#socket) {
+      this.#socket = socket;
+      response.flushHeaders();
+    }
+    socket.write(chunk);
+  }
+
+  #fail(error: unknown): void {
+    EventStream.#logger.error(error);
+    this.response.destroy();
+  }
+}
+
+/** Whether the client has left; HTTP/2 only says so on its stream. */
+export function isGone({ destroyed, stream }: AnyResponse): boolean {
+  return destroyed || stream?.destroyed === true;
 }
 
 /** None in HTTP/2, where somebody has replaced `write()`, and while an earlier response of the connection goes on. */
-function plainSocketOf(response: ServerResponse): Socket | undefined {
+function plainSocketOf(response: AnyResponse): Socket | undefined {
   const isPlain = response.write === ServerResponse.prototype.write && response.socket instanceof Socket;
   return isPlain ? response.socket : undefined;
 }

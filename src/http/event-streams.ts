@@ -5,7 +5,7 @@ import { Channels } from '../channel/channels.js';
 import { checkChannels, type SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
-import { EventStream } from './event-stream.js';
+import { type AnyResponse, EventStream, HEAD, isGone } from './event-stream.js';
 import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { OpenStreams } from './open-streams.js';
@@ -19,8 +19,8 @@ export type SseTarget = string | string[] | { channel: string | string[]; filter
 
 /** Express's request and response are Node's own; Fastify's hold them. */
 export type PlatformRequest = IncomingMessage & { raw?: IncomingMessage; query?: unknown };
-export type PlatformResponse = ServerResponse & {
-  raw?: ServerResponse;
+export type PlatformResponse = AnyResponse & {
+  raw?: AnyResponse;
   hijack?(): void;
   getHeaders(): OutgoingHttpHeaders;
 };
@@ -59,7 +59,12 @@ export class EventStreams {
     const raw = response.raw ?? response;
     if (response.raw) takeHeaders(response, raw);
     response.hijack?.();
-    if (isGone(raw)) return undefined;
+    // While guards and pipes were at work.
+    if (isGone(raw) || raw.writableEnded) return undefined;
+    if (request.method === 'HEAD') {
+      raw.writeHead(200, HEAD).end();
+      return undefined;
+    }
     const number = this.#count++;
     const stream = new EventStream(raw, this.#outbox, {
       number,
@@ -69,10 +74,6 @@ export class EventStreams {
       retry: this.#retries[number % this.#retries.length]!,
       onCut: this.#onCut,
     });
-    if (request.method === 'HEAD') {
-      stream.complete();
-      return undefined;
-    }
     const { ready, unsubscribe } = this.channels.subscribe(channels, stream, lastEventId);
     this.#open.add(stream);
     raw.once('close', () => {
@@ -110,11 +111,6 @@ function takeHeaders(reply: PlatformResponse, raw: ServerResponse): void {
       throw error;
     }
   }
-}
-
-/** Whether the client has left while guards and pipes were at work; HTTP/2 only says so on its stream. */
-function isGone(response: ServerResponse & { stream?: { destroyed: boolean } }): boolean {
-  return response.destroyed || response.writableEnded || response.stream?.destroyed === true;
 }
 
 /** The target in its long form, as it stands: what of it is wrong shows when it is checked. */

@@ -23,6 +23,7 @@ describe('Open streams', () => {
       heartbeats: 0,
       heartbeat: () => stream.heartbeats++,
       cut: () => cut.push(stream),
+      giveUpIfLost: () => undefined,
     };
     streams.add(stream);
     return stream;

@@ -13,6 +13,7 @@ export interface OpenStream {
   readonly pending: number;
   heartbeat(): void;
   cut(): void;
+  giveUpIfLost(): void;
 }
 
 /** The streams that are open in this process, and what is done to them by the clock. */
@@ -53,7 +54,7 @@ export class OpenStreams<T extends OpenStream> {
     }
   }
 
-  /** Cuts clients that have not read in time what was waiting for them; one that reads slowly, but does, is let be. */
+  /** Cuts clients for whom something has waited for too long: one that is always behind, but never by that much, is not. */
   #check(): void {
     const now = performance.now();
     for (const stream of this.#all) {
@@ -62,6 +63,7 @@ export class OpenStreams<T extends OpenStream> {
       if (pending === 0) this.#marks.delete(stream);
       else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
       else if (now - mark.since >= STALL_MS) stream.cut();
+      stream.giveUpIfLost();
     }
   }
 }

@@ -1,10 +1,9 @@
-import { Logger } from '@nestjs/common';
 import { Batch } from './batch.js';
 
 /** What has something to send when this turn of the event loop has ended. */
 export interface Outgoing {
+  /** Must not throw. */
   flush(): void;
-  destroy(): void;
 }
 
 /**
@@ -14,7 +13,6 @@ export interface Outgoing {
  * in blocks of 64 KiB, and a write per block and client would cost more than the blocks do.
  */
 export class Outbox {
-  readonly #logger = new Logger('SseModule');
   #start = new Batch();
   #waiting: Outgoing[] = [];
 
@@ -28,14 +26,6 @@ export class Outbox {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#start = new Batch();
-    for (const stream of waiting) {
-      try {
-        stream.flush();
-      } catch (error) {
-        // Not Node's own: somebody has put a `write` of theirs in front of it.
-        this.#logger.error(error);
-        stream.destroy();
-      }
-    }
+    for (const stream of waiting) stream.flush();
   }
 }

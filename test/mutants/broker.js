@@ -209,4 +209,10 @@ export const broker = [
     find: `    if (this.#settling) return;\n`,
     replace: '',
   },
+  {
+    ...subscriber,
+    guard: 'an acknowledgement from before an interruption does not count',
+    find: `    if (generation !== this.#generation) return;\n    for (const channel of channels) {`,
+    replace: `    for (const channel of channels) {`,
+  },
 ];

@@ -10,15 +10,42 @@ export const http = [
   {
     ...stream,
     guard: 'a client that does not read is cut',
-    find: `    if (this.pending > MAX_PENDING_BYTES) return this.cut();\n`,
+    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#allowance) this.cut();\n`,
     replace: '',
     tests: ['test/shutdown.spec.ts › cuts a client that falls a mebibyte behind'],
   },
   {
     ...stream,
     guard: 'a client is cut once',
-    find: `    if (this.response.destroyed) return;\n`,
+    find: `    if (isGone(this.response)) return;\n`,
     replace: '',
+  },
+  {
+    ...stream,
+    guard: 'a client is not cut for what it missed',
+    find: ` + this.#allowance) this.cut();`,
+    replace: `) this.cut();`,
+    tests: [`${WRITES_SPEC} › is not cut for what it missed`],
+  },
+  {
+    ...stream,
+    guard: 'in HTTP/2 it is the stream that says whether a client has read',
+    find: `this.#socket ?? this.response.stream ?? this.response`,
+    replace: `this.#socket ?? this.response`,
+    tests: [`${RESPONSES_SPEC} › brings a client of HTTP/2 up to date`],
+  },
+  {
+    ...stream,
+    guard: 'a write() that fails harms nobody else with the end of a stream',
+    find: `      // Not Node's own: somebody has put a \`write()\` of theirs in front of it.\n      this.#fail(error);`,
+    replace: `      throw error;`,
+    tests: [`${WRITES_SPEC} › harms nobody else`],
+  },
+  {
+    ...stream,
+    guard: 'a quiet client gets heartbeats, and no other',
+    find: `this.response.headersSent && this.pending === 0`,
+    replace: `this.response.headersSent`,
   },
   {
     ...stream,
@@ -30,8 +57,8 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat does not begin a stream',
-    find: `if (this.response.headersSent) this.#append(HEARTBEAT);`,
-    replace: `this.#append(HEARTBEAT);`,
+    find: `if (this.response.headersSent && this.pending === 0)`,
+    replace: `if (this.pending === 0)`,
     tests: [`${RESPONSES_SPEC} › has its own head after 2 s`],
   },
   {
@@ -44,14 +71,14 @@ export const http = [
   {
     ...stream,
     guard: 'a time-out of the server is not one of its streams',
-    find: `    response.setTimeout(0);\n`,
+    find: `    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);\n`,
     replace: '',
     tests: [`${RESPONSES_SPEC} › stays open longer than the server`],
   },
   {
     ...stream,
     guard: 'nothing is written behind the end of a response',
-    find: `    if (response.destroyed || response.writableEnded) return;\n`,
+    find: `    if (isGone(this.response) || this.response.writableEnded) return;\n`,
     replace: '',
   },
   {
@@ -67,13 +94,6 @@ export const http = [
     find: `response.chunkedEncoding ? batch.chunk : batch.bytes`,
     replace: `batch.chunk`,
     tests: ['test/input.spec.ts › HTTP/1.0'],
-  },
-  {
-    file: 'src/http/outbox.ts',
-    guard: 'a stream that cannot be written to is ended, and the others are served',
-    find: `        stream.destroy();\n`,
-    replace: '',
-    tests: [`${WRITES_SPEC} › goes through a write()`],
   },
   {
     file: 'src/http/outbox.ts',
@@ -99,7 +119,7 @@ export const http = [
   {
     ...streams,
     guard: 'who has left while a guard was at work is not subscribed',
-    find: `    if (isGone(raw)) return undefined;\n`,
+    find: `    if (isGone(raw) || raw.writableEnded) return undefined;\n`,
     replace: '',
   },
   {
@@ -140,6 +160,13 @@ export const http = [
     guard: 'a client that does not read in time is cut',
     find: `      else if (now - mark.since >= STALL_MS) stream.cut();\n`,
     replace: '',
+  },
+  {
+    ...openStreams,
+    guard: 'a stream that waits behind another one is given up with its connection',
+    find: `      stream.giveUpIfLost();\n`,
+    replace: '',
+    tests: [`${WRITES_SPEC} › is given up with its connection`],
   },
   {
     ...openStreams,

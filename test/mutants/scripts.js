@@ -203,4 +203,10 @@ export const scripts = [
     replace: `answer[1] = from`,
     tests: [`${PUBLISH_SPEC} › is sure that an event is not among`],
   },
+  {
+    ...read,
+    guard: 'a page is bounded by its size, to the entry',
+    find: `      if bytes >= PAGE_BYTES then break end\n`,
+    replace: '',
+  },
 ];

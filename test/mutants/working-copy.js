@@ -63,9 +63,9 @@ export class WorkingCopy {
     clearTimeout(timer);
     this.#kill();
     if (signal) return { failed: `${name ?? file} (hangs)`, passed: [] };
+    if (!existsSync(this.#result)) return { failed: `${name ?? file} (the process ends)`, passed: [] };
     const { failed, passed, broken } = JSON.parse(readFileSync(this.#result, 'utf8'));
-    if (broken) throw new Error(`${file} does not run: ${broken}`);
-    return { failed, passed };
+    return { failed: broken ? `${name ?? file} (does not run: ${broken.split('\n')[0]})` : failed, passed };
   }
 
   remove() {
