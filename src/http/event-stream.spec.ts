@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { Agent, createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { until } from '../../test/support/until.js';
 import { EventStream } from './event-stream.js';
 import { Outbox } from './outbox.js';
 
@@ -86,6 +89,68 @@ describe('An event stream', () => {
     stream.heartbeat();
     await turn();
     expect(stream.sent).toBe(waiting);
+  });
+
+  it.each<[string, (stream: EventStream) => unknown]>([
+    ['at the end of a turn', (stream) => stream.flush()],
+    ['with a page of history', (stream) => stream.drained()],
+    ['at its end', (stream) => stream.complete()],
+  ])('is ended by a write that fails %s, and throws nothing', async (_, write) => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    const { response, answer } = await request();
+    answer.catch(() => undefined);
+    response.write = () => {
+      throw new Error('This write fails');
+    };
+    const stream = streamOn(response);
+    stream.open('1-1');
+    expect(() => write(stream)).not.toThrow();
+    expect(response.destroyed).toBe(true);
+    expect(logged).toHaveBeenCalledTimes(1);
+    logged.mockRestore();
+  });
+
+  it('lets a client that is being brought up to date be behind by that, and by no more than 1 MiB besides', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1');
+    await turn();
+    const message = (await answer).pause();
+    while (stream.pending < 3 * 2 ** 20) {
+      stream.next(event('x'.repeat(500_000)), '');
+      void stream.drained();
+    }
+    stream.next(event('live'), '');
+    await turn();
+    expect(cut).toBe(0);
+    message.resume();
+    for (const end = Date.now() + 10_000; stream.pending > 0 && Date.now() < end;) await turn();
+    message.pause();
+    for (let n = 0; n < 60; n++) {
+      stream.next(event('x'.repeat(500_000)), '');
+      await turn();
+    }
+    expect(stream.pending).toBeLessThan(2 * 2 ** 20);
+    expect(cut).toBe(1);
+  });
+
+  it('waits for a client of HTTP/2, too', async () => {
+    const http2 = createHttp2Server().listen(0, '127.0.0.1');
+    await once(http2, 'listening');
+    const session = connectHttp2(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`);
+    session.request({ ':path': '/' });
+    const [, response] = (await once(http2, 'request')) as unknown as [unknown, ServerResponse];
+    const stream = streamOn(response);
+    stream.open('1-1');
+    // More than the window of its stream.
+    stream.next(event('x'.repeat(500_000)), '');
+    expect(stream.drained()).toBeInstanceOf(Promise);
+    await until(() => stream.pending > 0);
+    stream.cut();
+    stream.cut();
+    expect(cut).toBe(1);
+    session.destroy();
+    http2.close();
   });
 
   it('is counted once when it is cut', async () => {
