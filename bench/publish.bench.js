@@ -16,7 +16,7 @@ const EVENTS = Number(process.argv[2] ?? 200_000);
 const ROUNDS = Number(process.argv[3] ?? 5);
 const UNDER_WAY = 256;
 
-const redis = await startRedis(46_380);
+const redis = await startRedis(16_380);
 const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
 const sse = context.get(SseService);
 const data = { n: 1, text: 'an event of about a hundred bytes, as applications have them, more or less' };

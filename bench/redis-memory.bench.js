@@ -7,7 +7,7 @@ import { NestFactory } from '@nestjs/core';
 import { SseModule, SseService } from 'nestjs-sse-channels';
 import { say, startRedis } from './redis.js';
 
-const redis = await startRedis(46_382);
+const redis = await startRedis(16_382);
 const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
 const sse = context.get(SseService);
 

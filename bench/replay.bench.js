@@ -17,7 +17,7 @@ import { median, say, startRedis } from './redis.js';
 
 const [CLIENTS, MISSED, ROUNDS] = [1_000, 100, 5].map((value, n) => Number(process.argv[n + 2] ?? value));
 const agent = new Agent({ maxSockets: Infinity });
-const redis = await startRedis(46_381);
+const redis = await startRedis(16_381);
 const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
 const sse = context.get(SseService);
 

@@ -1,0 +1,117 @@
+/** One server and its clients, started anew for each measurement, and what is done with them. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start } from './ipc.js';
+import { deliveriesPerTurn, expectedOf } from './plan.js';
+import { redisPublisher } from './publisher.js';
+import { RIVALS } from './rivals.js';
+
+const micros = ({ user, system }) => user + system;
+const residentBytes = (pid) =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
+/** System calls that wrote something, so far. */
+const writesOf = (pid) => Number(/syscw: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+
+export class Stage {
+  /** @param redis where events go through; undefined: they are published in the server's own process */
+  static async set(name, { redis, profile }) {
+    const { file, options, wire, publishes } = RIVALS[name];
+    const execArgv = ['--expose-gc', ...(profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [])];
+    await redis?.admin.flushall();
+    const server = await start(`servers/${file}.js`, { ...options, redis: redis?.url }, execArgv);
+    const load = await start('load.js');
+    const publisher =
+      redis && !publishes
+        ? await redisPublisher(redis.admin, wire)
+        : {
+            run: (plan) => server.call('publish', plan),
+            confirm: (deliveries) => server.tell('confirm', deliveries),
+          };
+    return new Stage(name, server, load, publisher);
+  }
+
+  constructor(name, server, load, publisher) {
+    Object.assign(this, { name, server, load, publisher });
+    load.onNotice((deliveries) => publisher.confirm(deliveries));
+  }
+
+  async stop() {
+    await this.load.stop();
+    await this.server.stop();
+  }
+
+  async open(plan, clients = plan.clients) {
+    const { path } = RIVALS[this.name];
+    await this.load.call('open', { port: this.server.port, path, plan, clients });
+  }
+
+  /** Publishes until every client has got something: a head may be out before the subscription is live. */
+  async live(plan) {
+    const once = {
+      ...plan,
+      turns: { one: 1, many: plan.channels / (plan.perTurn ?? 1), both: 11 }[plan.topology],
+    };
+    const expected = expectedOf(once);
+    for (let attempt = 0; attempt < 50; attempt++) {
+      await this.load.call('expect', { progress: 1 });
+      // What is lost here must not hold it up.
+      await this.publisher.run({ ...once, rate: undefined, window: Infinity });
+      await sleep(100);
+      if (await this.load.call('isLive', expected)) return this.quiet();
+    }
+    throw new Error(`${this.name} does not deliver`);
+  }
+
+  async quiet() {
+    await sleep(500);
+  }
+
+  /** Publishes the plan, and waits until everybody has got everything. */
+  async play(plan, { timed = false } = {}) {
+    const perTurn = deliveriesPerTurn(plan);
+    const expected = expectedOf(plan);
+    const { load, server } = this;
+    const progress = Math.max(1, ((plan.window ?? 20) * perTurn) / 4);
+    await load.call('expect', { progress, timed });
+    const spent = async () => [
+      micros(await server.call('cpu')),
+      micros(await load.call('cpu')),
+      writesOf(server.pid),
+    ];
+    const before = await spent();
+    const start = performance.now();
+    const published = this.publisher.run(plan);
+    await load.call('drained', expected);
+    const seconds = (performance.now() - start) / 1_000;
+    const after = await spent();
+    this.publisher.confirm(Infinity);
+    await published;
+    const deliveries = plan.turns * perTurn;
+    const [cpu, client, writes] = after.map((value, index) => (value - before[index]) / deliveries);
+    const faults = await load.call('faults', expected);
+    const latencies = timed ? await load.call('latencies') : {};
+    return { cpu, client, writes, seconds, rate: deliveries / seconds, ...faults, ...latencies };
+  }
+
+  /** Bytes, after a garbage collection where there is one. */
+  async memory() {
+    const heap = await this.server.call('heap');
+    return { rss: residentBytes(this.server.pid), heap };
+  }
+
+  async cpu() {
+    return micros(await this.server.call('cpu'));
+  }
+
+  /** @returns the most memory while the work lasted */
+  async peak(work) {
+    let peak = 0;
+    const timer = setInterval(() => (peak = Math.max(peak, residentBytes(this.server.pid))), 20);
+    try {
+      await work();
+    } finally {
+      clearInterval(timer);
+    }
+    return peak;
+  }
+}
