@@ -23,7 +23,7 @@ export interface PublishOptions {
   type?: string;
   /** The id clients see and come back with. 1–128 printable ASCII characters. @default the broker's cursor */
   id?: string | number;
-  /** Time after which the client shall come back when its connection ends, in ms: a whole number, 0–3,600,000. */
+  /** Time after which the client comes back when its connection next ends, in ms: a whole number, 0–3,600,000. */
   retry?: number;
   /** A second publish to the channel with this key within 10 minutes returns the first one's id. 1–128 characters, as `id`. */
   idempotencyKey?: string;

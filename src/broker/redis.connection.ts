@@ -42,6 +42,7 @@ export class RedisConnection {
       enableOfflineQueue: false,
       enableAutoPipelining: false,
       autoResubscribe: false,
+      // What is in flight when a connection breaks fails at once, and is so not sent again either.
       maxRetriesPerRequest: 0,
       ...overrides,
     });

@@ -33,7 +33,7 @@ class EncodedEvent {
     return this.#whole;
   }
 
-  /** Copied around an id of the stream's own: encoding it for each stream takes longer (`bench/fanout`, both). */
+  /** Around an id of the stream's own: the rest is encoded once, and copied. */
   withId(id: string): Buffer {
     this.#parts ??= [Buffer.from(beforeId(this.event)), Buffer.from(afterId(this.event))];
     const [before, after] = this.#parts;
