@@ -22,10 +22,11 @@ export class Stage {
     const load = await start('load.js');
     const publisher =
       redis && !publishes
-        ? await redisPublisher(redis.admin, wire)
+        ? await redisPublisher(redis, wire)
         : {
             run: (plan) => server.call('publish', plan),
             confirm: (deliveries) => server.tell('confirm', deliveries),
+            close: () => undefined,
           };
     return new Stage(name, server, load, publisher);
   }
@@ -36,6 +37,7 @@ export class Stage {
   }
 
   async stop() {
+    this.publisher.close();
     await this.load.stop();
     await this.server.stop();
   }
