@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { SseBroker } from './broker/broker.js';
+import type { ChannelEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
 import { checkChannel, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
@@ -73,7 +74,7 @@ export class SseService {
     return new Observable<SseEvent>((observer) => {
       const subscriber = {
         open: () => undefined,
-        next: (event: SseEvent, _cursor: string, id = event.id) =>
+        next: ({ event }: ChannelEvent, id = event.id) =>
           observer.next(id === event.id ? event : Object.freeze({ ...event, id })),
         complete: () => observer.complete(),
       };

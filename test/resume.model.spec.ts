@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { ChannelHub } from '../src/channel/channel-hub.js';
 import { HistoryReader } from '../src/channel/history-reader.js';
 import type { Subscriber } from '../src/channel/subscribers.js';
-import type { SseEvent } from '../src/event.js';
+import type { ChannelEvent } from '../src/channel/channel-event.js';
 import { ModelBroker, ModelStore } from './support/model-broker.js';
 import { until } from './support/until.js';
 
@@ -28,7 +28,7 @@ class Client implements Subscriber {
     this.frames.push(this.from ?? { kind: 'start', id: cursor, cursor });
   }
 
-  next({ id, type }: SseEvent, cursor: string): void {
+  next({ event: { id, type }, cursor }: ChannelEvent): void {
     this.frames.push({ kind: type === 'sse.reset' ? 'reset' : 'event', id, cursor });
   }
 

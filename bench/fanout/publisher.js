@@ -10,29 +10,51 @@ const script = readFileSync('dist/broker/publish.lua', 'utf8').replaceAll(/^\s*(
 const nonce = randomUUID().slice(0, 8);
 let count = 0;
 
-const WIRES = {
-  glue: ({ channel, data }) => ['publish', `bench:${channel}`, JSON.stringify(data)],
+/** As Redis reads it: made by hand, as a client's queue and promise per command would cost more than some servers do. */
+const encode = (words) => words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('');
 
-  transmit: ({ channel, data: payload }) => [
-    'publish',
-    'transmit::broadcast',
-    JSON.stringify({ payload: { type: 'broadcast', channel, payload }, busId: 'bench' }),
-  ],
+/** Calls `make` once for each channel. */
+function perChannel(make) {
+  const made = new Map();
+  return (channel) => {
+    if (!made.has(channel)) made.set(channel, make(channel));
+    return made.get(channel);
+  };
+}
+
+const WIRES = {
+  glue() {
+    const beginning = perChannel((channel) => `*3\r\n${encode(['publish', `bench:${channel}`])}`);
+    return ({ channel, data }) => beginning(channel) + encode([JSON.stringify(data)]);
+  },
+
+  transmit() {
+    const beginning = `*3\r\n${encode(['publish', 'transmit::broadcast'])}`;
+    return ({ channel, data: payload }) => {
+      const message = { payload: { type: 'broadcast', channel, payload }, busId: 'bench' };
+      return beginning + encode([JSON.stringify(message)]);
+    };
+  },
 
   // With history, as in `docs/wire-format.md`.
-  'sse-channels': ({ channel, data }, hash) => {
-    const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `sse:{${channel}}:${name}`);
-    const message = JSON.stringify({ data, event: null, retry: null });
-    return ['evalsha', hash, 4, ...keys, `sse:${channel}`, message, '', `${nonce}${count++}`, 5, '', ''];
+  'sse-channels'(hash) {
+    const beginning = perChannel((channel) => {
+      const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `sse:{${channel}}:${name}`);
+      return `*14\r\n${encode(['evalsha', hash, '4', ...keys, `sse:${channel}`])}`;
+    });
+    const end = encode(['5', '', '']);
+    return ({ channel, data }) => {
+      const message = `{"data":${JSON.stringify(data)},"event":null,"retry":null}`;
+      return beginning(channel) + encode([message, '', `${nonce}${count++}`]) + end;
+    };
   },
 };
 
-/** As Redis reads it: made by hand, as a client's queue and promise per command would cost more than some servers do. */
-const encode = (command) =>
-  `*${command.length}\r\n${command.map((word) => `$${Buffer.byteLength(`${word}`)}\r\n${word}\r\n`).join('')}`;
+const [MULTI, EXEC] = ['multi', 'exec'].map((command) => `*1\r\n${encode([command])}`);
 
 export async function redisPublisher({ url, admin }, wire = 'glue') {
   const hash = await admin.script('LOAD', script);
+  const command = WIRES[wire](hash);
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   await once(socket, 'connect');
@@ -46,8 +68,7 @@ export async function redisPublisher({ url, admin }, wire = 'glue') {
     if (failure) throw failure;
     // A transaction, so that all events of a turn go out to the subscribers together, however they were sent here. The
     // next one does not wait for its answer: a server is to be kept busy, and not its publisher.
-    const commands = [['multi'], ...events.map((event) => WIRES[wire](event, hash)), ['exec']];
-    socket.write(commands.map(encode).join(''));
+    socket.write(MULTI + events.map(command).join('') + EXEC);
   });
   return {
     run: (plan) => pace.run(plan),

@@ -7,14 +7,17 @@ import type { SseEvent } from '../event.js';
  */
 export type ResetReason = 'unknown' | 'lost' | 'limit';
 
-/** An event and its place in its channel. All subscribers share it, and so its encoded frame. */
+/** An event on its way to all subscribers of a channel in this process, which share it. */
 export interface ChannelEvent {
   readonly event: SseEvent;
+  /** Its place in the channel: where it takes a stream to. */
   readonly cursor: string;
   /** The publisher's own id, if no other event that is kept had it first. */
   readonly ownId?: string;
   /** Characters of the JSON it came in. */
   readonly size: number;
+  /** The event as HTTP streams send it, made for the first of them. */
+  frame: Buffer | undefined;
 }
 
 /** A message as subscribers get it; one that has no place of its own gets the id of where they are. */
@@ -23,10 +26,12 @@ export function channelEvent(channel: string, message: Message, position: string
   const event: SseEvent = { id, channel, data };
   if (type !== undefined) event.type = type;
   if (retry !== undefined) event.retry = retry;
-  return { event: Object.freeze(event), cursor, ownId: id === cursor || reused ? undefined : id, size };
+  const ownId = id === cursor || reused ? undefined : id;
+  return { event: Object.freeze(event), cursor, ownId, size, frame: undefined };
 }
 
 /** Tells a stream that it goes on from `cursor`, and not from where the subscriber is. */
-export function resetEvent(channel: string, reason: ResetReason, cursor: string): SseEvent {
-  return Object.freeze({ type: 'sse.reset', id: cursor, channel, data: { channel, reason } });
+export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
+  const event = Object.freeze({ type: 'sse.reset', id: cursor, channel, data: { channel, reason } });
+  return { event, cursor, size: 0, frame: undefined };
 }

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
 import { until } from '../../test/support/until.js';
-import type { SseEvent } from '../event.js';
+import type { ChannelEvent } from './channel-event.js';
 import { ChannelHub } from './channel-hub.js';
 import { HistoryReader } from './history-reader.js';
 import type { Subscriber } from './subscribers.js';
@@ -16,7 +16,7 @@ class Recorder implements Subscriber {
     this.calls.push(`open ${n(cursor)}`);
   }
 
-  next({ type, id, data }: SseEvent, cursor: string): void {
+  next({ event: { type, id, data }, cursor }: ChannelEvent): void {
     if (this.fails) throw new Error('this subscriber fails');
     const reason = type === 'sse.reset' ? `reset ${(data as { reason: string }).reason} ` : '';
     this.calls.push(`${reason}${n(id)}${id === cursor ? '' : ` at ${n(cursor)}`}`);
@@ -370,8 +370,8 @@ describe('A channel hub', () => {
       publish(20);
       await live();
       const some = new (class extends Recorder {
-        override next(event: SseEvent, cursor: string): void {
-          super.next(event, cursor);
+        override next(event: ChannelEvent): void {
+          super.next(event);
           if (this.calls.length === 3) hub.detach(this);
         }
       })();
@@ -390,8 +390,8 @@ describe('A channel hub', () => {
       publish(16);
       await live();
       const leaving = new (class extends Recorder {
-        override next(event: SseEvent, cursor: string): void {
-          super.next(event, cursor);
+        override next(event: ChannelEvent): void {
+          super.next(event);
           hub.detach(this);
         }
       })();
@@ -543,8 +543,8 @@ describe('A channel hub', () => {
     await live();
     const late = new Recorder();
     const first = new (class extends Recorder {
-      override next(event: SseEvent, cursor: string): void {
-        super.next(event, cursor);
+      override next(event: ChannelEvent): void {
+        super.next(event);
         if (this.calls.length === 2) hub.attach(late, undefined);
       }
     })();

@@ -180,7 +180,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     }
     if (page.after === undefined) {
       this.#goOn(page.tip);
-      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip), page.tip);
+      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
       return [];
     }
     for (const event of page.events) {
@@ -224,7 +224,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.#ring.push(event);
       this.#tip = event.cursor;
     }
-    this.#subscribers.deliver(event.event, event.cursor);
+    this.#subscribers.deliver(event);
   }
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */

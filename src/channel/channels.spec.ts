@@ -5,6 +5,7 @@ import { until } from '../../test/support/until.js';
 import type { ChannelListener } from '../broker/broker.js';
 import { MemorySseBroker } from '../broker/memory.broker.js';
 import { checkPublication, type PublishOptions, type SseEvent } from '../event.js';
+import type { ChannelEvent } from './channel-event.js';
 import { Channels, type Subscription } from './channels.js';
 import type { Subscriber } from './subscribers.js';
 
@@ -37,7 +38,7 @@ class Recorder implements Subscriber {
     this.events.length = 0;
   }
 
-  next(event: SseEvent, _cursor: string, id = event.id): void {
+  next({ event }: ChannelEvent, id = event.id): void {
     this.events.push({ ...event, id });
   }
 

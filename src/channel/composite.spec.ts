@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { SseEvent } from '../event.js';
+import { type ChannelEvent, channelEvent } from './channel-event.js';
 import { formatCompositeCursor, mergeInto, splitLastEventId, tagOf } from './composite.js';
 
 const A = '1763884800000-1048575';
@@ -42,16 +42,17 @@ describe('Merged channels', () => {
     const calls: unknown[] = [];
     const stream = {
       open: (cursor: string) => calls.push(['open', cursor]),
-      next: ({ data }: SseEvent, cursor: string, id?: string) => calls.push([data, id, cursor]),
+      next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
       complete: () => calls.push('complete'),
     };
     const [a, b] = mergeInto(stream, ['a', 'b']);
-    const event = (channel: string) => ({ id: 'own', channel, data: `of ${channel}` });
+    const event = (channel: string, cursor: string) =>
+      channelEvent(channel, { id: 'own', data: `of ${channel}`, cursor, size: 1 }, cursor);
     a!.open(A);
-    a!.next(event('a'), A);
+    a!.next(event('a', A));
     expect(calls).toEqual([]);
     b!.open(B);
-    b!.next(event('b'), '1763884800002-1');
+    b!.next(event('b', '1763884800002-1'));
     const moved = formatCompositeCursor(
       new Map([
         [tagOf('a'), A],
@@ -60,8 +61,8 @@ describe('Merged channels', () => {
     );
     expect(calls).toEqual([
       ['open', both],
-      ['of a', both, both],
-      ['of b', moved, moved],
+      ['of a', both],
+      ['of b', moved],
     ]);
   });
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { isCursor, type SseEvent } from '../event.js';
+import { isCursor } from '../event.js';
+import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
 /**
@@ -35,23 +36,21 @@ export function splitLastEventId(
 /** One subscriber for each channel, which together make one stream whose ids are composite cursors. */
 export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
   const parts = new Map<string, string>();
-  const early: [tag: string, event: SseEvent, cursor: string][] = [];
+  const early: [tag: string, event: ChannelEvent][] = [];
   let closed = channels.length;
-  const forward = (tag: string, event: SseEvent, cursor: string) => {
-    const id = formatCompositeCursor(parts.set(tag, cursor));
-    subscriber.next(event, id, id);
-  };
+  const forward = (tag: string, event: ChannelEvent) =>
+    subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor)));
   return channels.map(tagOf).map((tag) => ({
     open(cursor) {
       parts.set(tag, cursor!);
       if (--closed > 0) return;
       subscriber.open(formatCompositeCursor(parts));
-      for (const [earlyTag, event, position] of early.splice(0)) forward(earlyTag, event, position);
+      for (const [earlyTag, event] of early.splice(0)) forward(earlyTag, event);
     },
-    next(event, cursor) {
-      if (closed === 0) forward(tag, event, cursor);
+    next(event) {
+      if (closed === 0) forward(tag, event);
       // What this channel has at once, while the others are still to be opened in the same turn.
-      else early.push([tag, event, cursor]);
+      else early.push([tag, event]);
     },
     complete: () => subscriber.complete(),
     drained: () => subscriber.drained?.(),

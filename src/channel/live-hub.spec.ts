@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
+import type { ChannelEvent } from './channel-event.js';
 import { LiveHub } from './live-hub.js';
 
 describe('A channel hub without history', () => {
@@ -14,10 +15,10 @@ describe('A channel hub without history', () => {
   });
 
   const attach = () => {
-    const calls: string[] = [];
+    const calls: unknown[] = [];
     const subscriber = {
       open: (cursor: string | undefined) => calls.push(`open ${cursor}`),
-      next: ({ id, data }: { id: string; data: unknown }) => calls.push(`${String(data)} (${id})`),
+      next: ({ event: { id, data } }: ChannelEvent) => calls.push([data, id]),
       complete: () => calls.push('complete'),
     };
     hub.whenLive(() => hub.attach(subscriber));
@@ -38,6 +39,9 @@ describe('A channel hub without history', () => {
     const calls = attach();
     for (const id of [undefined, 'own']) store.publish(id);
     broker.deliver();
-    expect(calls.slice(1)).toEqual(['event 1763884800000-2 ()', 'event 1763884800000-3 (own)']);
+    expect(calls.slice(1)).toEqual([
+      ['event 1763884800000-2', ''],
+      ['event 1763884800000-3', 'own'],
+    ]);
   });
 });

@@ -45,7 +45,6 @@ export class LiveHub extends Liveness implements ChannelListener {
     if (!message) return this.onDropped(this.channel);
     // Another process may keep a history of the channel; its cursors mean nothing here.
     const id = message.id === message.cursor ? undefined : message.id;
-    const { event } = channelEvent(this.channel, { ...message, id }, '');
-    this.#subscribers.deliver(event, '');
+    this.#subscribers.deliver(channelEvent(this.channel, { ...message, id }, ''));
   }
 }

@@ -76,8 +76,8 @@ export class Replay {
 
   /** @returns false if the subscriber has left, or failed */
   #send(events: readonly ChannelEvent[]): boolean {
-    for (const { event, cursor } of events) {
-      if (this.#cancelled || !this.hub.send(this.subscriber, event, cursor)) return false;
+    for (const event of events) {
+      if (this.#cancelled || !this.hub.send(this.subscriber, event)) return false;
     }
     return true;
   }
@@ -92,7 +92,7 @@ export class Replay {
     }
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
-    if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip), tip)) this.hub.join(this.subscriber);
+    if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip))) this.hub.join(this.subscriber);
   }
 
   /** Whether the hub has missed something that is in the store, or gets it in a moment. */

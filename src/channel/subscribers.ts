@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { SseEvent } from '../event.js';
+import type { ChannelEvent } from './channel-event.js';
 
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
 export interface Subscriber {
@@ -9,10 +9,9 @@ export interface Subscriber {
    */
   open(cursor: string | undefined): void;
   /**
-   * One event, published or `sse.reset`; `cursor` is the place in the channel that it takes the stream to. `id` is given
-   * where the event has another id in this stream than in its channel.
+   * One event, published or `sse.reset`. `id` is given where it has another one in this stream than in its channel.
    */
-  next(event: SseEvent, cursor: string, id?: string): void;
+  next(event: ChannelEvent, id?: string): void;
   /** The stream has ended. */
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */
@@ -42,10 +41,10 @@ export class Subscribers {
   }
 
   /** Delivers an event to all of them; one that fails is cut, and does not keep it from the others. */
-  deliver(event: SseEvent, cursor: string): void {
+  deliver(event: ChannelEvent): void {
     this.#delivering = true;
     for (const subscriber of this.#all) {
-      if (!this.send(subscriber, event, cursor)) this.#all.delete(subscriber);
+      if (!this.send(subscriber, event)) this.#all.delete(subscriber);
     }
     this.#delivering = false;
     for (const newcomer of this.#newcomers) this.#all.add(newcomer);
@@ -53,9 +52,9 @@ export class Subscribers {
   }
 
   /** @returns whether the subscriber has taken it */
-  send(subscriber: Subscriber, event: SseEvent, cursor: string): boolean {
+  send(subscriber: Subscriber, event: ChannelEvent): boolean {
     try {
-      subscriber.next(event, cursor);
+      subscriber.next(event);
       return true;
     } catch (error) {
       // It missed this event, so it must not get the next one: it is cut, and comes back for both.

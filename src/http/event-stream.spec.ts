@@ -7,13 +7,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { until } from '../../test/support/until.js';
+import { channelEvent } from '../channel/channel-event.js';
 import { EventStream } from './event-stream.js';
 import { Outbox } from './outbox.js';
 
 describe('An event stream', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const outbox = new Outbox();
-  const event = (data: string) => ({ id: data, channel: 'c', data });
+  const event = (data: string) => channelEvent('c', { id: data, data, size: data.length }, '');
   let server: Server;
   let cut: number;
 
@@ -48,10 +49,10 @@ describe('An event stream', () => {
     const stream = streamOn(first.response);
     stream.open('1-1');
     await turn();
-    stream.next(event('a'), '');
+    stream.next(event('a'));
     await turn();
     stream.complete();
-    stream.next(event('late'), '');
+    stream.next(event('late'));
     stream.heartbeat();
     await turn();
     expect(await text(await first.answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
@@ -82,7 +83,7 @@ describe('An event stream', () => {
     (message ?? (await answer)).pause();
     // Until the buffers of the kernel are full.
     while (stream.pending === 0) {
-      stream.next(event('x'.repeat(100_000)), '');
+      stream.next(event('x'.repeat(100_000)));
       await turn();
     }
     const waiting = stream.sent;
@@ -117,17 +118,17 @@ describe('An event stream', () => {
     await turn();
     const message = (await answer).pause();
     while (stream.pending < 3 * 2 ** 20) {
-      stream.next(event('x'.repeat(500_000)), '');
+      stream.next(event('x'.repeat(500_000)));
       void stream.drained();
     }
-    stream.next(event('live'), '');
+    stream.next(event('live'));
     await turn();
     expect(cut).toBe(0);
     message.resume();
     for (const end = Date.now() + 10_000; stream.pending > 0 && Date.now() < end;) await turn();
     message.pause();
     for (let n = 0; n < 60; n++) {
-      stream.next(event('x'.repeat(500_000)), '');
+      stream.next(event('x'.repeat(500_000)));
       await turn();
     }
     expect(stream.pending).toBeLessThan(2 * 2 ** 20);
@@ -143,7 +144,7 @@ describe('An event stream', () => {
     const stream = streamOn(response);
     stream.open('1-1');
     // More than the window of its stream.
-    stream.next(event('x'.repeat(500_000)), '');
+    stream.next(event('x'.repeat(500_000)));
     expect(stream.drained()).toBeInstanceOf(Promise);
     await until(() => stream.pending > 0);
     stream.cut();

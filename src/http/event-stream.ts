@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Logger } from '@nestjs/common';
+import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
 import type { Batch } from './batch.js';
@@ -65,9 +66,9 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     if (!resumes && cursor !== undefined) this.#append(openFrame(cursor, channels));
   }
 
-  next(event: SseEvent, _cursor: string, id?: string): void {
+  next(event: ChannelEvent, id?: string): void {
     const { filter } = this.options;
-    if (filter && !event.type?.startsWith('sse.') && !filter(event)) return;
+    if (filter && !event.event.type?.startsWith('sse.') && !filter(event.event)) return;
     this.#append(frameOf(event, id));
   }
 

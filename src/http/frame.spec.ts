@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
+import { channelEvent } from '../channel/channel-event.js';
 import { checkPublication } from '../event.js';
 import { encodeEvent, frameOf, retryFrames } from './frame.js';
 
@@ -96,18 +97,19 @@ describe('A frame', () => {
   });
 
   it('is made once for all subscribers of an event', () => {
-    const event = { id: 'i', channel: 'c', data: 'x' };
+    const event = channelEvent('c', { id: 'i', data: 'x', size: 3 }, '');
     expect(frameOf(event)).toBe(frameOf(event));
   });
 
   it.each([
     { type: 'ü', id: 'own', data: 'a\nb' },
+    { id: 'by somebody else: ü', data: 'x' },
     { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
   ])('has another id where the stream gives it one, and is the same otherwise: %j', (given) => {
-    const event = { ...given, channel: 'c' };
+    const event = channelEvent('c', { ...given, size: 3 }, '');
     const id = 'tag.1-1~tag.2-2';
-    expect(frameOf(event, id).toString()).toBe(encodeEvent({ ...event, id }));
-    expect(frameOf(event).toString()).toBe(encodeEvent(event));
+    expect(frameOf(event, id).toString()).toBe(encodeEvent({ ...given, id }));
+    expect(frameOf(event).toString()).toBe(encodeEvent(given));
   });
 });
 

@@ -1,3 +1,4 @@
+import type { ChannelEvent } from '../channel/channel-event.js';
 import type { SseEvent } from '../event.js';
 
 const LINE_BREAK = /\r\n|\r|\n/;
@@ -21,45 +22,21 @@ function afterId({ retry, data }: Pick<SseEvent, 'retry' | 'data'>): string {
   return retry === undefined ? `\ndata: ${lines}\n\n` : `\nretry: ${retry}\ndata: ${lines}\n\n`;
 }
 
-/** An event in bytes, made once for all of its subscribers in this process. */
-class EncodedEvent {
-  #whole: Buffer | undefined;
-  #parts: [before: Buffer, after: Buffer] | undefined;
-
-  constructor(private readonly event: SseEvent) {}
-
-  get whole(): Buffer {
-    this.#whole ??= Buffer.from(encodeEvent(this.event));
-    return this.#whole;
-  }
-
-  /** Around an id of the stream's own: the rest is encoded once, and copied. */
-  withId(id: string): Buffer {
-    this.#parts ??= [Buffer.from(beforeId(this.event)), Buffer.from(afterId(this.event))];
-    const [before, after] = this.#parts;
-    const frame = Buffer.allocUnsafe(before.length + id.length + after.length);
-    before.copy(frame);
-    frame.write(id, before.length, 'latin1');
-    after.copy(frame, before.length + id.length);
-    return frame;
-  }
+/** The encoded event: made for its first subscriber, shared by all the others, but for an id of the stream's own. */
+export function frameOf(event: ChannelEvent, id?: string): Buffer {
+  event.frame ??= Buffer.from(encodeEvent(event.event));
+  return id === undefined ? event.frame : withId(event.frame, event.event, id);
 }
 
-const encoded = new WeakMap<SseEvent, EncodedEvent>();
-/** An event goes to all of its subscribers in a row: most of them need no look-up. */
-let last: { event: SseEvent; bytes: EncodedEvent } | undefined;
-
-/** The encoded event: made for its first subscriber, shared by all the others, but for an id of the stream's own. */
-export function frameOf(event: SseEvent, id = event.id): Buffer {
-  if (last?.event !== event) {
-    let bytes = encoded.get(event);
-    if (!bytes) {
-      bytes = new EncodedEvent(event);
-      encoded.set(event, bytes);
-    }
-    last = { event, bytes };
-  }
-  return id === event.id ? last.bytes.whole : last.bytes.withId(id);
+/** A frame with another id in it: the rest is encoded once, and copied. */
+function withId(frame: Buffer, event: SseEvent, id: string): Buffer {
+  const start = Buffer.byteLength(beforeId(event));
+  const end = start + Buffer.byteLength(event.id);
+  const copy = Buffer.allocUnsafe(frame.length - end + start + id.length);
+  frame.copy(copy, 0, 0, start);
+  copy.write(id, start, 'latin1');
+  frame.copy(copy, start + id.length, end);
+  return copy;
 }
 
 let lastOpen: { id: string; channels: readonly string[]; frame: Buffer } | undefined;

@@ -59,8 +59,8 @@ export const channels = [
   {
     ...replay,
     guard: 'a subscriber that fails gets no more of a page',
-    find: `      if (this.#cancelled || !this.hub.send(this.subscriber, event, cursor)) return false;\n`,
-    replace: `      if (this.#cancelled) return false;\n      this.hub.send(this.subscriber, event, cursor);\n`,
+    find: `      if (this.#cancelled || !this.hub.send(this.subscriber, event)) return false;\n`,
+    replace: `      if (this.#cancelled) return false;\n      this.hub.send(this.subscriber, event);\n`,
   },
   {
     ...replay,
@@ -209,8 +209,8 @@ export const channels = [
   {
     ...subscribers,
     guard: 'a subscriber that fails gets nothing more',
-    find: `if (!this.send(subscriber, event, cursor)) this.#all.delete(subscriber);`,
-    replace: `this.send(subscriber, event, cursor);`,
+    find: `if (!this.send(subscriber, event)) this.#all.delete(subscriber);`,
+    replace: `this.send(subscriber, event);`,
   },
   {
     ...subscribers,
@@ -306,7 +306,7 @@ export const channels = [
   {
     ...composite,
     guard: 'what one channel has at once waits for the others',
-    find: `      else early.push([tag, event, cursor]);\n`,
+    find: `      else early.push([tag, event]);\n`,
     replace: '',
   },
   {

@@ -120,7 +120,7 @@ export const hub = [
   },
   {
     guard: 'subscribers are told of what is lost',
-    find: `      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip), page.tip);\n`,
+    find: `      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));\n`,
     replace: '',
   },
   {
