@@ -213,6 +213,21 @@ describe('A channel hub', () => {
     expect(broker.reads).toBe(0);
   });
 
+  it('passes over a message of the branch that the store has lost, which it has delivered', async () => {
+    const recorder = attach();
+    await live();
+    publish(3);
+    broker.deliver();
+    broker.interrupt();
+    store.loseWrites(2);
+    broker.connect();
+    await until(() => hub.live);
+    broker.listener!.onMessage(JSON.stringify(store.published.get(at(7))));
+    publish(1);
+    broker.deliver();
+    expect(recorder.calls).toEqual(['open 5', '6', '7', '8', '9']);
+  });
+
   it('resets when the store was wiped, and goes on', async () => {
     const recorder = attach();
     await live();

@@ -183,8 +183,9 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
       return [];
     }
+    const isNew = page.after === this.#ring.end;
     for (const event of page.events) {
-      if (!this.#ring.has(event.cursor)) this.#append(event);
+      if (isNew || !this.#ring.has(event.cursor)) this.#append(event);
     }
     // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
     this.#tip = page.end;
@@ -211,11 +212,14 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   /** @returns whether the message is the next one, a known one, or passing by */
   #accept(message: Message): boolean {
-    if (message.cursor !== undefined) {
-      if (message.cursor === this.#tip || this.#ring.has(message.cursor)) return true;
-      if (message.prev !== this.#tip) return false;
+    const { cursor, prev } = message;
+    if (cursor !== undefined) {
+      // What follows the newest event is none of the ring's: nearly all messages need no search.
+      const isNew = prev === this.#tip && prev === this.#ring.end;
+      if (!isNew && (cursor === this.#tip || this.#ring.has(cursor))) return true;
+      if (prev !== this.#tip) return false;
     }
-    this.#append(channelEvent(this.channel, message, this.#tip!), message.cursor !== undefined);
+    this.#append(channelEvent(this.channel, message, this.#tip!), cursor !== undefined);
     return true;
   }
 

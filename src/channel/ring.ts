@@ -12,31 +12,38 @@ const BOUNDS: RingBounds = { maxEvents: 256, maxSize: 262_144 };
 /** The most recent events of a channel, as they were delivered: without a gap after `start`. */
 export class Ring {
   #events: ChannelEvent[] = [];
-  /** Places of cursors and of publishers' own ids, counted from the first event there ever was. */
-  readonly #places = new Map<string, number>();
-  #first = 0;
   #size = 0;
   /** The position before the oldest event. */
   #start = '';
 
   constructor(private readonly bounds = BOUNDS) {}
 
+  /** The position of the newest event. */
+  get end(): string {
+    return this.#events.at(-1)?.cursor ?? this.#start;
+  }
+
   has(cursor: string): boolean {
-    return this.#places.has(cursor);
+    return this.#events.some((event) => event.cursor === cursor);
   }
 
   /** The events behind a position (a cursor, or a publisher's id), or undefined where the ring does not reach. */
   after(position: string): ChannelEvent[] | undefined {
     if (position === this.#start) return this.#events.slice();
-    const place = this.#places.get(position);
-    return place === undefined ? undefined : this.#events.slice(place - this.#first + 1);
+    // Where two have one id, the earlier counts: rather twice than never.
+    const place = this.#events.findIndex(({ cursor, ownId }) => cursor === position || ownId === position);
+    return place < 0 ? undefined : this.#events.slice(place + 1);
   }
 
   push(event: ChannelEvent): void {
-    this.#index(event, this.#first + this.#events.length);
     this.#events.push(event);
+    this.#size += event.size;
     const { maxEvents, maxSize } = this.bounds;
-    while (this.#events.length > maxEvents || this.#size > maxSize) this.#shift();
+    while (this.#events.length > maxEvents || this.#size > maxSize) {
+      const { cursor, size } = this.#events.shift()!;
+      this.#size -= size;
+      this.#start = cursor;
+    }
   }
 
   /** Takes in older events that follow `after`, as many as there is room for, if they lead up to the oldest one. */
@@ -46,15 +53,14 @@ export class Ring {
     for (; index >= 0; index--) {
       const event = events[index]!;
       if (this.#events.length >= maxEvents || this.#size + event.size > maxSize) return;
-      this.#index(event, --this.#first);
       this.#events.unshift(event);
+      this.#size += event.size;
       this.#start = events[index - 1]?.cursor ?? after;
     }
   }
 
   clear(start: string): void {
     this.#events = [];
-    this.#places.clear();
     this.#size = 0;
     this.#start = start;
   }
@@ -65,21 +71,5 @@ export class Ring {
     for (let back = 1; back <= this.#events.length; back *= 2) positions.push(this.#events.at(-back)!.cursor);
     if (this.#events.length > 0) positions.push(this.#events[0]!.cursor);
     return [...new Set([...positions, this.#start])];
-  }
-
-  #index({ cursor, ownId, size }: ChannelEvent, place: number): void {
-    this.#places.set(cursor, place);
-    // Where two have one id, the earlier counts: rather twice than never.
-    if (ownId !== undefined && (this.#places.get(ownId) ?? Infinity) > place) this.#places.set(ownId, place);
-    this.#size += size;
-  }
-
-  #shift(): void {
-    const { cursor, ownId, size } = this.#events.shift()!;
-    this.#places.delete(cursor);
-    if (ownId !== undefined && this.#places.get(ownId) === this.#first) this.#places.delete(ownId);
-    this.#first++;
-    this.#size -= size;
-    this.#start = cursor;
   }
 }

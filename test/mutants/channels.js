@@ -95,14 +95,14 @@ export const channels = [
   {
     ...ring,
     guard: 'a ring holds a bounded number of events',
-    find: `this.#events.length > maxEvents || this.#size > maxSize) this.#shift`,
-    replace: `this.#size > maxSize) this.#shift`,
+    find: `while (this.#events.length > maxEvents || this.#size > maxSize)`,
+    replace: `while (this.#size > maxSize)`,
   },
   {
     ...ring,
     guard: 'a ring holds a bounded number of characters',
-    find: `this.#events.length > maxEvents || this.#size > maxSize) this.#shift`,
-    replace: `this.#events.length > maxEvents) this.#shift`,
+    find: `while (this.#events.length > maxEvents || this.#size > maxSize)`,
+    replace: `while (this.#events.length > maxEvents)`,
   },
   {
     ...ring,
@@ -119,14 +119,14 @@ export const channels = [
   {
     ...ring,
     guard: 'a ring does not know what it does not hold any more',
-    find: `    this.#places.delete(cursor);\n`,
+    find: `      this.#start = cursor;\n`,
     replace: '',
   },
   {
     ...ring,
     guard: 'of two events with one id the earlier counts',
-    find: ` && (this.#places.get(ownId) ?? Infinity) > place`,
-    replace: '',
+    find: `this.#events.findIndex(({`,
+    replace: `this.#events.findLastIndex(({`,
   },
   {
     ...backlog,

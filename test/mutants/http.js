@@ -61,8 +61,8 @@ export const http = [
   {
     ...stream,
     guard: 'no filter holds control events back',
-    find: `filter && !event.type?.startsWith('sse.') && !filter(event)`,
-    replace: `filter && !filter(event)`,
+    find: `filter && !event.event.type?.startsWith('sse.') && !filter(event.event)`,
+    replace: `filter && !filter(event.event)`,
     tests: ['test/streams.spec.ts › sends only what the filter lets through'],
   },
   {

@@ -5,12 +5,12 @@ const hubOf = (mutant) => ({ file, tests, ...mutant });
 export const hub = [
   {
     guard: 'a message whose `prev` is not the tip is not the next one',
-    find: `      if (message.prev !== this.#tip) return false;\n`,
+    find: `      if (prev !== this.#tip) return false;\n`,
     replace: '',
   },
   {
     guard: 'a message that is known is passed over',
-    find: `      if (message.cursor === this.#tip || this.#ring.has(message.cursor)) return true;\n`,
+    find: `      if (!isNew && (cursor === this.#tip || this.#ring.has(cursor))) return true;\n`,
     replace: '',
   },
   {
@@ -125,8 +125,18 @@ export const hub = [
   },
   {
     guard: 'an event that was delivered is not delivered again from the history',
-    find: `if (!this.#ring.has(event.cursor)) this.#append(event);`,
+    find: `if (isNew || !this.#ring.has(event.cursor)) this.#append(event);`,
     replace: `this.#append(event);`,
+  },
+  {
+    guard: 'a message that follows a tip which the ring has been beyond may be known',
+    find: `prev === this.#tip && prev === this.#ring.end`,
+    replace: `prev === this.#tip`,
+  },
+  {
+    guard: 'events that follow another position than the newest may have been delivered',
+    find: `const isNew = page.after === this.#ring.end;`,
+    replace: `const isNew = true;`,
   },
   {
     guard: 'after events were lost in the store, its tip counts',
