@@ -1,5 +1,6 @@
 import type { Message } from '../broker/message.js';
 import type { SseEvent } from '../event.js';
+import type { Frame } from '../http/frame.js';
 
 /**
  * Why continuity broke: the id is not known here; events after it cannot be had any more; or they are more than one
@@ -17,7 +18,7 @@ export interface ChannelEvent {
   /** Characters of the JSON it came in. */
   readonly size: number;
   /** The event as HTTP streams send it, made for the first of them. */
-  frame: Buffer | undefined;
+  frame: Frame | undefined;
 }
 
 /** A message as subscribers get it; one that has no place of its own gets the id of where they are. */

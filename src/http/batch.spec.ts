@@ -1,18 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { Batch } from './batch.js';
+import { Frame } from './frame.js';
 
 describe('A batch', () => {
-  const [a, b, c] = ['a\n\n', 'bb\n\n', 'ccc\n\n'].map((text) => Buffer.from(text)) as [
-    Buffer,
-    Buffer,
-    Buffer,
-  ];
+  const frame = (text: string) => new Frame('id: ', text, '\n\n');
+  const [a, b, c] = [frame('a'), frame('ü'), frame('ccc')];
+  const texts = (batches: Batch[]) => batches.map(({ bytes }) => bytes.toString());
 
   it('is its frames in order, and as a chunk has their length in front', () => {
     const batch = new Batch().with(a).with(b).with(c);
-    expect(batch.bytes.toString()).toBe('a\n\nbb\n\nccc\n\n');
-    expect(batch.chunk.toString()).toBe('c\r\na\n\nbb\n\nccc\n\n\r\n');
-    expect(batch.size).toBe(12);
+    expect(batch.bytes.toString()).toBe('id: a\n\nid: ü\n\nid: ccc\n\n');
+    expect(batch.chunk.toString()).toBe('18\r\nid: a\n\nid: ü\n\nid: ccc\n\n\r\n');
   });
 
   it('is one for all clients that get the same frames, and so are its bytes', () => {
@@ -24,18 +22,28 @@ describe('A batch', () => {
     expect(second!.chunk).toBe(first!.chunk);
   });
 
-  it('of one frame is that frame', () => {
-    expect(new Batch().with(a).bytes).toBe(a);
-  });
-
   it('of clients that get other frames is another one', () => {
     const start = new Batch();
     const batches = [start.with(a).with(c), start.with(b).with(c), start.with(c), start.with(a).with(c)];
-    expect(batches.map(({ bytes }) => bytes.toString())).toEqual([
-      'a\n\nccc\n\n',
-      'bb\n\nccc\n\n',
-      'ccc\n\n',
-      'a\n\nccc\n\n',
+    expect(texts(batches)).toEqual([
+      'id: a\n\nid: ccc\n\n',
+      'id: ü\n\nid: ccc\n\n',
+      'id: ccc\n\n',
+      'id: a\n\nid: ccc\n\n',
     ]);
+  });
+
+  it('is shared by streams that give an event the same id of theirs, and by no others', () => {
+    const start = new Batch();
+    const batches = [
+      start.with(a, '1~1'),
+      start.with(a),
+      start.with(a, '1~1'),
+      start.with(a),
+      start.with(a, '1~2'),
+    ];
+    expect(texts(batches)).toEqual(['id: 1~1\n\n', 'id: a\n\n', 'id: 1~1\n\n', 'id: a\n\n', 'id: 1~2\n\n']);
+    expect(batches[2]).toBe(batches[0]);
+    expect(batches[3]).toBe(batches[1]);
   });
 });

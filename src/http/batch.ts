@@ -1,48 +1,43 @@
-const CRLF = Buffer.from('\r\n');
+import type { Frame } from './frame.js';
 
 /**
- * The frames that go to a client in one turn of the event loop, as the last step of a path.
+ * What goes to a client in one turn of the event loop, as the last step of a path of frames.
  *
- * Clients that get the same frames are at the same step: it is found by one comparison per client and event, and its
- * bytes are joined, and made a chunk of HTTP/1.1, once for all of them. A client costs one write per turn, however
- * many events came in it (`bench/fanout`: turn, burst).
+ * Clients that get the same are at the same step: it is found by one comparison per client and event, and its bytes are
+ * made once for all of them. A client costs one write per turn, however many events came in it (`bench/fanout`: turn, burst).
  */
 export class Batch {
-  /** The step that was last taken from here: events come one after another, each to all of its clients. */
+  /** The steps last taken from here: events come one after another, each to all of its clients. */
   #next: Batch | undefined;
+  /** The same for streams with ids of their own, so that the two kinds do not drive each other out. */
+  #nextOfOwn: Batch | undefined;
   #bytes: Buffer | undefined;
   #chunk: Buffer | undefined;
-  /** Bytes of its frames. */
-  readonly size: number;
 
   constructor(
-    private readonly frame?: Buffer,
-    private readonly previous?: Batch,
-  ) {
-    this.size = frame ? previous!.size + frame.length : 0;
-  }
+    private readonly text = '',
+    private readonly frame?: Frame,
+    private readonly id?: string,
+  ) {}
 
-  /** The batch with one more frame. */
-  with(frame: Buffer): Batch {
-    if (this.#next?.frame !== frame) this.#next = new Batch(frame, this);
-    return this.#next;
+  /** The batch with one more frame, which has another id in this stream if one is given. */
+  with(frame: Frame, id?: string): Batch {
+    const next = id === undefined ? this.#next : this.#nextOfOwn;
+    if (next?.frame === frame && next.id === id) return next;
+    const made = new Batch(this.text + frame.text(id), frame, id);
+    if (id === undefined) this.#next = made;
+    else this.#nextOfOwn = made;
+    return made;
   }
 
   get bytes(): Buffer {
-    this.#bytes ??= this.previous!.frame ? Buffer.concat(this.#frames(), this.size) : this.frame!;
+    this.#bytes ??= Buffer.from(this.text);
     return this.#bytes;
   }
 
   /** The same as a chunk of HTTP/1.1. */
   get chunk(): Buffer {
-    this.#chunk ??= Buffer.concat([Buffer.from(`${this.size.toString(16)}\r\n`), ...this.#frames(), CRLF]);
+    this.#chunk ??= Buffer.from(`${Buffer.byteLength(this.text).toString(16)}\r\n${this.text}\r\n`);
     return this.#chunk;
-  }
-
-  #frames(): Buffer[] {
-    const frames: Buffer[] = [];
-    // oxlint-disable-next-line typescript/no-this-alias -- the path is walked back
-    for (let step: Batch | undefined = this; step?.frame; step = step.previous) frames.push(step.frame);
-    return frames.toReversed();
   }
 }

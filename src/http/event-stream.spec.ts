@@ -9,6 +9,7 @@ import { Logger } from '@nestjs/common';
 import { until } from '../../test/support/until.js';
 import { channelEvent } from '../channel/channel-event.js';
 import { EventStream } from './event-stream.js';
+import { Frame } from './frame.js';
 import { Outbox } from './outbox.js';
 
 describe('An event stream', () => {
@@ -40,7 +41,7 @@ describe('An event stream', () => {
       number,
       channels: ['c'],
       resumes: true,
-      retry: Buffer.from('retry: 1\n\n'),
+      retry: new Frame('retry: 1\n\n'),
       onCut: () => cut++,
     });
 

@@ -6,7 +6,7 @@ import { checkChannels, type SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { type AnyResponse, EventStream, HEAD, isGone } from './event-stream.js';
-import { retryFrames } from './frame.js';
+import { type Frame, retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { OpenStreams } from './open-streams.js';
 import { Outbox } from './outbox.js';
@@ -35,7 +35,7 @@ const END_WAIT_MS = 1_000;
 export class EventStreams {
   readonly #open: OpenStreams<EventStream>;
   readonly #outbox = new Outbox();
-  readonly #retries: readonly Buffer[];
+  readonly #retries: readonly Frame[];
   #count = 0;
 
   constructor(

@@ -22,41 +22,45 @@ function afterId({ retry, data }: Pick<SseEvent, 'retry' | 'data'>): string {
   return retry === undefined ? `\ndata: ${lines}\n\n` : `\nretry: ${retry}\ndata: ${lines}\n\n`;
 }
 
-/** The encoded event: made for its first subscriber, shared by all the others, but for an id of the stream's own. */
-export function frameOf(event: ChannelEvent, id?: string): Buffer {
-  event.frame ??= Buffer.from(encodeEvent(event.event));
-  return id === undefined ? event.frame : withId(event.frame, event.event, id);
+/** A piece of a stream: one object for all who are sent it. */
+export class Frame {
+  constructor(
+    private readonly before: string,
+    private readonly id = '',
+    private readonly after = '',
+  ) {}
+
+  /** With its own id, or with one of the stream's. */
+  text(id = this.id): string {
+    return `${this.before}${id}${this.after}`;
+  }
 }
 
-/** A frame with another id in it: the rest is encoded once, and copied. */
-function withId(frame: Buffer, event: SseEvent, id: string): Buffer {
-  const start = Buffer.byteLength(beforeId(event));
-  const end = start + Buffer.byteLength(event.id);
-  const copy = Buffer.allocUnsafe(frame.length - end + start + id.length);
-  frame.copy(copy, 0, 0, start);
-  copy.write(id, start, 'latin1');
-  frame.copy(copy, start + id.length, end);
-  return copy;
+/** The frame of an event: encoded for its first subscriber, shared by all the others. */
+export function frameOf(channelEvent: ChannelEvent): Frame {
+  const { event } = channelEvent;
+  channelEvent.frame ??= new Frame(beforeId(event), event.id, afterId(event));
+  return channelEvent.frame;
 }
 
-let lastOpen: { id: string; channels: readonly string[]; frame: Buffer } | undefined;
+let lastOpen: { id: string; channels: readonly string[]; frame: Frame } | undefined;
 
 /** `sse.open`, which clients that come in a row have in common. */
-export function openFrame(id: string, channels: readonly string[]): Buffer {
+export function openFrame(id: string, channels: readonly string[]): Frame {
   const isLast = lastOpen?.id === id && lastOpen.channels.join() === channels.join();
   if (!isLast) {
     const channel = channels.length === 1 ? channels[0]! : channels;
     lastOpen = {
       id,
       channels,
-      frame: Buffer.from(encodeEvent({ type: 'sse.open', id, data: { channel } })),
+      frame: new Frame(encodeEvent({ type: 'sse.open', id, data: { channel } })),
     };
   }
   return lastOpen!.frame;
 }
 
 /** A keep-alive: a comment, which clients ignore. */
-export const HEARTBEAT = Buffer.from(':\n\n');
+export const HEARTBEAT = new Frame(':\n\n');
 
 const RETRIES = 64;
 
@@ -64,8 +68,9 @@ const RETRIES = 64;
  * Frames that set the time after which a client comes back, and are no events: between half of `ms` and half as much
  * again, so that clients which lost their node together do not come back together.
  */
-export function retryFrames(ms: number): Buffer[] {
-  return Array.from({ length: RETRIES }, (_, n) =>
-    Buffer.from(`retry: ${Math.round(ms * (0.5 + n / (RETRIES - 1)))}\n\n`),
+export function retryFrames(ms: number): Frame[] {
+  return Array.from(
+    { length: RETRIES },
+    (_, n) => new Frame(`retry: ${Math.round(ms * (0.5 + n / (RETRIES - 1)))}\n\n`),
   );
 }

@@ -102,7 +102,14 @@ export const http = [
   {
     file: 'src/http/batch.ts',
     guard: 'clients that get the same share its bytes',
-    find: `if (this.#next?.frame !== frame) `,
+    find: `    if (next?.frame === frame && next.id === id) return next;\n`,
+    replace: '',
+    tests: ['src/http/batch.spec.ts'],
+  },
+  {
+    file: 'src/http/batch.ts',
+    guard: 'clients that get an event with another id do not share its bytes',
+    find: ` && next.id === id`,
     replace: '',
     tests: ['src/http/batch.spec.ts'],
   },
