@@ -1,6 +1,5 @@
 import type { Message } from '../broker/message.js';
 import type { SseEvent } from '../event.js';
-import type { Frame } from '../http/frame.js';
 
 /**
  * Why continuity broke: the id is not known here; events after it cannot be had any more; or they are more than one
@@ -17,8 +16,8 @@ export interface ChannelEvent {
   readonly ownId?: string;
   /** Characters of the JSON it came in. */
   readonly size: number;
-  /** The event as HTTP streams send it, made for the first of them. */
-  frame: Frame | undefined;
+  /** What subscribers make of it to send it, once for all of them: theirs. */
+  encoded?: unknown;
 }
 
 /** A message as subscribers get it; one that has no place of its own gets the id of where they are. */
@@ -28,11 +27,11 @@ export function channelEvent(channel: string, message: Message, position: string
   if (type !== undefined) event.type = type;
   if (retry !== undefined) event.retry = retry;
   const ownId = id === cursor || reused ? undefined : id;
-  return { event: Object.freeze(event), cursor, ownId, size, frame: undefined };
+  return { event: Object.freeze(event), cursor, ownId, size, encoded: undefined };
 }
 
 /** Tells a stream that it goes on from `cursor`, and not from where the subscriber is. */
 export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
   const event = Object.freeze({ type: 'sse.reset', id: cursor, channel, data: { channel, reason } });
-  return { event, cursor, size: 0, frame: undefined };
+  return { event, cursor, size: 0 };
 }

@@ -38,9 +38,11 @@ export class Frame {
 
 /** The frame of an event: encoded for its first subscriber, shared by all the others. */
 export function frameOf(channelEvent: ChannelEvent): Frame {
-  const { event } = channelEvent;
-  channelEvent.frame ??= new Frame(beforeId(event), event.id, afterId(event));
-  return channelEvent.frame;
+  const { event, encoded } = channelEvent;
+  if (encoded instanceof Frame) return encoded;
+  const frame = new Frame(beforeId(event), event.id, afterId(event));
+  channelEvent.encoded = frame;
+  return frame;
 }
 
 let lastOpen: { id: string; channels: readonly string[]; frame: Frame } | undefined;
