@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { once } from 'node:events';
 import { get, type Server } from 'node:http';
 import { connect as connectSocket, type Socket } from 'node:net';
@@ -131,14 +132,14 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
 
   it('goes through a write() that somebody has put in front, and that may fail', async () => {
     const written: string[] = [];
-    const onWrite = (chunk: string) => void (written.push(chunk) > 2 && fail());
+    const onWrite = (chunk: string) => void (written.push(chunk) > 3 && fail());
     const { app, url } = await start(platform, withWrite('/even', onWrite));
     const [client, other] = await Promise.all([connect(`${url}/even`), connect(`${url}/channel`)]);
     await Promise.all([client.next(), other.next()]);
     const sse = app.get(SseService);
     await sse.publish(2);
     expect(await client.next()).toMatchObject({ data: '2' });
-    expect(written).toHaveLength(2);
+    expect(written).toHaveLength(3);
     await sse.publish(4);
     await until(() => client.ended && sse.stats().streams === 1);
     expect((await other.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
@@ -207,6 +208,33 @@ describe('A client that comes back', () => {
     await client.take(12 * 20);
     expect(sse.stats().cut).toBe(0);
   });
+
+  it.each([
+    ['', 'the same channels'],
+    ['&channel=new', 'one more'],
+  ])(
+    'is not cut for what this process holds, although it does not read that at once%s (%s)',
+    async (more) => {
+      const { app, url } = await start(platforms[0][1]);
+      const sse = app.get(SseService);
+      const names = Array.from({ length: 30 }, (_, n) => `c${n}`);
+      const path = `/channel?${names.map((name) => `channel=${name}`).join('&')}`;
+      const before = await connect(url + path);
+      const { id } = await before.next();
+      before.close();
+      for (const name of names) {
+        for (let n = 0; n < 2; n++) await sse.publish(`${n}`.padEnd(125_000), { channel: name });
+      }
+      const client = await connect(url + path + more, { 'last-event-id': id! });
+      client.response.pause();
+      await sse.publish('live', { channel: 'c0' });
+      // It is written at the end of a turn.
+      for (let n = 0; n < 3; n++) await turn();
+      expect(sse.stats().cut).toBe(0);
+      client.response.resume();
+      await client.take(30 * 2 + 1);
+    },
+  );
 });
 
 describe('A client that does not read', () => {

@@ -59,9 +59,12 @@ export async function redisPublisher({ url, admin }, wire = 'glue') {
   const socket = connect(Number(port), hostname);
   await once(socket, 'connect');
   let failure;
+  let rest = '';
   socket.setEncoding('latin1').on('data', (replies) => {
-    const error = /(?:^|\n)-(.*)/.exec(replies);
-    if (error) failure ??= new Error(error[1]);
+    const lines = (rest + replies).split('\r\n');
+    rest = lines.pop();
+    const error = lines.find((line) => line.startsWith('-'));
+    if (error) failure ??= new Error(error.slice(1));
   });
   socket.on('error', (error) => (failure ??= error));
   const pace = new Pace((events) => {

@@ -54,6 +54,7 @@ const servers = [...new Set([PROJECT, ...chosen(RIVALS, args.servers)])].filter(
 
 const redis = await startRedis(16_383);
 const results = {};
+const file = join(tmpdir(), 'fanout.json');
 
 async function play(scenario) {
   const { servers: beginnings = [''] } = SCENARIOS[scenario];
@@ -80,11 +81,10 @@ try {
   for (const scenario of chosen(SCENARIOS, args.only)) {
     results[scenario] = await play(scenario);
     say(`\n### ${SCENARIOS[scenario].title}\n\n${tableOf(scenario, results[scenario])}`);
+    writeFileSync(file, JSON.stringify(results));
   }
 } finally {
   redis.stop();
 }
-const file = join(tmpdir(), 'fanout.json');
-writeFileSync(file, JSON.stringify(results));
 progress(`All figures: ${file}`);
 if (args.write) await report(results, { rounds });

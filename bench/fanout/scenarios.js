@@ -17,7 +17,7 @@ async function fanOut(stage, { settings, ...plan }) {
   await stage.live(plan);
   const ownRound = plan.topology === 'both' ? 11 : 1;
   const warmUp = Math.ceil(plan.turns / 3 / ownRound) * ownRound;
-  await stage.play({ ...plan, turns: warmUp, rate: plan.warmUpRate });
+  await stage.play({ ...plan, turns: warmUp, rate: undefined });
   await stage.memory();
   return stage.play(plan, settings);
 }

@@ -83,6 +83,8 @@ export class Stage {
     const before = await spent();
     const start = performance.now();
     const published = this.publisher.run(plan);
+    // It is awaited below, once the clients are.
+    published.catch(() => undefined);
     await load.call('drained', expected);
     const seconds = (performance.now() - start) / 1_000;
     const after = await spent();

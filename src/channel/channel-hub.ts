@@ -183,9 +183,8 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
       return [];
     }
-    const isNew = page.after === this.#ring.end;
     for (const event of page.events) {
-      if (isNew || !this.#ring.has(event.cursor)) this.#append(event);
+      if (!this.#ring.has(event.cursor)) this.#append(event);
     }
     // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
     this.#tip = page.end;
@@ -214,9 +213,9 @@ export class ChannelHub extends Liveness implements ChannelListener {
   #accept(message: Message): boolean {
     const { cursor, prev } = message;
     if (cursor !== undefined) {
-      // What follows the newest event is none of the ring's: nearly all messages need no search.
+      // Cursors increase: what follows the newest event is none of the ring's. Nearly all messages need no search.
       const isNew = prev === this.#tip && prev === this.#ring.end;
-      if (!isNew && (cursor === this.#tip || this.#ring.has(cursor))) return true;
+      if (cursor === this.#tip || (!isNew && this.#ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
     }
     this.#append(channelEvent(this.channel, message, this.#tip!), cursor !== undefined);

@@ -46,6 +46,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
       if (--closed > 0) return;
       subscriber.open(formatCompositeCursor(parts));
       for (const [earlyTag, event] of early.splice(0)) forward(earlyTag, event);
+      void subscriber.drained?.();
     },
     next(event) {
       if (closed === 0) forward(tag, event);

@@ -46,7 +46,10 @@ export class Replay {
       const rest = this.hub.after(position);
       if (rest) {
         if (!this.#isWithinLimits(rest)) return this.#reset('limit');
-        return this.#send(rest) ? this.hub.join(this.subscriber) : undefined;
+        if (!this.#send(rest)) return;
+        // It need not have read them to be live; but it is not to be given up for them.
+        void this.subscriber.drained?.();
+        return this.hub.join(this.subscriber);
       }
       const page = await this.options.reader.readPatiently(this.hub.channel, position, {
         isWanted: () => !this.#cancelled,

@@ -30,6 +30,10 @@ export class Batch {
     return made;
   }
 
+  get isEmpty(): boolean {
+    return this.text === '';
+  }
+
   get bytes(): Buffer {
     this.#bytes ??= Buffer.from(this.text);
     return this.#bytes;

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
-import { Agent, createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Agent, createServer, get, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectSocket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { until } from '../../test/support/until.js';
 import { channelEvent } from '../channel/channel-event.js';
+import { Batch } from './batch.js';
 import { EventStream } from './event-stream.js';
 import { Frame } from './frame.js';
 import { Outbox } from './outbox.js';
@@ -30,18 +31,21 @@ describe('An event stream', () => {
     server.close();
   });
 
-  async function request(): Promise<{ response: ServerResponse; answer: Promise<IncomingMessage> }> {
-    const answer = once(get({ port: (server.address() as AddressInfo).port, agent }), 'response');
+  async function request(
+    through = agent,
+  ): Promise<{ response: ServerResponse; answer: Promise<IncomingMessage> }> {
+    const port = (server.address() as AddressInfo).port;
+    const answer = once(get({ port, agent: through }), 'response');
     const [, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
     return { response, answer: answer.then(([message]) => message as IncomingMessage) };
   }
 
-  const streamOn = (response: ServerResponse, number = 0) =>
+  const streamOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
     new EventStream(response, outbox, {
-      number,
+      number: 0,
       channels: ['c'],
       resumes: true,
-      retry: new Frame('retry: 1\n\n'),
+      retry: new Batch().with(new Frame(retry)),
       onCut: () => cut++,
     });
 
@@ -134,6 +138,75 @@ describe('An event stream', () => {
     }
     expect(stream.pending).toBeLessThan(2 * 2 ** 20);
     expect(cut).toBe(1);
+  });
+
+  it('shares its bytes with streams whose clients are to come back at another time', async () => {
+    const shared = event('a');
+    const requests = [await request(), await request(new Agent())];
+    const written = requests.map(({ response, answer }, number) => {
+      answer.catch(() => undefined);
+      const chunks = jest.spyOn(response.socket!, 'write');
+      const stream = streamOn(response, `retry: ${number}\n\n`);
+      stream.open('1-1');
+      stream.next(shared);
+      return () =>
+        chunks.mock.calls.map(([chunk]) => chunk as unknown).filter((chunk) => Buffer.isBuffer(chunk));
+    });
+    await turn();
+    const [a, b] = written.map((chunks) => chunks());
+    expect([a, b].map((chunks) => chunks!.length)).toEqual([2, 2]);
+    expect(b![0]).not.toBe(a![0]);
+    expect(b![1]).toBe(a![1]);
+    expect(a![1]!.toString()).toBe('f\r\nid: a\ndata: a\n\n\r\n');
+  });
+
+  it('is not written to once its client has said goodbye', async () => {
+    const errors: Error[] = [];
+    server.on('clientError', (error) => errors.push(error));
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1');
+    await turn();
+    (await answer).pause();
+    while (stream.pending === 0) {
+      stream.next(event('x'.repeat(100_000)));
+      await turn();
+    }
+    (await answer).socket.end();
+    await until(() => !response.socket!.writable);
+    const { sent } = stream;
+    stream.next(event('late'));
+    await turn();
+    expect(stream.sent).toBe(sent);
+    expect(response.destroyed).toBe(false);
+    expect(errors).toEqual([]);
+  });
+
+  it('goes through a write() that somebody has put into the prototype of all responses', async () => {
+    const through = jest.spyOn(ServerResponse.prototype, 'write');
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1');
+    stream.next(event('a'));
+    stream.complete();
+    expect(await text(await answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
+    expect(through).toHaveBeenCalledTimes(2);
+    through.mockRestore();
+  });
+
+  it('is over when it is cut behind another one on its connection', async () => {
+    const socket = connectSocket((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2));
+    const responses: ServerResponse[] = [];
+    server.on('request', (_, response: ServerResponse) => responses.push(response));
+    await until(() => responses.length === 2);
+    const stream = streamOn(responses[1]!);
+    stream.open('1-1');
+    const closed = stream.closed();
+    stream.cut();
+    await closed;
+    expect(cut).toBe(1);
+    socket.destroy();
   });
 
   it('waits for a client of HTTP/2, too', async () => {

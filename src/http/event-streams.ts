@@ -5,8 +5,9 @@ import { Channels } from '../channel/channels.js';
 import { checkChannels, type SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
+import { Batch } from './batch.js';
 import { type AnyResponse, EventStream, HEAD, isGone } from './event-stream.js';
-import { type Frame, retryFrames } from './frame.js';
+import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { OpenStreams } from './open-streams.js';
 import { Outbox } from './outbox.js';
@@ -35,7 +36,7 @@ const END_WAIT_MS = 1_000;
 export class EventStreams {
   readonly #open: OpenStreams<EventStream>;
   readonly #outbox = new Outbox();
-  readonly #retries: readonly Frame[];
+  readonly #retries: readonly Batch[];
   #count = 0;
 
   constructor(
@@ -43,7 +44,7 @@ export class EventStreams {
     @Inject(RESOLVED_OPTIONS) { heartbeatMs, retryMs }: ResolvedOptions,
   ) {
     this.#open = new OpenStreams(heartbeatMs);
-    this.#retries = retryFrames(retryMs);
+    this.#retries = retryFrames(retryMs).map((frame) => new Batch().with(frame));
   }
 
   /**

@@ -4,6 +4,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
 import { channelEvent } from '../channel/channel-event.js';
 import { checkPublication } from '../event.js';
+import { Batch } from './batch.js';
 import { encodeEvent, frameOf, retryFrames } from './frame.js';
 
 const parse = (pieces: Uint8Array[]) => {
@@ -79,7 +80,13 @@ describe('A frame', () => {
         }
         accepted++;
         const id = message.id ?? message.cursor!;
-        const bytes = Buffer.from(encodeEvent({ ...message, id }));
+        const frame = frameOf(channelEvent('c', { ...message, id }, ''));
+        const batch = new Batch().with(frame);
+        const { bytes } = batch;
+        expect(bytes.toString()).toBe(Buffer.from(encodeEvent({ ...message, id })).toString());
+        expect(batch.chunk.toString('latin1')).toBe(
+          `${bytes.length.toString(16)}\r\n${bytes.toString('latin1')}\r\n`,
+        );
         const pieces: Buffer[] = [];
         for (let at = 0; at < bytes.length; at += pieces.at(-1)!.length)
           pieces.push(bytes.subarray(at, at + cut.next().value));

@@ -27,6 +27,20 @@ export const channels = [
   },
   {
     ...replay,
+    guard: 'a subscriber is not given up for what the ring has for it',
+    find: `        void this.subscriber.drained?.();\n`,
+    replace: '',
+    tests: ['test/writes.spec.ts › is not cut for what this process holds'],
+  },
+  {
+    file: 'src/channel/composite.ts',
+    guard: 'nor for what its channels have when it opens',
+    find: `      void subscriber.drained?.();\n`,
+    replace: '',
+    tests: ['test/writes.spec.ts › is not cut for what this process holds'],
+  },
+  {
+    ...replay,
     guard: 'the limits count for what the ring has',
     find: `        if (!this.#isWithinLimits(rest)) return this.#reset('limit');\n`,
     replace: '',

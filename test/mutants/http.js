@@ -74,6 +74,25 @@ export const http = [
   },
   {
     ...stream,
+    guard: 'nothing is written to a client that has said goodbye',
+    find: `    if (socket && !socket.writable) return;\n`,
+    replace: '',
+  },
+  {
+    ...stream,
+    guard: 'a stream behind another one is over when it is cut',
+    find: `    if (response.socket === null) response.emit('close');\n`,
+    replace: '',
+  },
+  {
+    ...stream,
+    guard: 'an empty batch is not written, as it would end the response',
+    find: `    if (!batch.isEmpty) this.#put(batch);`,
+    replace: `    this.#put(batch);`,
+    tests: ['test/streams.spec.ts › begins an @SseChannel stream with sse.open'],
+  },
+  {
+    ...stream,
     guard: 'nothing is written behind the end of a response',
     find: `    if (isGone(this.response) || this.response.writableEnded) return;\n`,
     replace: '',
@@ -81,7 +100,7 @@ export const http = [
   {
     ...stream,
     guard: 'a write() that somebody has put in front is used',
-    find: `response.write === ServerResponse.prototype.write && response.socket instanceof Socket`,
+    find: `response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket`,
     replace: `response.socket instanceof Socket`,
     tests: [`${WRITES_SPEC} › goes through a write()`],
   },

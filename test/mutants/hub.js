@@ -10,7 +10,7 @@ export const hub = [
   },
   {
     guard: 'a message that is known is passed over',
-    find: `      if (!isNew && (cursor === this.#tip || this.#ring.has(cursor))) return true;\n`,
+    find: `      if (cursor === this.#tip || (!isNew && this.#ring.has(cursor))) return true;\n`,
     replace: '',
   },
   {
@@ -125,18 +125,13 @@ export const hub = [
   },
   {
     guard: 'an event that was delivered is not delivered again from the history',
-    find: `if (isNew || !this.#ring.has(event.cursor)) this.#append(event);`,
+    find: `if (!this.#ring.has(event.cursor)) this.#append(event);`,
     replace: `this.#append(event);`,
   },
   {
     guard: 'a message that follows a tip which the ring has been beyond may be known',
     find: `prev === this.#tip && prev === this.#ring.end`,
     replace: `prev === this.#tip`,
-  },
-  {
-    guard: 'events that follow another position than the newest may have been delivered',
-    find: `const isNew = page.after === this.#ring.end;`,
-    replace: `const isNew = true;`,
   },
   {
     guard: 'after events were lost in the store, its tip counts',
