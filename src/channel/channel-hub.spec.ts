@@ -299,6 +299,21 @@ describe('A channel hub', () => {
       expect(broker.reads).toBe(0);
     });
 
+    it('from its ring, which a subscriber that takes its time may be told of', async () => {
+      await live();
+      publish(1);
+      broker.deliver();
+      const slow = new (class extends Recorder {
+        drained(): undefined {
+          this.calls.push('drained?');
+        }
+      })();
+      attach(at(6), slow);
+      publish(1);
+      broker.deliver();
+      expect(slow.calls).toEqual(['open 6', '7', 'drained?', '8']);
+    });
+
     it('from the history, which the ring then holds', async () => {
       publish(20);
       await live();

@@ -30,7 +30,6 @@ export const channels = [
     guard: 'a subscriber is not given up for what the ring has for it',
     find: `        void this.subscriber.drained?.();\n`,
     replace: '',
-    tests: ['test/writes.spec.ts › is not cut for what this process holds'],
   },
   {
     file: 'src/channel/composite.ts',
