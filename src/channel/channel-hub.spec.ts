@@ -308,10 +308,10 @@ describe('A channel hub', () => {
           this.calls.push('drained?');
         }
       })();
-      attach(at(6), slow);
+      attach(at(5), slow);
       publish(1);
       broker.deliver();
-      expect(slow.calls).toEqual(['open 6', '7', 'drained?', '8']);
+      expect(slow.calls).toEqual(['open 5', '6', 'drained?', '7']);
     });
 
     it('from the history, which the ring then holds', async () => {
