@@ -42,6 +42,8 @@ export interface Publication {
 }
 
 export const DEFAULT_CHANNEL = 'sse';
+/** Of one stream: their positions have to fit into the header that a client comes back with. */
+const MAX_CHANNELS = 100;
 const MAX_RETRY_MS = 3_600_000;
 
 const CHANNEL = /^[\p{L}\p{N}_.:\-/@~]{1,200}$/u;
@@ -80,10 +82,16 @@ export function checkChannel(channel: unknown): string {
   return name;
 }
 
-/** The channels of one stream: at least one, each in canonical form, each once. @throws SseError `SSE_INPUT` */
+/** The channels of one stream: 1–100, each in canonical form, each once. @throws SseError `SSE_INPUT` */
 export function checkChannels(channels: unknown): string[] {
   if (!Array.isArray(channels)) return [checkChannel(channels)];
   if (channels.length === 0) throw new SseError('SSE_INPUT', 'Expected at least one `channel`, got none');
+  if (channels.length > MAX_CHANNELS) {
+    throw new SseError(
+      'SSE_INPUT',
+      `Expected at most ${MAX_CHANNELS} of \`channel\`, got ${channels.length}`,
+    );
+  }
   return [...new Set(channels.map(checkChannel))];
 }
 

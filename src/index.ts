@@ -1,9 +1,14 @@
+export type { SseAccess, SseGrant } from './access/access.js';
+export type { SseConnection } from './access/connections.js';
+export type { DisconnectTarget } from './access/disconnections.js';
 export type { PublishOptions, SseEvent } from './event.js';
+export type { SseAuthorizer, SseRule, SseVerdict } from './http/authorizer.js';
+export { AllowChannels, AllowedChannels } from './http/allow-channels.guard.js';
 export { heartbeat } from './http/heartbeat.js';
-export type { SseTarget } from './http/event-streams.js';
 export { LastEventId } from './http/last-event-id.decorator.js';
-export { SseChannel } from './http/sse-channel.decorator.js';
+export { SseChannel, type SseChannelOptions } from './http/sse-channel.decorator.js';
+export type { SseTarget } from './http/sse-target.js';
 export { SseError, type SseErrorCode } from './sse.errors.js';
 export { SseModule } from './sse.module.js';
-export type { SseHistoryOptions, SseModuleOptions, SseOptionsFactory } from './sse.options.js';
-export { SseService, type SseStats } from './sse.service.js';
+export type { SseHistoryOptions, SseLimits, SseModuleOptions, SseOptionsFactory } from './sse.options.js';
+export { type MessagesOptions, SseService, type SseStats } from './sse.service.js';

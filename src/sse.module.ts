@@ -9,15 +9,13 @@ import { SseBroker } from './broker/broker.js';
 import { MemorySseBroker } from './broker/memory.broker.js';
 import { RedisSseBroker } from './broker/redis.broker.js';
 import { Channels } from './channel/channels.js';
+import { Authorization } from './http/authorization.js';
+import { Connections } from './access/connections.js';
 import { EventStreams } from './http/event-streams.js';
+import { resolveOptions } from './resolve-options.js';
 import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
-import {
-  RESOLVED_OPTIONS,
-  type ResolvedOptions,
-  resolveOptions,
-  type SseModuleOptions,
-} from './sse.options.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
 
 /**
@@ -41,10 +39,12 @@ import { SseService } from './sse.service.js';
       useFactory: (broker: SseBroker, { history }: ResolvedOptions) => new Channels(broker, history),
       inject: [SseBroker, RESOLVED_OPTIONS],
     },
+    Authorization,
+    Connections,
     EventStreams,
     SseService,
   ],
-  exports: [SseService, EventStreams],
+  exports: [SseService, EventStreams, Authorization],
 })
 export class SseModule
   extends ConfigurableModuleClass
@@ -53,6 +53,7 @@ export class SseModule
   constructor(
     private readonly broker: SseBroker,
     private readonly channels: Channels,
+    private readonly connections: Connections,
     private readonly streams: EventStreams,
   ) {
     super();
@@ -77,6 +78,7 @@ export class SseModule
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.connections.close();
     this.channels.close();
     await this.streams.ended();
     // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.

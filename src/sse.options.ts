@@ -1,5 +1,4 @@
 import type { RedisOptions } from 'ioredis';
-import { SseError, show } from './sse.errors.js';
 
 /** An ioredis instance of yours, as far as the module knows it: versions 5 and 6, from whatever copy of ioredis. */
 export interface RedisClient {
@@ -18,6 +17,26 @@ export interface SseHistoryOptions {
   maxReplayEvents?: number;
   /** The same in characters of their JSON, 0–1,073,741,824. @default 4194304 */
   maxReplayBytes?: number;
+}
+
+/**
+ * How much one process takes on. What is beyond it is answered so that an `EventSource` comes back in about 10 s: 200, the
+ * time, and the end. All fields are optional.
+ */
+export interface SseLimits {
+  /** Open streams, 1–10,000,000. @default 20000 */
+  connections?: number;
+  /**
+   * Open `@SseChannel` streams of one client address, 1–10,000,000. Behind a proxy, Express has to be told (`trust proxy`),
+   * and Fastify (`trustProxy`), whom to ask for it: else all clients have the proxy's.
+   *
+   * @default no bound
+   */
+  connectionsPerAddress?: number;
+  /** Open streams of one user, where it is known, 1–10,000,000. @default 100 */
+  connectionsPerUser?: number;
+  /** Channels with streams, 1–10,000,000. @default 50000 */
+  channels?: number;
 }
 
 /** How the module is configured. All fields are optional. */
@@ -62,6 +81,23 @@ export interface SseModuleOptions {
    * @default 3000
    */
   retryMs?: number;
+  /**
+   * After how long at most an authorizer is asked again about an open stream, in ms, 1,000–86,400,000. Streams take
+   * turns: each is asked about after half of it or more.
+   *
+   * @default 300000
+   */
+  revalidateMs?: number;
+  /** How much one process takes on. */
+  limits?: SseLimits;
+  /**
+   * Origins besides the application's own, such as `https://app.example.com`, whose pages may read `@SseChannel` streams
+   * and guarded `@Sse` ones, with cookies, too. They get the CORS headers that this takes; pages of all other origins are
+   * refused with 403 if they come with cookies.
+   *
+   * @default []
+   */
+  origins?: readonly string[];
 }
 
 /** Implemented by a class given to `SseModule.forRootAsync({ useClass })` or `useExisting`. */
@@ -76,8 +112,8 @@ export interface History extends Required<SseHistoryOptions> {
 }
 
 /** The options with every default applied. */
-export type ResolvedOptions = Required<Omit<SseModuleOptions, 'redis' | 'history'>> &
-  Pick<SseModuleOptions, 'redis'> & { history: History | false };
+export type ResolvedOptions = Required<Omit<SseModuleOptions, 'redis' | 'history' | 'limits'>> &
+  Pick<SseModuleOptions, 'redis'> & { history: History | false; limits: Required<SseLimits> };
 
 /** The provider that holds them. */
 export const RESOLVED_OPTIONS = Symbol('SSE_RESOLVED_OPTIONS');
@@ -87,6 +123,8 @@ export const DEFAULTS = Object.freeze({
   maxPayloadBytes: 262_144,
   heartbeatMs: 15_000,
   retryMs: 3_000,
+  revalidateMs: 300_000,
+  origins: [] as readonly string[],
 });
 
 /** The same for `history`. What is kept is in `publish.lua`, too, for publishers in other languages. */
@@ -98,98 +136,9 @@ export const HISTORY_DEFAULTS: Readonly<History> = Object.freeze({
   explicit: false,
 });
 
-const HISTORY_BOUNDS: Record<keyof SseHistoryOptions, [min: number, max: number]> = {
-  maxEvents: [1, 1_000_000],
-  maxAgeMs: [1_000, 604_800_000],
-  maxReplayEvents: [0, 1_000_000],
-  maxReplayBytes: [0, 1_073_741_824],
-};
-
-/**
- * Applies the defaults and checks every option.
- *
- * @throws SseError `SSE_OPTIONS`, naming the option, what is expected, and what was given
- */
-export function resolveOptions(given: SseModuleOptions | string): ResolvedOptions {
-  const options: SseModuleOptions = typeof given === 'string' ? { redis: given } : given;
-  if (typeof options !== 'object' || options === null) {
-    throw optionError('options', 'an object or a Redis URL', show(given));
-  }
-  checkNames('', options, ['redis', 'history', ...Object.keys(DEFAULTS)]);
-  const { history, ...defined } = definedOf(options);
-  const resolved: ResolvedOptions = { ...DEFAULTS, ...defined, history: resolveHistory(history) };
-  checkRedis(resolved.redis);
-  // oxlint-disable-next-line no-control-regex -- controls are what it looks for
-  if (typeof resolved.prefix !== 'string' || !/^[^\u0000-\u0020{}]{0,100}$/.test(resolved.prefix)) {
-    throw optionError('prefix', 'at most 100 characters without spaces and braces', show(resolved.prefix));
-  }
-  checkWhole('maxPayloadBytes', resolved.maxPayloadBytes, [1, 1_048_576]);
-  checkWhole('heartbeatMs', resolved.heartbeatMs, [1_000, 3_600_000]);
-  checkWhole('retryMs', resolved.retryMs, [100, 3_600_000]);
-  return resolved;
-}
-
-function resolveHistory(history: SseModuleOptions['history'] = {}): History | false {
-  if (history === false) return false;
-  if (typeof history !== 'object' || history === null || Array.isArray(history)) {
-    throw optionError('history', 'an object, or false', show(history));
-  }
-  checkNames('history.', history, Object.keys(HISTORY_BOUNDS));
-  const given = definedOf(history);
-  for (const [name, value] of Object.entries(given)) {
-    checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
-  }
-  return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
-}
-
-function checkNames(path: string, options: object, known: string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name))
-      throw optionError(path + name, `one of the options ${known.join(', ')}`, 'that name');
-  }
-}
-
-function definedOf<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Whether the value is an ioredis instance, told by its shape. */
-export function isRedisClient(value: unknown): value is RedisClient {
-  const client = value as Partial<RedisClient> | null | undefined;
-  return typeof client?.duplicate === 'function' && typeof client.subscribe === 'function';
-}
-
-function checkRedis(redis: unknown): void {
-  if (redis === undefined) return;
-  if (isRedisClient(redis)) {
-    if ('isCluster' in redis && redis.isCluster === true) {
-      throw optionError('redis', 'one server or Sentinel (Redis Cluster is not supported yet)', 'a Cluster');
-    }
-  } else if (typeof redis === 'string') {
-    if (!isRedisUrl(redis)) {
-      throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
-    }
-  } else if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
-    throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
-  }
-}
-
-function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, pathname } = new URL(text);
-  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/.*@/, '***@').replaceAll(/(password=)[^&]*/gi, '$1***');
-}
-
-function checkWhole(name: string, value: unknown, [min, max]: [number, number]): void {
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw optionError(name, `a whole number from ${min} to ${max}`, show(value));
-  }
-}
-
-function optionError(name: string, expected: string, got: string): SseError {
-  return new SseError('SSE_OPTIONS', `SseModule: expected \`${name}\` to be ${expected}, got ${got}`);
-}
+export const LIMIT_DEFAULTS: Readonly<Required<SseLimits>> = Object.freeze({
+  connections: 20_000,
+  connectionsPerAddress: Infinity,
+  connectionsPerUser: 100,
+  channels: 50_000,
+});

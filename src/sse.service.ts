@@ -1,5 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
+import { checkAccess, mergeAccess, type SseAccess, type SseGrant } from './access/access.js';
+import { Connections, type SseConnection } from './access/connections.js';
+import type { DisconnectTarget } from './access/disconnections.js';
 import { SseBroker } from './broker/broker.js';
 import type { ChannelEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
@@ -20,6 +23,14 @@ export interface SseStats {
   dropped: number;
   /** Clients of `@SseChannel` that were cut because they did not read, since the start. */
   cut: number;
+  /** Streams that were not begun, for a limit or after a `disconnect()`, since the start. */
+  refused: number;
+}
+
+/** How a stream of events begins, and whose it is. All fields are optional. */
+export interface MessagesOptions extends SseAccess {
+  /** The id to go on after, as `@LastEventId()` gives it. */
+  lastEventId?: string;
 }
 
 /** Publishes events to named channels, and subscribes to them. */
@@ -28,6 +39,7 @@ export class SseService {
   constructor(
     private readonly broker: SseBroker,
     private readonly channels: Channels,
+    private readonly open: Connections,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {}
 
@@ -64,13 +76,20 @@ export class SseService {
    * Cost: one SUBSCRIBE per channel and process. What was missed comes from this process's memory if it is among the
    * last 256 events, else from Redis, 100 events a read; subscribers that missed the same share the reads.
    *
+   * It also completes when it is disconnected, when its credential expires, and when an authorizer no longer allows it.
+   *
+   * @param channel the channel or channels, or what `@AllowedChannels()` has handed out
    * @throws SseError `SSE_INPUT`, in the call, for a wrong channel
    */
   messages(
-    channel: string | string[] = DEFAULT_CHANNEL,
-    { lastEventId }: { lastEventId?: string } = {},
+    channel: string | string[] | SseGrant = DEFAULT_CHANNEL,
+    { lastEventId, ...known }: MessagesOptions = {},
   ): Observable<SseEvent> {
-    const names = checkChannels(channel);
+    const grant = isGrant(channel) ? channel : undefined;
+    const channels = grant ? [...grant.channels] : checkChannels(channel);
+    const own = checkAccess(known);
+    const access = mergeAccess([own, grant?.access ?? {}]);
+    const renew = grant?.renew && (async () => mergeAccess([own, await grant.renew!()]));
     return new Observable<SseEvent>((observer) => {
       const subscriber = {
         open: () => undefined,
@@ -80,12 +99,41 @@ export class SseService {
       };
       // From a query it may be anything, whatever its type says.
       const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
-      return this.channels.subscribe(names, subscriber, id).unsubscribe;
+      const remove = this.open.admit({ channels, access, renew, end: subscriber.complete });
+      if (typeof remove === 'number') return observer.complete();
+      const { unsubscribe } = this.channels.subscribe(channels, subscriber, id);
+      return () => {
+        remove();
+        unsubscribe();
+      };
     });
+  }
+
+  /**
+   * Ends streams, in every process, within a second, and keeps their clients from coming straight back: for `refuseMs`
+   * (60 s) those it is about are told to come later, unless their credential is newer (`issuedAt`). Then, as ever, the
+   * route's rules decide. It is no withdrawal of a right: withdraw that first, where the authorizers read it.
+   *
+   * Cost: one publish; a process with streams is subscribed to one channel more.
+   *
+   * @param target whom: all that is given has to apply
+   * @throws SseError `SSE_INPUT`; `SSE_UNAVAILABLE` as `publish()`
+   */
+  async disconnect(target: DisconnectTarget, { refuseMs }: { refuseMs?: number } = {}): Promise<void> {
+    await this.open.disconnect(target, refuseMs);
+  }
+
+  /** The open streams of this process, a snapshot. */
+  connections(): SseConnection[] {
+    return this.open.list();
   }
 
   /** A snapshot of this process, without any command to Redis. */
   stats(): SseStats {
-    return { connected: this.broker.connected, ...this.channels.counts };
+    return { connected: this.broker.connected, ...this.channels.counts, refused: this.open.refused };
   }
+}
+
+function isGrant(channel: unknown): channel is SseGrant {
+  return typeof channel === 'object' && channel !== null && 'access' in channel;
 }

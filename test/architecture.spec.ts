@@ -9,9 +9,11 @@ const LAYERS = [
   ['sse.module.ts', 'sse.module-definition.ts'],
   ['http/'],
   ['sse.service.ts'],
+  ['access/'],
   ['channel/'],
   ['broker/'],
-  ['event.ts', 'sse.options.ts', 'sse.errors.ts'],
+  ['resolve-options.ts'],
+  ['event.ts', 'limiter.ts', 'sse.options.ts', 'sse.errors.ts'],
 ];
 
 const layerOf = (file: string) =>

@@ -218,6 +218,18 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       for (const what of ['array', 'undefined', 'null']) await isRefused(`/none?what=${what}`);
       expect(() => sse.messages([])).toThrow(/at least one `channel`/);
     },
+    'more than 100 channels': async () => {
+      const names = Array.from({ length: 101 }, (__, n) => `c${n}`);
+      await isRefused(`/channel?${names.map((name) => `channel=${name}`).join('&')}`);
+      expect(() => sse.messages(names)).toThrow(/at most 100 of `channel`, got 101/);
+      const client = await connect(
+        `${url}/channel?${names
+          .slice(1)
+          .map((name) => `channel=${name}`)
+          .join('&')}`,
+      );
+      expect(await client.next()).toMatchObject({ event: 'sse.open' });
+    },
     'the same channel twice': async () => {
       const client = await connect(`${url}/channel?channel=a&channel=a`);
       expect(await client.next()).toMatchObject({ data: '{"channel":"a"}' });

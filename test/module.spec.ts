@@ -126,6 +126,11 @@ describe('SseModule', () => {
     ['heartbeatMs', 999, /a whole number from 1000 to 3600000, got 999/],
     ['heartbeatMs', NaN, /got NaN/],
     ['retryMs', 99, /a whole number from 100 to 3600000, got 99/],
+    ['revalidateMs', 999, /a whole number from 1000 to 86400000, got 999/],
+    ['limits', 5, /an object, got 5/],
+    ['origins', '*', /a list of origins such as https:\/\/app.example.com, got "\*"/],
+    ['origins', ['*'], /got "\*"/],
+    ['origins', ['https://app.example.com/'], /got "https:\/\/app.example.com\/"/],
     ['heartbeat', 1000, /one of the options redis, history, prefix, maxPayloadBytes, heartbeatMs/],
   ])('does not start with a wrong %s: %p', async (option, given, expected) => {
     const options = { [option]: given } as SseModuleOptions;
@@ -137,6 +142,14 @@ describe('SseModule', () => {
     });
     const async = compile({ imports: [SseModule.forRootAsync({ useFactory: () => options })] });
     await expect(async).rejects.toThrow(`SseModule: expected \`${option}\``);
+  });
+
+  it.each<[SseModuleOptions['limits'] | object, string]>([
+    [{ connections: 0 }, '`limits.connections` to be a whole number from 1 to 10000000, got 0'],
+    [{ channels: '5' }, '`limits.channels` to be a whole number from 1 to 10000000, got "5"'],
+    [{ streams: 5 }, '`limits.streams` to be one of the options connections, connectionsPerAddress'],
+  ])('does not start with a wrong limit: %j', async (limits, message) => {
+    await expect(compile({ imports: [SseModule.forRoot({ limits })] })).rejects.toThrow(message);
   });
 
   it('does not start with options that are none', async () => {

@@ -7,7 +7,7 @@ import { Sample } from './support/sample.js';
 
 const readme = readFileSync('README.md', 'utf8');
 const snippets = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
-const FILES = ['app.module.ts', 'orders.controller.ts', 'prices.controller.ts', 'examples.ts'];
+const FILES = ['app.module.ts', 'prices.controller.ts', 'read.controller.ts', 'examples.ts'];
 
 /** What a reader would add to run the snippets: the other controller, and a main file. */
 const MAIN = `
@@ -17,11 +17,16 @@ import { SseService } from 'nestjs-sse-channels';
 import { AppModule } from './app.module.js';
 import { examples } from './examples.js';
 import { PricesController } from './prices.controller.js';
+import { ReadController, Readers } from './read.controller.js';
 
-@Module({ imports: [AppModule], controllers: [PricesController] })
+@Module({ imports: [AppModule], controllers: [PricesController, ReadController], providers: [Readers] })
 class Main {}
 
 const app = await NestFactory.create(Main);
+app.use((request: { user?: object }, _: unknown, next: () => void) => {
+  request.user = { id: 1, channels: ['my-own'] };
+  next();
+});
 app.enableShutdownHooks(['SIGTERM'], { useProcessExit: true });
 await examples(app.get(SseService));
 setInterval(() => void app.get(SseService).publish(7, { channel: 'prices' }), 100).unref();
@@ -67,6 +72,14 @@ describe('The README', () => {
     await fetch(`${url}/orders/7/status`, { method: 'POST', headers, body: '{"status":"paid"}' });
     expect(await orders.next()).toMatchObject({ event: 'status', data: '{"status":"paid"}' });
     expect((await fetch(`${url}/orders/x/events`)).status).toBe(400);
+
+    const statuses = [
+      'news?channel=sports',
+      'news?channel=my-own',
+      'mine?channel=my-own',
+      'mine?channel=news',
+    ].map(async (path) => (await connect(`${url}/${path}`)).status);
+    expect(await Promise.all(statuses)).toEqual([200, 403, 200, 403]);
 
     const prices = await connect(`${url}/prices`);
     expect(await prices.next()).toMatchObject({

@@ -57,6 +57,41 @@ describe('The sample', () => {
     expect(await (await fetch(url)).text()).toContain('<title>Server-sent events</title>');
   });
 
+  it('lets read a record whom its owner lets, and no longer than that', async () => {
+    const { url } = await Sample.start();
+    const call = (user: { cookie: string }, method: string, path: string, body?: object) =>
+      fetch(url + path, {
+        method,
+        headers: { ...user, 'content-type': 'application/json' },
+        body: body && JSON.stringify(body),
+      });
+    const login = async (user: string) => {
+      const { headers } = await call({ cookie: '' }, 'POST', '/login', { user });
+      expect(headers.get('set-cookie')).toMatch(/^session=[\w-]+; HttpOnly; SameSite=Lax; Path=\/$/);
+      return { cookie: headers.get('set-cookie')!.split(';')[0]! };
+    };
+    const [owner, reader, stranger] = [await login('owner'), await login('reader'), await login('stranger')];
+    const open = (user: { cookie: string }) => connect(`${url}/records/7/sse`, user);
+
+    expect((await call(owner, 'PUT', '/records/7', { title: 'one' })).status).toBe(200);
+    expect((await call(stranger, 'PUT', '/records/7', { title: 'mine' })).status).toBe(403);
+    expect((await call(owner, 'PUT', '/records/7/readers/reader')).status).toBe(204);
+    const streams = [await open(owner), await open(reader)];
+    for (const stream of streams) await stream.next();
+    await call(owner, 'PUT', '/records/7', { title: 'two' });
+    for (const stream of streams) expect(await stream.next()).toMatchObject({ data: '{"title":"two"}' });
+    expect((await open(stranger)).status).toBe(403);
+    expect((await connect(`${url}/records/7/sse`)).status).toBe(401);
+
+    expect((await call(owner, 'DELETE', '/records/7/readers/reader')).status).toBe(204);
+    await until(() => streams[1]!.ended);
+    expect((await open(reader)).status).toBe(403);
+    expect((await call(owner, 'POST', '/logout')).status).toBe(204);
+    await until(() => streams[0]!.ended);
+    expect((await open(owner)).status).toBe(401);
+    closeClients();
+  });
+
   it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
     const redis = await startRedis();
     await redis.kill();

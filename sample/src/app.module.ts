@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
 import { SseModule } from 'nestjs-sse-channels';
 import { AppController } from './app.controller.js';
+import { RecordReaders, Records, RecordsController } from './records.controller.js';
+import { SessionController } from './session.controller.js';
+import { Sessions } from './sessions.js';
 
 @Module({
   imports: [
@@ -8,6 +11,7 @@ import { AppController } from './app.controller.js';
       useFactory: () => ({ redis: process.env.SSE_REDIS_URL || undefined, prefix: process.env.SSE_PREFIX }),
     }),
   ],
-  controllers: [AppController],
+  controllers: [AppController, SessionController, RecordsController],
+  providers: [Sessions, Records, RecordReaders],
 })
 export class AppModule {}

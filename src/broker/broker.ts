@@ -24,6 +24,12 @@ export interface ChannelListener {
   onMessage(text: string): void;
 }
 
+/**
+ * The position before the oldest event that is kept. In the shape of a cursor, but none: what a client sends is not
+ * taken for one that begins with 0.
+ */
+export const OLDEST = '0000000000-0';
+
 /** What `read()` found: a part of the chain, without a gap. */
 export interface Page {
   /** The cursor of the channel's last event. A channel without any has one that marks its beginning. */
@@ -75,7 +81,7 @@ export abstract class SseBroker {
    * Reads where the channel is, and what follows a position: a cursor, or an id that a publisher gave (then of the
    * earliest event that has it). A cursor is known while it is the tip, its event is kept, or the one after it is.
    *
-   * @param positions any number of cursors, the most wanted first, or one publisher's id
+   * @param positions any number of cursors (or `OLDEST`), the most wanted first, or one publisher's id
    * @param limit how many events at most; fewer come when they are large
    * @throws SseError `SSE_UNAVAILABLE`
    */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { compareCursors, isCursor, type Publication } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import {
+  OLDEST,
   type ChannelListener,
   IDEMPOTENCY_MS,
   PAGE_BYTES,
@@ -136,6 +137,7 @@ class Chain {
     const oldest = this.#events[0];
     const trimmed = oldest && decodeMessage(oldest.text)?.prev;
     return positions
+      .map((position) => (position === OLDEST ? (trimmed ?? tip) : position))
       .flatMap((position) => [position, ...this.#cursorsOf(position)])
       .find((cursor) => cursor === tip || cursor === trimmed || this.#isKept(cursor));
   }

@@ -10,12 +10,12 @@
 -- ARGV[3] maxAgeMs
 -- ARGV[4] limit     how many events at most
 -- ARGV[5] id        the position as an id that a publisher gave; or ''
--- ARGV[6] …         any number of positions as cursors, the most wanted first
+-- ARGV[6] …         any number of positions as cursors, the most wanted first; 0000000000-0 is before all that is kept
 --
 -- Returns the cursor of the last event; the first position that is known, as a cursor, or ''; the entries behind it.
 local history, meta, ids, olderIds = unpack(KEYS)
 local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
-local META_S, BATCH, PAGE_BYTES = 86400, 16, 524288
+local META_S, BATCH, PAGE_BYTES, OLDEST = 86400, 16, 524288, '0000000000-0'
 
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
 local tip = known[1]
@@ -42,6 +42,7 @@ local after
 local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
 local trimmed = first and string.match(first[2][2], '^%S+')
 for _, cursor in ipairs(positions) do
+  if cursor == OLDEST then cursor = trimmed or tip end
   if cursor == tip or cursor == trimmed or #redis.call('XRANGE', history, cursor, cursor) > 0 then
     after = cursor
     break

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { SseError } from '../sse.errors.js';
-import { isRedisClient, type SseModuleOptions } from '../sse.options.js';
+import { isRedisClient } from '../resolve-options.js';
+import type { SseModuleOptions } from '../sse.options.js';
 
 /** What a connection is made from. */
 export type RedisSource = NonNullable<SseModuleOptions['redis']>;

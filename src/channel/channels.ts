@@ -59,6 +59,11 @@ export class Channels {
     return { channels, streams, dropped: this.#dropped, cut: this.#cut };
   }
 
+  /** How many there would be with these, too. */
+  countWith(channels: readonly string[]): number {
+    return this.#entries.size + channels.filter((channel) => !this.#entries.has(channel)).length;
+  }
+
   /** Counts a subscriber that was given up because it did not take what it was sent. */
   countCut(): void {
     this.#cut++;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PAGE_EVENTS, type Page, type SseBroker } from '../broker/broker.js';
+import { Limiter } from '../limiter.js';
 import { type ChannelEvent, channelEvent } from './channel-event.js';
 
 /** Reads under way at once, in the whole process: a crowd that comes back must not keep Redis from publishing. */
@@ -13,29 +14,22 @@ export interface Passage extends Omit<Page, 'events'> {
 
 /** All reading of history in this process. */
 export class HistoryReader {
-  readonly #waiting: (() => void)[] = [];
   readonly #shared = new Map<string, Promise<Passage>>();
-  #reads = 0;
+  readonly #reads = new Limiter(MAX_READS);
 
   constructor(private readonly broker: SseBroker) {}
 
   /** Whether as many reads are under way as there may be. */
   get isBusy(): boolean {
-    return this.#reads >= MAX_READS;
+    return this.#reads.isBusy;
   }
 
   /** Reads after the call: what it says of the tip is no older. */
   async read(channel: string, positions: readonly string[], limit = PAGE_EVENTS): Promise<Passage> {
-    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#reads++;
-    try {
+    return this.#reads.run(async () => {
       const page = await this.broker.read(channel, positions, limit);
       return { ...page, events: page.events.map((event) => channelEvent(channel, event, event.cursor)) };
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#reads--;
-    }
+    });
   }
 
   /**

@@ -6,7 +6,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
 import type { Batch } from './batch.js';
-import { type Frame, frameOf, HEARTBEAT, openFrame } from './frame.js';
+import { type Frame, frameOf, HEARTBEAT, openFrame, retryFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 
@@ -15,6 +15,9 @@ import type { Outbox, Outgoing } from './outbox.js';
  * comes back by its id.
  */
 const MAX_PENDING_BYTES = 1_048_576;
+
+/** How long a client may take to read what is left when it is disconnected. */
+const END_MS = 1_000;
 
 export const HEAD = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -87,6 +90,13 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
       });
     });
     return this.#drain;
+  }
+
+  /** Ends a stream whose client may not go on. */
+  end(retryMs?: number): void {
+    if (retryMs !== undefined) this.#append(retryFrame(retryMs));
+    this.complete();
+    setTimeout(() => this.destroy(), END_MS).unref();
   }
 
   complete(): void {

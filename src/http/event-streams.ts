@@ -1,25 +1,25 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
+import type { SseGrant } from '../access/access.js';
+import { Connections } from '../access/connections.js';
 import { Channels } from '../channel/channels.js';
-import { checkChannels, type SseEvent } from '../event.js';
-import { inputError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { Batch } from './batch.js';
 import { type AnyResponse, EventStream, HEAD, isGone } from './event-stream.js';
 import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { OpenStreams } from './open-streams.js';
+import { checkOrigin } from './origin.js';
 import { Outbox } from './outbox.js';
-
-/**
- * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
- * events. A filter sees the shared, frozen event; one that throws ends the stream.
- */
-export type SseTarget = string | string[] | { channel: string | string[]; filter?(event: SseEvent): boolean };
+import type { CheckedTarget } from './sse-target.js';
 
 /** Express's request and response are Node's own; Fastify's hold them. */
-export type PlatformRequest = IncomingMessage & { raw?: IncomingMessage; query?: unknown };
+export type PlatformRequest = IncomingMessage & {
+  raw?: IncomingMessage;
+  query: Record<string, unknown>;
+  ip?: string;
+};
 export type PlatformResponse = AnyResponse & {
   raw?: AnyResponse;
   hijack?(): void;
@@ -41,21 +41,23 @@ export class EventStreams {
 
   constructor(
     private readonly channels: Channels,
-    @Inject(RESOLVED_OPTIONS) { heartbeatMs, retryMs }: ResolvedOptions,
+    private readonly connections: Connections,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {
-    this.#open = new OpenStreams(heartbeatMs);
-    this.#retries = retryFrames(retryMs).map((frame) => new Batch().with(frame));
+    this.#open = new OpenStreams(options.heartbeatMs);
+    this.#retries = retryFrames(options.retryMs).map((frame) => new Batch().with(frame));
   }
 
   /**
    * Takes a response over and streams the target through it.
    *
    * @returns when the head is on its way; a promise of it where the stream has to wait for the broker, for up to 2 s
-   * @throws SseError `SSE_INPUT` for a wrong target, while the response is still Nest's
    */
-  serve(request: PlatformRequest, response: PlatformResponse, target: SseTarget): Promise<void> | undefined {
-    const { channel, filter } = specOf(target);
-    const channels = checkChannels(channel);
+  serve(
+    request: PlatformRequest,
+    response: PlatformResponse,
+    { channels, access, filter, renew }: CheckedTarget & Pick<SseGrant, 'renew'>,
+  ): Promise<void> | undefined {
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     if (response.raw) takeHeaders(response, raw);
@@ -75,13 +77,33 @@ export class EventStreams {
       retry: this.#retries[number % this.#retries.length]!,
       onCut: this.#onCut,
     });
+    const end = (retryMs?: number) => {
+      unsubscribe();
+      stream.end(retryMs);
+    };
+    const remove = this.connections.admit({ channels, access, renew, address: request.ip, end });
+    if (typeof remove === 'number') {
+      stream.end(remove);
+      return undefined;
+    }
     const { ready, unsubscribe } = this.channels.subscribe(channels, stream, lastEventId);
     this.#open.add(stream);
     raw.once('close', () => {
+      remove();
       unsubscribe();
       this.#open.delete(stream);
     });
     return raw.headersSent ? undefined : this.#beginSoon(stream, ready);
+  }
+
+  /** Refuses pages of other origins, and tells those of the list that they may read. @throws ForbiddenException */
+  checkOrigin({ headers }: PlatformRequest, response: PlatformResponse): void {
+    const origin = checkOrigin(headers, this.options.origins);
+    const raw = response.raw ?? response;
+    if (origin === undefined || response.getHeaders()['access-control-allow-origin'] !== undefined) return;
+    raw.setHeader('Access-Control-Allow-Origin', origin);
+    raw.setHeader('Access-Control-Allow-Credentials', 'true');
+    raw.appendHeader('Vary', 'Origin');
   }
 
   /** Resolves when every response has ended; those whose clients do not read are cut. */
@@ -112,12 +134,4 @@ function takeHeaders(reply: PlatformResponse, raw: ServerResponse): void {
       throw error;
     }
   }
-}
-
-/** The target in its long form, as it stands: what of it is wrong shows when it is checked. */
-function specOf(target: SseTarget): { channel: unknown; filter?: (event: SseEvent) => boolean } {
-  if (typeof target !== 'object' || target === null || Array.isArray(target)) return { channel: target };
-  if (target.filter === undefined) return { channel: target.channel };
-  if (typeof target.filter !== 'function') throw inputError('filter', 'a function', typeof target.filter);
-  return { channel: target.channel, filter: (event) => target.filter!(event) };
 }

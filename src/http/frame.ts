@@ -64,6 +64,11 @@ export function openFrame(id: string, channels: readonly string[]): Frame {
 /** A keep-alive: a comment, which clients ignore. */
 export const HEARTBEAT = new Frame(':\n\n');
 
+/** Sets the time after which a client comes back, and is no event: not before `ms`, and not all at once. */
+export function retryFrame(ms: number): Frame {
+  return new Frame(`retry: ${Math.round(ms * (1 + Math.random() / 2))}\n\n`);
+}
+
 const RETRIES = 64;
 
 /**

@@ -6,6 +6,7 @@ const replay = { file: 'src/channel/replay.ts', tests: [HUB_SPEC, MODEL] };
 const ring = { file: 'src/channel/ring.ts', tests: [HUB_SPEC, MODEL] };
 const backlog = { file: 'src/channel/backlog.ts', tests: [HUB_SPEC] };
 const reader = { file: 'src/channel/history-reader.ts', tests: [HUB_SPEC, CHANNELS_SPEC] };
+const limiter = { ...reader, file: 'src/limiter.ts' };
 const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
 const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
 const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
@@ -154,16 +155,16 @@ export const channels = [
     replace: `this.#messages.length <= MAX_MESSAGES`,
   },
   {
-    ...reader,
+    ...limiter,
     guard: 'a bounded number of reads is under way',
-    find: `    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));\n    else this.#reads++;`,
-    replace: `    this.#reads++;`,
+    find: `    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));\n    else this.#running++;`,
+    replace: `    this.#running++;`,
   },
   {
-    ...reader,
+    ...limiter,
     guard: 'a read that ends, or fails, lets the next one go',
-    find: `      if (next) next();\n      else this.#reads--;`,
-    replace: `      this.#reads--;`,
+    find: `      if (next) next();\n      else this.#running--;`,
+    replace: `      this.#running--;`,
   },
   {
     ...reader,

@@ -1,3 +1,4 @@
+import { access } from './access.js';
 import { broker } from './broker.js';
 import { channels } from './channels.js';
 import { http } from './http.js';
@@ -13,9 +14,16 @@ const parse = (test) => {
 };
 
 /** Each guard in words, where it is, what stands there without it, and the quickest tests that should notice. */
-export const MUTANTS = [...hub, ...channels, ...memory, ...broker, ...publisher, ...scripts, ...http].map(
-  (mutant) => ({
-    ...mutant,
-    tests: mutant.tests.map(parse),
-  }),
-);
+export const MUTANTS = [
+  ...access,
+  ...hub,
+  ...channels,
+  ...memory,
+  ...broker,
+  ...publisher,
+  ...scripts,
+  ...http,
+].map((mutant) => ({
+  ...mutant,
+  tests: mutant.tests.map(parse),
+}));

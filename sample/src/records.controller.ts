@@ -1,0 +1,105 @@
+import {
+  Body,
+  Controller,
+  Delete,
+  type ExecutionContext,
+  ForbiddenException,
+  HttpCode,
+  Injectable,
+  Param,
+  ParseIntPipe,
+  Put,
+  Req,
+  UseGuards,
+} from '@nestjs/common';
+import { type SseAuthorizer, SseChannel, SseService } from 'nestjs-sse-channels';
+import { SessionGuard, type SessionRequest, Sessions } from './sessions.js';
+
+interface Record {
+  owner: string;
+  readers: Set<string>;
+}
+
+/** Records, each of whoever wrote it first: in this process's memory, as this is a demonstration. */
+@Injectable()
+export class Records {
+  readonly #all = new Map<number, Record>();
+
+  /** @throws ForbiddenException for anybody but the owner */
+  ofOwner(id: number, user: string): Record {
+    const record = this.#all.get(id) ?? { owner: user, readers: new Set<string>() };
+    if (record.owner !== user) throw new ForbiddenException();
+    this.#all.set(id, record);
+    return record;
+  }
+
+  mayRead(id: number, user: string): boolean {
+    const record = this.#all.get(id);
+    return record !== undefined && (record.owner === user || record.readers.has(user));
+  }
+}
+
+const channelOf = (id: number) => `record:${id}`;
+
+/** Who may read a record may read its stream; asked again while that is open. */
+@Injectable()
+export class RecordReaders implements SseAuthorizer {
+  constructor(
+    private readonly records: Records,
+    private readonly sessions: Sessions,
+  ) {}
+
+  authorize(channel: string, context: ExecutionContext) {
+    const { headers } = context.switchToHttp().getRequest<SessionRequest>();
+    // Looked up anew: it may have ended since the stream was opened.
+    const session = this.sessions.find(headers.cookie);
+    const id = Number(channel.slice(channelOf(0).length - 1));
+    return session !== undefined && this.records.mayRead(id, session.user) && session;
+  }
+}
+
+@Controller('records/:id')
+@UseGuards(SessionGuard)
+export class RecordsController {
+  constructor(
+    private readonly sse: SseService,
+    private readonly records: Records,
+  ) {}
+
+  @SseChannel('sse', { allow: RecordReaders })
+  stream(@Param('id', ParseIntPipe) id: number) {
+    return channelOf(id);
+  }
+
+  @Put()
+  async write(
+    @Param('id', ParseIntPipe) id: number,
+    @Body() body: unknown,
+    @Req() { session }: SessionRequest,
+  ) {
+    this.records.ofOwner(id, session.user);
+    return { event: await this.sse.publish(body, { channel: channelOf(id) }) };
+  }
+
+  @Put('readers/:user')
+  @HttpCode(204)
+  share(
+    @Param('id', ParseIntPipe) id: number,
+    @Param('user') user: string,
+    @Req() { session }: SessionRequest,
+  ): void {
+    this.records.ofOwner(id, session.user).readers.add(user);
+  }
+
+  @Delete('readers/:user')
+  @HttpCode(204)
+  async revoke(
+    @Param('id', ParseIntPipe) id: number,
+    @Param('user') user: string,
+    @Req() { session }: SessionRequest,
+  ): Promise<void> {
+    // The right first: a stream that is ended asks again.
+    this.records.ofOwner(id, session.user).readers.delete(user);
+    await this.sse.disconnect({ user, channel: channelOf(id) }, { refuseMs: 0 });
+  }
+}

@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { SseBroker } from '../broker/broker.js';
+import { Channels } from '../channel/channels.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions, type SseLimits } from '../sse.options.js';
+import type { SseAccess } from './access.js';
+import {
+  applies,
+  type Disconnection,
+  Disconnections,
+  type DisconnectTarget,
+  userOf,
+} from './disconnections.js';
+import { Lease } from './lease.js';
+
+/** An open stream, as `SseService.connections()` shows it. */
+export interface SseConnection {
+  readonly id: string;
+  readonly channels: readonly string[];
+  readonly user?: string;
+  readonly since: Date;
+}
+
+/** A stream that can be ended from elsewhere, and when its permission ends. */
+export interface Connection {
+  readonly channels: readonly string[];
+  readonly access: SseAccess;
+  /** Of the client, where it is known. */
+  readonly address?: string;
+  /** Asks again for the permission; rejects where it is withdrawn. */
+  readonly renew?: () => Promise<SseAccess>;
+  /** @param retryMs when its client may come back; as ever, if that is not given */
+  end(retryMs?: number): void;
+}
+
+/** When a client that finds no room is to come back. */
+const CROWDED_MS = 10_000;
+const WARN_MS = 60_000;
+
+/** The open streams of this process: which are let in, and which are ended. */
+@Injectable()
+export class Connections {
+  readonly #logger = new Logger('SseModule');
+  readonly #open = new Map<Connection, { lease: Lease; number: number; since: Date }>();
+  readonly #perUser = new Counts();
+  readonly #perAddress = new Counts();
+  readonly #warned = new Map<keyof SseLimits, number>();
+  readonly #instance = randomBytes(6).toString('base64url');
+  readonly #disconnections: Disconnections;
+  #count = 0;
+  #refused = 0;
+
+  constructor(
+    broker: SseBroker,
+    private readonly channels: Channels,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+  ) {
+    const onDisconnection = (disconnection: Disconnection) => this.#end(disconnection);
+    this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
+  }
+
+  /** Streams that were not let in, since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /**
+   * Lets a stream in, unless it, or one like it, was disconnected a moment ago, or there are too many.
+   *
+   * @returns what to call when it has ended; or the time in ms after which its client may come back
+   */
+  admit(connection: Connection): (() => void) | number {
+    const refusedMs = this.#disconnections.refusedMs(connection) || this.#crowdedMs(connection);
+    if (refusedMs > 0) {
+      this.#refused++;
+      return refusedMs;
+    }
+    this.#disconnections.listen();
+    const lease = new Lease(connection, this.options.revalidateMs);
+    const [user, { address }] = [userOf(connection.access), connection];
+    this.#open.set(connection, { lease, number: this.#count++, since: new Date() });
+    this.#perUser.add(user);
+    this.#perAddress.add(address);
+    return () => {
+      if (!this.#open.delete(connection)) return;
+      lease.stop();
+      this.#perUser.delete(user);
+      this.#perAddress.delete(address);
+    };
+  }
+
+  list(): SseConnection[] {
+    return Array.from(this.#open, ([{ channels }, { lease, number, since }]) => ({
+      id: this.#idOf(number),
+      channels,
+      user: userOf(lease.access),
+      since,
+    }));
+  }
+
+  /** Ends streams in all processes. */
+  disconnect(target: DisconnectTarget, refuseMs?: number): Promise<void> {
+    return this.#disconnections.publish(target, refuseMs);
+  }
+
+  close(): void {
+    this.#disconnections.close();
+    for (const { lease } of this.#open.values()) lease.stop();
+  }
+
+  #end(disconnection: Disconnection): void {
+    const { refuseMs } = disconnection;
+    for (const [open, { lease, number }] of this.#open) {
+      const reader = { channels: open.channels, access: lease.access, connection: this.#idOf(number) };
+      if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
+    }
+  }
+
+  #crowdedMs({ channels, access, address }: Connection): number {
+    const { limits } = this.options;
+    const counts: Record<keyof SseLimits, number> = {
+      connections: this.#open.size + 1,
+      connectionsPerUser: this.#perUser.count(userOf(access)) + 1,
+      connectionsPerAddress: this.#perAddress.count(address) + 1,
+      channels: this.channels.countWith(channels),
+    };
+    const exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find((name) => counts[name] > limits[name]);
+    if (exceeded) this.#warn(exceeded);
+    return exceeded ? CROWDED_MS : 0;
+  }
+
+  /** At most once a minute for each limit: it is a flood that it tells of. */
+  #warn(name: keyof SseLimits): void {
+    const now = Date.now();
+    if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;
+    this.#warned.set(name, now);
+    this.#logger.warn(`Streams are refused: the limit is ${this.options.limits[name]} (limits.${name})`);
+  }
+
+  #idOf(number: number): string {
+    return `${this.#instance}-${number}`;
+  }
+}
+
+/** How many there are of each; of what is unknown, none. */
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  count(key: string | undefined): number {
+    return key === undefined ? 0 : (this.#counts.get(key) ?? 0);
+  }
+
+  add(key: string | undefined): void {
+    if (key !== undefined) this.#counts.set(key, this.count(key) + 1);
+  }
+
+  delete(key: string | undefined): void {
+    if (key === undefined) return;
+    if (this.count(key) > 1) this.#counts.set(key, this.count(key) - 1);
+    else this.#counts.delete(key);
+  }
+}

@@ -1,0 +1,59 @@
+import type { ExecutionContext, Type } from '@nestjs/common';
+import type { SseAccess } from '../access/access.js';
+import { checkChannel } from '../event.js';
+import { SseError, show } from '../sse.errors.js';
+
+/** Whether a channel may be read, and what is known of the reader. */
+export type SseVerdict = boolean | SseAccess;
+
+/**
+ * Decides who may read a channel: an injectable class, named in `allow`.
+ *
+ * It is asked for each channel of a stream before that starts, also when a client comes back, and again every
+ * `revalidateMs` while the stream is open: from the same request, so the rights themselves are to be read from where they
+ * are kept. `false` is a 403, an `UnauthorizedException` a 401. It fails closed: whatever else is thrown or returned, and
+ * no answer within 5 s, is a refusal.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * export class OrderReaders implements SseAuthorizer {
+ *   constructor(private readonly orders: OrdersService) {}
+ *
+ *   async authorize(channel: string, context: ExecutionContext) {
+ *     const { user } = context.switchToHttp().getRequest();
+ *     return (await this.orders.mayRead(user, channel)) && { user: user.id };
+ *   }
+ * }
+ * ```
+ */
+export interface SseAuthorizer {
+  /** @param channel in canonical form */
+  authorize(channel: string, context: ExecutionContext): SseVerdict | Promise<SseVerdict>;
+}
+
+/**
+ * Which channels a route lets its clients read: those of a list, those whose whole name matches a pattern, or those that
+ * an injectable class allows. All others are refused with 403.
+ */
+export type SseRule = readonly string[] | RegExp | Type<SseAuthorizer>;
+
+/**
+ * The check of a rule that needs nobody to be asked; undefined for a class.
+ *
+ * @throws SseError `SSE_OPTIONS` for what is no rule, `SSE_INPUT` for a list of what are no channels
+ */
+export function checkOf(rule: SseRule): ((channel: string) => boolean) | undefined {
+  if (typeof rule === 'function') return undefined;
+  if (rule instanceof RegExp) {
+    // Found anywhere, /news/ would let `news-of-the-board` through; and a `g` would remember where it was.
+    const whole = new RegExp(`^(?:${rule.source})$`, rule.flags.replaceAll(/[gmy]/g, ''));
+    return (channel) => whole.test(channel);
+  }
+  if (!Array.isArray(rule)) {
+    const message = `Expected \`allow\` to be a list of channels, a RegExp or a class, got ${show(rule)}`;
+    throw new SseError('SSE_OPTIONS', message);
+  }
+  const channels = new Set(rule.map(checkChannel));
+  return (channel) => channels.has(channel);
+}

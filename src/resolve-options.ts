@@ -1,0 +1,136 @@
+import { SseError, show } from './sse.errors.js';
+import {
+  DEFAULTS,
+  type History,
+  HISTORY_DEFAULTS,
+  LIMIT_DEFAULTS,
+  type RedisClient,
+  type ResolvedOptions,
+  type SseHistoryOptions,
+  type SseLimits,
+  type SseModuleOptions,
+} from './sse.options.js';
+
+const HISTORY_BOUNDS: Record<keyof SseHistoryOptions, [min: number, max: number]> = {
+  maxEvents: [1, 1_000_000],
+  maxAgeMs: [1_000, 604_800_000],
+  maxReplayEvents: [0, 1_000_000],
+  maxReplayBytes: [0, 1_073_741_824],
+};
+
+/**
+ * Applies the defaults and checks every option.
+ *
+ * @throws SseError `SSE_OPTIONS`, naming the option, what is expected, and what was given
+ */
+export function resolveOptions(given: SseModuleOptions | string): ResolvedOptions {
+  const options: SseModuleOptions = typeof given === 'string' ? { redis: given } : given;
+  if (typeof options !== 'object' || options === null) {
+    throw optionError('options', 'an object or a Redis URL', show(given));
+  }
+  checkNames('', options, ['redis', 'history', ...Object.keys(DEFAULTS), 'limits']);
+  const { history, limits, ...defined } = definedOf(options);
+  const resolved: ResolvedOptions = {
+    ...DEFAULTS,
+    ...defined,
+    history: resolveHistory(history),
+    limits: resolveLimits(limits),
+  };
+  checkRedis(resolved.redis);
+  // oxlint-disable-next-line no-control-regex -- controls are what it looks for
+  if (typeof resolved.prefix !== 'string' || !/^[^\u0000-\u0020{}]{0,100}$/.test(resolved.prefix)) {
+    throw optionError('prefix', 'at most 100 characters without spaces and braces', show(resolved.prefix));
+  }
+  checkWhole('maxPayloadBytes', resolved.maxPayloadBytes, [1, 1_048_576]);
+  checkWhole('heartbeatMs', resolved.heartbeatMs, [1_000, 3_600_000]);
+  checkOrigins(resolved.origins);
+  checkWhole('retryMs', resolved.retryMs, [100, 3_600_000]);
+  checkWhole('revalidateMs', resolved.revalidateMs, [1_000, 86_400_000]);
+  return resolved;
+}
+
+function resolveHistory(history: SseModuleOptions['history'] = {}): History | false {
+  if (history === false) return false;
+  if (typeof history !== 'object' || history === null || Array.isArray(history)) {
+    throw optionError('history', 'an object, or false', show(history));
+  }
+  checkNames('history.', history, Object.keys(HISTORY_BOUNDS));
+  const given = definedOf(history);
+  for (const [name, value] of Object.entries(given)) {
+    checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
+  }
+  return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
+}
+
+function checkOrigins(origins: unknown): void {
+  const isOrigin = (text: unknown) =>
+    typeof text === 'string' && URL.canParse(text) && new URL(text).origin === text;
+  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
+    const wrong: unknown = Array.isArray(origins) ? origins.find((text) => !isOrigin(text)) : origins;
+    throw optionError('origins', 'a list of origins such as https://app.example.com', show(wrong));
+  }
+}
+
+function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {
+  if (typeof limits !== 'object' || limits === null || Array.isArray(limits)) {
+    throw optionError('limits', 'an object', show(limits));
+  }
+  checkNames('limits.', limits, Object.keys(LIMIT_DEFAULTS));
+  const given = definedOf(limits);
+  for (const [name, value] of Object.entries(given)) {
+    checkWhole(`limits.${name}`, value, [1, 10_000_000]);
+  }
+  return { ...LIMIT_DEFAULTS, ...given };
+}
+
+function checkNames(path: string, options: object, known: string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name))
+      throw optionError(path + name, `one of the options ${known.join(', ')}`, 'that name');
+  }
+}
+
+function definedOf<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** Whether the value is an ioredis instance, told by its shape. */
+export function isRedisClient(value: unknown): value is RedisClient {
+  const client = value as Partial<RedisClient> | null | undefined;
+  return typeof client?.duplicate === 'function' && typeof client.subscribe === 'function';
+}
+
+function checkRedis(redis: unknown): void {
+  if (redis === undefined) return;
+  if (isRedisClient(redis)) {
+    if ('isCluster' in redis && redis.isCluster === true) {
+      throw optionError('redis', 'one server or Sentinel (Redis Cluster is not supported yet)', 'a Cluster');
+    }
+  } else if (typeof redis === 'string') {
+    if (!isRedisUrl(redis)) {
+      throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
+    }
+  } else if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
+    throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
+  }
+}
+
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname } = new URL(text);
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/.*@/, '***@').replaceAll(/(password=)[^&]*/gi, '$1***');
+}
+
+function checkWhole(name: string, value: unknown, [min, max]: [number, number]): void {
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw optionError(name, `a whole number from ${min} to ${max}`, show(value));
+  }
+}
+
+function optionError(name: string, expected: string, got: string): SseError {
+  return new SseError('SSE_OPTIONS', `SseModule: expected \`${name}\` to be ${expected}, got ${got}`);
+}

@@ -1,0 +1,176 @@
+/** Guards of who may read. */
+const ACCESS = 'test/access.spec.ts';
+const LEASE = 'src/access/lease.spec.ts';
+
+const authorization = { file: 'src/http/authorization.ts', tests: [ACCESS] };
+const authorizer = { file: 'src/http/authorizer.ts', tests: [ACCESS] };
+const interceptor = { file: 'src/http/sse-channel.interceptor.ts', tests: [ACCESS] };
+const disconnections = { file: 'src/access/disconnections.ts', tests: [ACCESS] };
+const connections = { file: 'src/access/connections.ts', tests: ['test/limits.spec.ts'] };
+const lease = { file: 'src/access/lease.ts', tests: [LEASE] };
+const origin = { file: 'src/http/origin.ts', tests: ['test/origins.spec.ts'] };
+
+export const access = [
+  {
+    ...authorization,
+    guard: 'what a rule does not allow is refused',
+    find: `      if (!channels.every(check)) throw new ForbiddenException();\n`,
+    replace: '',
+  },
+  {
+    ...authorization,
+    guard: 'what an authorizer does not allow is refused',
+    find: `      if (answer === false) throw new ForbiddenException();\n      answers.push(answer);`,
+    replace: `      answers.push(answer || {});`,
+  },
+  {
+    ...authorization,
+    guard: 'an authorizer that fails refuses',
+    find: `      return false;\n    } finally {`,
+    replace: `      return {};\n    } finally {`,
+  },
+  {
+    ...authorization,
+    guard: 'an authorizer that says nothing refuses',
+    find: `  if (!verdict) return false;\n`,
+    replace: `  if (verdict === undefined || verdict === null) return {};\n`,
+  },
+  {
+    ...authorization,
+    guard: 'only true and an object are a yes',
+    find: `  const { user, issuedAt, expiresAt } = checkAccess(verdict);`,
+    replace: `  const { user, issuedAt, expiresAt } = verdict as SseAccess;`,
+  },
+  {
+    ...authorization,
+    guard: 'an authorizer may answer with 401',
+    find: `      if (error instanceof HttpException && [401, 403].includes(error.getStatus())) throw error;\n`,
+    replace: '',
+  },
+  {
+    ...authorization,
+    guard: 'an authorizer does not keep a request waiting for ever',
+    find: `await Promise.race([authorizer.authorize(channel, context), late])`,
+    replace: `await Promise.race([authorizer.authorize(channel, context), new Promise<never>(() => late.catch(() => 0))])`,
+  },
+  {
+    ...authorizer,
+    guard: 'a pattern is for the whole name',
+    find: '`^(?:${rule.source})$`',
+    replace: 'rule.source',
+  },
+  {
+    ...authorizer,
+    guard: 'a pattern does not remember where it was',
+    find: `rule.flags.replaceAll(/[gmy]/g, '')`,
+    replace: `rule.flags`,
+  },
+  {
+    ...interceptor,
+    guard: 'a route’s rule holds for what its handler returns',
+    find: `const { access, renew } = await this.authorization.grant(question, target.channels);`,
+    replace: `const { access, renew } = returned\n      ? { access: {}, renew: undefined }\n      : await this.authorization.grant(question, target.channels);`,
+  },
+  {
+    ...disconnections,
+    guard: 'a disconnection is for its user',
+    find: `  if (user !== undefined && user !== userOf(access)) return false;\n`,
+    replace: '',
+  },
+  {
+    ...disconnections,
+    guard: 'a disconnection is for its channel',
+    find: `  if (channel !== undefined && !channels.includes(channel)) return false;\n`,
+    replace: '',
+  },
+  {
+    ...disconnections,
+    guard: 'a disconnection is for its connection',
+    find: `  if (connection !== undefined && connection !== own) return false;\n`,
+    replace: '',
+  },
+  {
+    ...disconnections,
+    guard: 'a newer credential is let in',
+    find: `  return !(access.issuedAt && access.issuedAt.getTime() > at);`,
+    replace: `  return at > 0;`,
+  },
+  {
+    ...disconnections,
+    guard: 'who was disconnected does not come straight back',
+    find: `this.#recent.push({ disconnection, until });`,
+    replace: `void until;`,
+  },
+  {
+    ...disconnections,
+    guard: 'a process that begins to listen knows what was said before',
+    find: `      for (const event of page.events) this.#take(event);\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'a limit keeps streams out',
+    find: `    return exceeded ? CROWDED_MS : 0;`,
+    replace: `    return 0;`,
+  },
+  {
+    ...connections,
+    guard: 'a stream that has ended makes room for its user',
+    find: `      this.#perUser.delete(user);\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'a stream that has ended makes room for its address',
+    find: `      this.#perAddress.delete(address);\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'a flood is told of once',
+    find: `    if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;\n`,
+    replace: '',
+  },
+  {
+    ...lease,
+    guard: 'a time that no timer can hold is not over at once',
+    find: `      const work = wait > MAX_TIMER_MS ? () => this.#start() : () => this.connection.end();`,
+    replace: `      const work = () => this.connection.end();`,
+  },
+  {
+    ...lease,
+    guard: 'streams that began together do not end together',
+    find: `left - Math.random() * Math.min(MAX_LEAD_MS, left / 10)`,
+    replace: `left`,
+  },
+  {
+    ...lease,
+    guard: 'what was stopped stays so',
+    find: `    if (!this.#stopped) this.#start();`,
+    replace: `    this.#start();`,
+  },
+  {
+    ...lease,
+    guard: 'what is not renewed ends',
+    find: `      this.connection.end();\n      return;`,
+    replace: `      return;`,
+  },
+  {
+    ...origin,
+    guard: 'a page of another site does not read with cookies',
+    find: `  if (cookie !== undefined && isForeign(headers)) throw new ForbiddenException();\n`,
+    replace: '',
+  },
+  {
+    ...origin,
+    guard: 'an old browser is told by its origin',
+    find: `  return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host);`,
+    replace: `  return false;`,
+  },
+  {
+    ...origin,
+    guard: 'a page without cookies may be from anywhere',
+    find: `cookie !== undefined && isForeign(headers)`,
+    replace: `isForeign(headers)`,
+  },
+];

@@ -1,0 +1,94 @@
+import { describe, expect, it } from '@jest/globals';
+import { Controller, Sse, UseGuards } from '@nestjs/common';
+import {
+  AllowChannels,
+  AllowedChannels,
+  SseChannel,
+  type SseGrant,
+  SseModule,
+  SseService,
+} from 'nestjs-sse-channels';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+
+@Controller()
+class StreamController {
+  constructor(private readonly sse: SseService) {}
+
+  @SseChannel('channel')
+  channel() {
+    return 'news';
+  }
+
+  @Sse('guarded')
+  @UseGuards(AllowChannels(['news']))
+  stream(@AllowedChannels() allowed: SseGrant) {
+    return this.sse.messages(allowed);
+  }
+}
+
+const FRIEND = 'https://app.example.com';
+const OTHER = 'https://elsewhere.example';
+
+describe.each(platforms)('A page on %s', (_, platform) => {
+  describe.each(['channel', 'guarded?channel=news'])('that reads /%s', (path) => {
+    const start = async (configure?: Parameters<typeof startApp>[2]) => {
+      const metadata = {
+        imports: [SseModule.forRoot({ origins: [FRIEND] })],
+        controllers: [StreamController],
+      };
+      const { url } = await startApp(platform, metadata, configure);
+      const open = (headers: Record<string, string>) => connect(`${url}/${path}`, headers);
+      return Object.assign(open, { host: new URL(url).host });
+    };
+    const cookie = 'session=1';
+
+    it.each<[string, (host: string) => Record<string, string>]>([
+      ['of the application', () => ({ cookie, 'sec-fetch-site': 'same-origin' })],
+      ['opened by the visitor', () => ({ cookie, 'sec-fetch-site': 'none' })],
+      ['of an old browser', () => ({ cookie })],
+      ['of an old browser that names its origin', (host) => ({ cookie, origin: `http://${host}` })],
+      ['of another site, without cookies', () => ({ origin: OTHER, 'sec-fetch-site': 'cross-site' })],
+      ['of the list, by a browser', () => ({ cookie, origin: FRIEND, 'sec-fetch-site': 'cross-site' })],
+      ['of the list, by an old browser', () => ({ cookie, origin: FRIEND })],
+    ])('may, if it is one %s', async (_what, headersOf) => {
+      const open = await start();
+      const stream = await open(headersOf(open.host));
+      expect(stream.status).toBe(200);
+    });
+
+    it.each<[string, Record<string, string>]>([
+      ['of another site', { origin: OTHER, 'sec-fetch-site': 'cross-site' }],
+      ['of another site, as an image', { 'sec-fetch-site': 'cross-site' }],
+      ['of a neighbour', { origin: 'http://evil.127.0.0.1', 'sec-fetch-site': 'same-site' }],
+      ['in an old browser', { origin: OTHER }],
+      ['in a sandbox', { origin: 'null' }],
+      ['that only begins like one of the list', { origin: `${FRIEND}.evil.example` }],
+    ])('may not with its visitor’s cookies, if it is one %s', async (_what, headers) => {
+      const open = await start();
+      const stream = await open({ ...headers, cookie });
+      expect(stream.status).toBe(403);
+      expect(stream.headers['access-control-allow-origin']).toBeUndefined();
+    });
+
+    it('is told that it may if its origin is of the list, and no other is', async () => {
+      const open = await start();
+      const [friend, other] = [await open({ origin: FRIEND, cookie }), await open({ origin: OTHER })];
+      expect(friend.headers).toMatchObject({
+        'access-control-allow-origin': FRIEND,
+        'access-control-allow-credentials': 'true',
+        vary: expect.stringContaining('Origin'),
+      });
+      expect(other.status).toBe(200);
+      expect(other.headers['access-control-allow-origin']).toBeUndefined();
+    });
+
+    it('gets one answer where the application speaks of origins itself', async () => {
+      const open = await start((app) => app.enableCors({ origin: [FRIEND, OTHER], credentials: true }));
+      const friend = await open({ origin: FRIEND, cookie });
+      expect(friend.headers['access-control-allow-origin']).toBe(FRIEND);
+      // That the application answers anyone is what this is against.
+      expect((await open({ origin: OTHER, cookie, 'sec-fetch-site': 'cross-site' })).status).toBe(403);
+    });
+  });
+});
