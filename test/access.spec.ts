@@ -237,7 +237,7 @@ describe.each(platforms)('Access on %s', (_, platform) => {
     });
 
     it.each<[string, () => unknown]>([
-      ['fails', () => Promise.reject(new Error('The database is gone, at 10.0.0.7'))],
+      ['fails', () => Promise.reject(new Error('\u001b[2J\nThe database is gone, at 10.0.0.7'))],
       ['says nothing', () => undefined],
       ['says null', () => null],
       ['says 1', () => 1],
@@ -251,6 +251,7 @@ describe.each(platforms)('Access on %s', (_, platform) => {
       const client = await connect(`${url}/${path}?channel=a`, cookie('ann'));
       expect(client.status).toBe(403);
       expect(await client.body()).not.toContain('10.0.0.7');
+      for (const [line] of logged.mock.calls) expect(line).not.toMatch(/[\n\u001b]|session=/);
       logged.mockRestore();
     });
 

@@ -36,6 +36,8 @@ export interface Connection {
 /** When a client that finds no room is to come back. */
 const CROWDED_MS = 10_000;
 const WARN_MS = 60_000;
+/** By how much the clocks of a process and of Redis may differ. */
+const MAX_SKEW_MS = 5_000;
 
 /** The open streams of this process: which are let in, and which are ended. */
 @Injectable()
@@ -86,6 +88,7 @@ export class Connections {
       lease.stop();
       this.#perUser.delete(user);
       this.#perAddress.delete(address);
+      if (this.#open.size === 0) this.#disconnections.pause();
     };
   }
 
@@ -109,8 +112,10 @@ export class Connections {
   }
 
   #end(disconnection: Disconnection): void {
-    const { refuseMs } = disconnection;
-    for (const [open, { lease, number }] of this.#open) {
+    const { refuseMs, at, until } = disconnection;
+    for (const [open, { lease, number, since }] of this.#open) {
+      // It is heard of late, by who was cut off, or begins to listen: those that were let in since may stay.
+      if (since.getTime() - MAX_SKEW_MS > at && until <= Date.now()) continue;
       const reader = { channels: open.channels, access: lease.access, connection: this.#idOf(number) };
       if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
     }

@@ -34,6 +34,8 @@ export interface Disconnection {
   readonly refuseMs: number;
   /** When it was made, by the clock of the broker. */
   readonly at: number;
+  /** Until when its streams are not to come back, by the clock of this process. */
+  readonly until: number;
 }
 
 /** Not a name that a channel of a user's can have. */
@@ -52,10 +54,11 @@ const HISTORY = { ...HISTORY_DEFAULTS, maxReplayEvents: 100_000 };
 export class Disconnections {
   readonly #channels: Channels;
   readonly #reader: HistoryReader;
-  /** Those that keep streams from coming back, with the time until which they do. */
-  #recent: { disconnection: Disconnection; until: number }[] = [];
-  #listens = false;
-  #closed = false;
+  /** Those that keep streams from coming back. */
+  #recent: Disconnection[] = [];
+  /** How far this process has listened. */
+  #position: string | undefined;
+  #listening: { unsubscribe(): void } | undefined;
 
   constructor(
     private readonly broker: SseBroker,
@@ -79,47 +82,55 @@ export class Disconnections {
   refusedMs(reader: Reader): number {
     const now = Date.now();
     this.#recent = this.#recent.filter(({ until }) => until > now);
-    const applying = this.#recent.filter(({ disconnection }) => applies(disconnection, reader));
+    const applying = this.#recent.filter((disconnection) => applies(disconnection, reader));
     return Math.max(0, ...applying.map(({ until }) => until - now));
   }
 
-  /** Listens from now on, to what has been said before, too. */
+  /** Listens from now on, to what was said before, too; until it is paused. */
   listen(): void {
-    if (this.#listens) return;
-    this.#listens = true;
-    void this.#listen();
+    if (this.#listening) return;
+    const listening = { unsubscribe: () => undefined };
+    this.#listening = listening;
+    void this.#listen(listening);
+  }
+
+  /** While there are no streams, there is nothing to be subscribed for. */
+  pause(): void {
+    this.#listening?.unsubscribe();
+    this.#listening = undefined;
   }
 
   close(): void {
-    this.#closed = true;
+    this.pause();
     this.#channels.close();
   }
 
-  async #listen(): Promise<void> {
-    let position: string | undefined;
-    while (this.hasHistory && !this.#closed) {
-      const isWanted = () => !this.#closed;
-      const page = await this.#reader.readPatiently(CHANNEL, position ?? OLDEST, { isWanted });
-      for (const event of page.events) this.#take(event);
-      position = page.end;
-      if (page.end === page.tip) break;
-    }
+  async #listen(listening: { unsubscribe(): void }): Promise<void> {
+    const isWanted = () => this.#listening === listening;
+    if (this.hasHistory && this.#position === undefined) await this.#readOn(OLDEST, isWanted);
+    if (!isWanted()) return;
     const subscriber = {
       open: () => undefined,
       next: (event: ChannelEvent) => this.#take(event),
       complete: () => undefined,
     };
-    this.#channels.subscribe([CHANNEL], subscriber, position);
+    const { unsubscribe } = this.#channels.subscribe([CHANNEL], subscriber, this.#position);
+    listening.unsubscribe = unsubscribe;
+  }
+
+  async #readOn(position: string, isWanted: () => boolean): Promise<void> {
+    const page = await this.#reader.readPatiently(CHANNEL, position, { isWanted });
+    if (!isWanted()) return;
+    for (const event of page.events) this.#take(event);
+    this.#position = page.end;
+    if (page.end !== page.tip) await this.#readOn(page.end, isWanted);
   }
 
   #take({ event, cursor }: ChannelEvent): void {
-    const now = Date.now();
-    const disconnection = decode(event.data, Number(cursor.split('-')[0]) || now);
+    if (this.hasHistory) this.#position = cursor;
+    const disconnection = decode(event.data, Number(cursor.split('-')[0]) || Date.now());
     if (event.type !== undefined || !disconnection) return;
-    const { at, refuseMs } = disconnection;
-    // Clocks differ: here it is not earlier than there.
-    const until = Math.min(at, now) + refuseMs;
-    if (until > now && disconnection.connection === undefined) this.#recent.push({ disconnection, until });
+    if (disconnection.connection === undefined) this.#recent.push(disconnection);
     this.onDisconnection(disconnection);
   }
 }
@@ -146,7 +157,9 @@ function decode(data: unknown, at: number): Disconnection | undefined {
   const names = [user, channel, connection].filter((name) => name !== undefined);
   if (names.length === 0 || names.some((name) => typeof name !== 'string')) return undefined;
   if (typeof refuseMs !== 'number') return undefined;
-  return { user, channel, connection, refuseMs, at } as Disconnection;
+  // Clocks differ: here it is not earlier than there.
+  const until = Math.min(at, Date.now()) + refuseMs;
+  return { user, channel, connection, refuseMs, at, until } as Disconnection;
 }
 
 function checkTarget(target: DisconnectTarget): DisconnectTarget {

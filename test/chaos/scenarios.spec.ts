@@ -82,7 +82,8 @@ describe('Under faults of one kind', () => {
     }
     await Promise.all(passing);
     const subscribed = async () => ((await rig.admin.pubsub('CHANNELS')) as string[]).toSorted();
-    await until(subscribed, (names) => names.join() === CHANNELS.map((each) => `sse:${each}`).join(), 30_000);
+    const wanted = ['!disconnect', ...CHANNELS].map((each) => `sse:${each}`).join();
+    await until(subscribed, (names) => names.join() === wanted, 30_000);
     for (const response of staying) response.destroy();
     await until(subscribed, ({ length }) => length === 0, 30_000);
     await until(

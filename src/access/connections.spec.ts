@@ -1,0 +1,86 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { MemorySseBroker } from '../broker/memory.broker.js';
+import { Channels } from '../channel/channels.js';
+import { resolveOptions } from '../resolve-options.js';
+import { Connections } from './connections.js';
+
+describe('A process that hears of a disconnection late', () => {
+  let broker: MemorySseBroker;
+  let ended: string[];
+  const made: Connections[] = [];
+
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'queueMicrotask', 'nextTick'] });
+    broker = new MemorySseBroker();
+    ended = [];
+  });
+  afterEach(() => {
+    for (const connections of made.splice(0)) connections.close();
+    jest.useRealTimers();
+  });
+
+  const start = () => {
+    const connections = new Connections(broker, new Channels(broker), resolveOptions({}));
+    made.push(connections);
+    const admit = (user: string) =>
+      connections.admit({ channels: ['a'], access: { user }, end: () => void ended.push(user) });
+    return { connections, admit };
+  };
+  const settle = async () => {
+    for (let n = 0; n < 5; n++) await turn();
+  };
+
+  it('ends what may not be there yet, and nothing else', async () => {
+    const [one, other] = [start(), start()];
+    await one.connections.disconnect({ user: 'ann' });
+    jest.advanceTimersByTime(10_000);
+    for (const user of ['ann', 'bob']) other.admit(user);
+    await settle();
+    expect(ended).toEqual(['ann']);
+    expect(other.admit('ann')).toBe(50_000);
+  });
+
+  it('leaves alone what was let in since', async () => {
+    const [one, other] = [start(), start()];
+    await one.connections.disconnect({ user: 'ann' });
+    jest.advanceTimersByTime(60_001);
+    other.admit('ann');
+    await settle();
+    expect(ended).toEqual([]);
+    expect(other.admit('ann')).toBeInstanceOf(Function);
+  });
+
+  it('knows of all that was said while it had no streams', async () => {
+    const [one, other] = [start(), start()];
+    const leave = other.admit('bob') as () => void;
+    await settle();
+    leave();
+    for (const user of ['ann', 'cem']) await one.connections.disconnect({ user });
+    const again = other.admit('bob') as () => void;
+    await settle();
+    expect([other.admit('ann'), other.admit('cem')]).toEqual([60_000, 60_000]);
+    again();
+    again();
+    expect(other.connections.list()).toEqual([]);
+  });
+
+  it('takes nothing for one that is none', async () => {
+    const { admit } = start();
+    admit('ann');
+    await settle();
+    for (const data of [
+      '"x"',
+      'null',
+      '{}',
+      '{"user":5,"refuseMs":1}',
+      '{"user":"ann"}',
+      '{"refuseMs":1}',
+      '[]',
+    ]) {
+      await broker.publish('!disconnect', { data, transient: false });
+    }
+    await settle();
+    expect(ended).toEqual([]);
+  });
+});
