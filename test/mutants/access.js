@@ -7,6 +7,7 @@ const authorizer = { file: 'src/http/authorizer.ts', tests: [ACCESS] };
 const interceptor = { file: 'src/http/sse-channel.interceptor.ts', tests: [ACCESS] };
 const disconnections = { file: 'src/access/disconnections.ts', tests: [ACCESS] };
 const connections = { file: 'src/access/connections.ts', tests: ['test/limits.spec.ts'] };
+const late = { file: 'src/access/connections.ts', tests: ['src/access/connections.spec.ts'] };
 const lease = { file: 'src/access/lease.ts', tests: [LEASE] };
 const origin = { file: 'src/http/origin.ts', tests: ['test/origins.spec.ts'] };
 
@@ -98,13 +99,13 @@ export const access = [
   {
     ...disconnections,
     guard: 'who was disconnected does not come straight back',
-    find: `this.#recent.push({ disconnection, until });`,
-    replace: `void until;`,
+    find: `    if (disconnection.connection === undefined) this.#recent.push(disconnection);\n`,
+    replace: '',
   },
   {
     ...disconnections,
     guard: 'a process that begins to listen knows what was said before',
-    find: `      for (const event of page.events) this.#take(event);\n`,
+    find: `    for (const event of page.events) this.#take(event);\n`,
     replace: '',
   },
   {
@@ -130,6 +131,26 @@ export const access = [
     guard: 'a flood is told of once',
     find: `    if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;\n`,
     replace: '',
+  },
+  {
+    ...late,
+    guard: 'what was let in since a disconnection stays',
+    find: `      if (since.getTime() - MAX_SKEW_MS > at && until <= Date.now()) continue;\n`,
+    replace: '',
+  },
+  {
+    ...late,
+    guard: 'nobody is subscribed to disconnections without a stream',
+    find: `      if (this.#open.size === 0) this.#disconnections.pause();\n`,
+    replace: '',
+    tests: ['test/chaos/scenarios.spec.ts › subscriptions are what clients want'],
+  },
+  {
+    ...disconnections,
+    guard: 'what is no disconnection is not taken for one of everybody',
+    find: `  if (names.length === 0 || names.some((name) => typeof name !== 'string')) return undefined;\n`,
+    replace: '',
+    tests: ['src/access/connections.spec.ts'],
   },
   {
     ...lease,
