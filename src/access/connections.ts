@@ -43,7 +43,7 @@ const MAX_SKEW_MS = 5_000;
 @Injectable()
 export class Connections {
   readonly #logger = new Logger('SseModule');
-  readonly #open = new Map<Connection, { lease: Lease; number: number; since: Date }>();
+  readonly #open = new Map<Connection, { lease?: Lease; number: number; since: number }>();
   readonly #perUser = new Counts();
   readonly #perAddress = new Counts();
   readonly #warned = new Map<keyof SseLimits, number>();
@@ -78,14 +78,16 @@ export class Connections {
       return refusedMs;
     }
     this.#disconnections.listen();
-    const lease = new Lease(connection, this.options.revalidateMs);
-    const [user, { address }] = [userOf(connection.access), connection];
-    this.#open.set(connection, { lease, number: this.#count++, since: new Date() });
+    const { access, address, renew } = connection;
+    // Most streams hold for as long as they last.
+    const lease = renew || access.expiresAt ? new Lease(connection, this.options.revalidateMs) : undefined;
+    const user = userOf(access);
+    this.#open.set(connection, { lease, number: this.#count++, since: Date.now() });
     this.#perUser.add(user);
     this.#perAddress.add(address);
     return () => {
       if (!this.#open.delete(connection)) return;
-      lease.stop();
+      lease?.stop();
       this.#perUser.delete(user);
       this.#perAddress.delete(address);
       if (this.#open.size === 0) this.#disconnections.pause();
@@ -93,11 +95,11 @@ export class Connections {
   }
 
   list(): SseConnection[] {
-    return Array.from(this.#open, ([{ channels }, { lease, number, since }]) => ({
+    return Array.from(this.#open, ([{ channels, access }, { lease, number, since }]) => ({
       id: this.#idOf(number),
       channels,
-      user: userOf(lease.access),
-      since,
+      user: userOf(lease?.access ?? access),
+      since: new Date(since),
     }));
   }
 
@@ -108,15 +110,16 @@ export class Connections {
 
   close(): void {
     this.#disconnections.close();
-    for (const { lease } of this.#open.values()) lease.stop();
+    for (const { lease } of this.#open.values()) lease?.stop();
   }
 
   #end(disconnection: Disconnection): void {
     const { refuseMs, at, until } = disconnection;
     for (const [open, { lease, number, since }] of this.#open) {
       // It is heard of late, by who was cut off, or begins to listen: those that were let in since may stay.
-      if (since.getTime() - MAX_SKEW_MS > at && until <= Date.now()) continue;
-      const reader = { channels: open.channels, access: lease.access, connection: this.#idOf(number) };
+      if (since - MAX_SKEW_MS > at && until <= Date.now()) continue;
+      const access = lease?.access ?? open.access;
+      const reader = { channels: open.channels, access, connection: this.#idOf(number) };
       if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
     }
   }

@@ -81,7 +81,9 @@ export class EventStreams {
       unsubscribe();
       stream.end(retryMs);
     };
-    const remove = this.connections.admit({ channels, access, renew, address: request.ip, end });
+    // Express works it out from the head, each time it is asked.
+    const address = this.options.limits.connectionsPerAddress < Infinity ? request.ip : undefined;
+    const remove = this.connections.admit({ channels, access, renew, address, end });
     if (typeof remove === 'number') {
       stream.end(remove);
       return undefined;

@@ -135,7 +135,7 @@ export const access = [
   {
     ...late,
     guard: 'what was let in since a disconnection stays',
-    find: `      if (since.getTime() - MAX_SKEW_MS > at && until <= Date.now()) continue;\n`,
+    find: `      if (since - MAX_SKEW_MS > at && until <= Date.now()) continue;\n`,
     replace: '',
   },
   {
