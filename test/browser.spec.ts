@@ -169,4 +169,32 @@ describe('The page in Chromium', () => {
     expect(await page.locator('#unsupported').isVisible()).toBe(true);
     expect(await page.locator('#unsupported').textContent()).toContain('cannot receive server-sent events');
   });
+
+  it('sends the cookie of who is logged in, whom the record lets read, and is kept out after the logout', async () => {
+    const sample = await Sample.start();
+    await open(sample.url);
+    await page.evaluate(`
+      globalThis.send = async (method, path, body) => {
+        const headers = { 'content-type': 'application/json' };
+        return (await fetch(path, { method, headers, body: body && JSON.stringify(body) })).status;
+      };
+      globalThis.listen = (path) => new Promise((resolve) => {
+        globalThis.stream = new EventSource(path);
+        stream.addEventListener('sse.open', () => resolve('open'));
+        stream.onerror = () => resolve(stream.readyState === EventSource.CLOSED ? 'closed' : 'waiting');
+      });
+    `);
+    expect(await page.evaluate(`listen('/records/7/sse')`)).toBe('closed');
+    expect(await page.evaluate(`send('POST', '/login', { user: 'ann' })`)).toBe(204);
+    expect(await page.evaluate(`send('PUT', '/records/7', { title: 'one' })`)).toBe(200);
+    expect(await page.evaluate(`listen('/records/7/sse')`)).toBe('open');
+    expect(await page.evaluate(`document.cookie`)).toBe('');
+    const waiting = page.evaluate(
+      `new Promise((resolve) => (stream.onerror = () => resolve(stream.readyState)))`,
+    );
+    expect(await page.evaluate(`send('POST', '/logout')`)).toBe(204);
+    // It lives, and has been told when to come back.
+    expect(await waiting).toBe(0);
+    expect(await page.evaluate(`listen('/records/7/sse')`)).toBe('closed');
+  });
 });

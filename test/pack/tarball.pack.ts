@@ -145,6 +145,22 @@ describe('The packed package', () => {
     expect(files.toSorted()).toEqual(FILES.toSorted());
   });
 
+  it('runs nothing when it is installed, nor does what it brings', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    expect(Object.keys(scripts)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/install|^prepare$/)]),
+    );
+    const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+      packages: Record<string, { dev?: boolean; hasInstallScript?: boolean }>;
+    };
+    const running = Object.entries(lock.packages).filter(
+      ([, { dev, hasInstallScript }]) => hasInstallScript && !dev,
+    );
+    expect(running).toEqual([]);
+  });
+
   it('is clean by publint and by arethetypeswrong', () => {
     const run = inFolder('.');
     expect(run('npx', 'publint', 'run', tarball, '--strict')).toContain('All good!');
