@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { checkAccess, mergeAccess, type SseAccess, type SseGrant } from './access/access.js';
+import { checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
 import { Connections, type SseConnection } from './access/connections.js';
 import type { DisconnectTarget } from './access/disconnections.js';
 import { SseBroker } from './broker/broker.js';
@@ -85,7 +85,8 @@ export class SseService {
     channel: string | string[] | SseGrant = DEFAULT_CHANNEL,
     { lastEventId, ...known }: MessagesOptions = {},
   ): Observable<SseEvent> {
-    const grant = isGrant(channel) ? channel : undefined;
+    const grant = channel instanceof SseGrant ? channel : undefined;
+    const { askedAt } = grant ?? {};
     const channels = grant ? [...grant.channels] : checkChannels(channel);
     const own = checkAccess(known);
     const access = mergeAccess([own, grant?.access ?? {}]);
@@ -99,7 +100,7 @@ export class SseService {
       };
       // From a query it may be anything, whatever its type says.
       const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
-      const remove = this.open.admit({ channels, access, renew, end: subscriber.complete });
+      const remove = this.open.admit({ channels, access, renew, askedAt, end: subscriber.complete });
       if (typeof remove === 'number') return observer.complete();
       const { unsubscribe } = this.channels.subscribe(channels, subscriber, id);
       return () => {
@@ -132,8 +133,4 @@ export class SseService {
   stats(): SseStats {
     return { connected: this.broker.connected, ...this.channels.counts, refused: this.open.refused };
   }
-}
-
-function isGrant(channel: unknown): channel is SseGrant {
-  return typeof channel === 'object' && channel !== null && 'access' in channel;
 }

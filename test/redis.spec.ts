@@ -312,6 +312,25 @@ describe('With Redis', () => {
     await arrivesAgain(sse, events);
   });
 
+  it('disconnects whom it is told to, although Redis has lost everything in between', async () => {
+    const [sse, other] = [await start(), await start()];
+    const ended: string[] = [];
+    for (const user of ['ann', 'bob']) {
+      sse.messages('sse', { user }).subscribe({ complete: () => ended.push(user) });
+    }
+    await until(async () => (await subscribers('!disconnect')) === 1);
+    await server.killAndErase();
+    await server.start();
+    await until(() =>
+      other.disconnect({ user: 'ann' }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await until(() => ended.length > 0);
+    expect(ended).toEqual(['ann']);
+  });
+
   it('keeps to its own settings, whatever the query of the URL says', async () => {
     const sse = await start(`${server.url}?keyPrefix=app:&enableOfflineQueue=true`);
     const events = collect(sse);

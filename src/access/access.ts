@@ -10,11 +10,21 @@ export interface SseAccess {
   expiresAt?: Date;
 }
 
-/** The permission to read channels, as it was found. `renew` finds it again; absent where nobody is to be asked. */
-export interface SseGrant {
+/** The permission to read channels, as it was found: a class, so that nothing that comes with a request is taken for one. */
+export class SseGrant {
+  /** When it was asked for: what is said of its reader from then on is not in it. */
+  readonly askedAt: number;
   readonly channels: readonly string[];
   readonly access: SseAccess;
+  /** Finds it again; absent where nobody is to be asked. */
   readonly renew?: () => Promise<SseAccess>;
+
+  constructor({ askedAt, channels, access, renew }: SseGrant) {
+    this.askedAt = askedAt;
+    this.channels = channels;
+    this.access = access;
+    this.renew = renew;
+  }
 }
 
 /** @throws SseError `SSE_INPUT` for what is no access */
@@ -32,6 +42,10 @@ export function checkAccess(access: unknown): SseAccess {
     }
   }
   return access;
+}
+
+export function isExpired({ expiresAt }: SseAccess): boolean {
+  return expiresAt !== undefined && expiresAt.getTime() <= Date.now();
 }
 
 /** What several sources say of one reader: the first user, and the earliest dates. */

@@ -23,8 +23,8 @@ describe('A process that hears of a disconnection late', () => {
   const start = () => {
     const connections = new Connections(broker, new Channels(broker), resolveOptions({}));
     made.push(connections);
-    const admit = (user: string) =>
-      connections.admit({ channels: ['a'], access: { user }, end: () => void ended.push(user) });
+    const admit = (user: string, more: object = {}) =>
+      connections.admit({ channels: ['a'], access: { user }, end: () => void ended.push(user), ...more });
     return { connections, admit };
   };
   const settle = async () => {
@@ -63,6 +63,45 @@ describe('A process that hears of a disconnection late', () => {
     again();
     again();
     expect(other.connections.list()).toEqual([]);
+  });
+
+  it('ends who comes back to where it was, a moment after', async () => {
+    const [one, other] = [start(), start()];
+    const leave = other.admit('ann') as () => void;
+    await settle();
+    leave();
+    await one.connections.disconnect({ user: 'ann' });
+    other.admit('ann');
+    await settle();
+    expect(ended).toEqual(['ann']);
+  });
+
+  it('has who was asked about before it asked about again', async () => {
+    const [one, other] = [start(), start()];
+    other.admit('bob');
+    await settle();
+    const askedAt = Date.now();
+    jest.advanceTimersByTime(3_000);
+    await one.connections.disconnect({ user: 'ann' }, 0);
+    await settle();
+    expect(other.admit('ann', { askedAt })).toBe(1_000);
+    expect(other.admit('ann', { askedAt: Date.now() + 1 })).toBeInstanceOf(Function);
+  });
+
+  it('ends all that are open while it listens, whatever their clocks say', async () => {
+    const [one, other] = [start(), start()];
+    for (const name of ['issuedAt', 'expiresAt'] as const) {
+      other.admit('ann', { access: { user: 'ann', [name]: new Date(Date.now() + 10_000) } });
+    }
+    await settle();
+    await one.connections.disconnect({ user: 'ann' }, 0);
+    await settle();
+    expect(ended).toEqual(['ann', 'ann']);
+  });
+
+  it('lets nobody in whose credential has expired', () => {
+    const { admit } = start();
+    expect(admit('ann', { access: { user: 'ann', expiresAt: new Date(Date.now() - 1) } })).toBe(1_000);
   });
 
   it('takes nothing for one that is none', async () => {

@@ -3,12 +3,14 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import { Channels } from '../channel/channels.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseLimits } from '../sse.options.js';
-import type { SseAccess } from './access.js';
+import { isExpired, type SseAccess } from './access.js';
 import {
+  AGAIN_MS,
   applies,
   type Disconnection,
   Disconnections,
   type DisconnectTarget,
+  isNewer,
   userOf,
 } from './disconnections.js';
 import { Lease } from './lease.js';
@@ -25,6 +27,8 @@ export interface SseConnection {
 export interface Connection {
   readonly channels: readonly string[];
   readonly access: SseAccess;
+  /** When the permission was asked for; absent where nobody was. */
+  readonly askedAt?: number;
   /** Of the client, where it is known. */
   readonly address?: string;
   /** Asks again for the permission; rejects where it is withdrawn. */
@@ -57,7 +61,8 @@ export class Connections {
     private readonly channels: Channels,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {
-    const onDisconnection = (disconnection: Disconnection) => this.#end(disconnection);
+    const onDisconnection = (disconnection: Disconnection, isLate: boolean) =>
+      this.#end(disconnection, isLate);
     this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
   }
 
@@ -72,12 +77,14 @@ export class Connections {
    * @returns what to call when it has ended; or the time in ms after which its client may come back
    */
   admit(connection: Connection): (() => void) | number {
-    const refusedMs = this.#disconnections.refusedMs(connection) || this.#crowdedMs(connection);
+    const refusedMs =
+      (isExpired(connection.access) && AGAIN_MS) ||
+      this.#disconnections.refusedMs(connection) ||
+      this.#crowdedMs(connection);
     if (refusedMs > 0) {
       this.#refused++;
       return refusedMs;
     }
-    this.#disconnections.listen();
     const { access, address, renew } = connection;
     // Most streams hold for as long as they last.
     const lease = renew || access.expiresAt ? new Lease(connection, this.options.revalidateMs) : undefined;
@@ -85,6 +92,7 @@ export class Connections {
     this.#open.set(connection, { lease, number: this.#count++, since: Date.now() });
     this.#perUser.add(user);
     this.#perAddress.add(address);
+    this.#disconnections.listen();
     return () => {
       if (!this.#open.delete(connection)) return;
       lease?.stop();
@@ -113,12 +121,13 @@ export class Connections {
     for (const { lease } of this.#open.values()) lease?.stop();
   }
 
-  #end(disconnection: Disconnection): void {
+  #end(disconnection: Disconnection, isLate: boolean): void {
     const { refuseMs, at, until } = disconnection;
     for (const [open, { lease, number, since }] of this.#open) {
-      // It is heard of late, by who was cut off, or begins to listen: those that were let in since may stay.
-      if (since - MAX_SKEW_MS > at && until <= Date.now()) continue;
       const access = lease?.access ?? open.access;
+      // Who begins to listen hears of it late: those that were let in since, and might be again, may stay.
+      const isOver = since - MAX_SKEW_MS > at && until <= Date.now();
+      if (isLate && (isOver || isNewer(access, disconnection))) continue;
       const reader = { channels: open.channels, access, connection: this.#idOf(number) };
       if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
     }

@@ -24,6 +24,11 @@ export interface ChannelListener {
   onMessage(text: string): void;
 }
 
+/** A channel of the module's own: no channel of a user's can have such a name. */
+export const CONTROL_CHANNEL = '!disconnect';
+/** What it keeps, whatever is set for the others. */
+export const CONTROL_KEEPS = Object.freeze({ maxEvents: 10_000, maxAgeMs: 3_600_000 });
+
 /**
  * The position before the oldest event that is kept. In the shape of a cursor, but none: what a client sends is not
  * taken for one that begins with 0.

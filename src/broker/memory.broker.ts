@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto';
 import { compareCursors, isCursor, type Publication } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import {
+  CONTROL_CHANNEL,
+  CONTROL_KEEPS,
   OLDEST,
   type ChannelListener,
   IDEMPOTENCY_MS,
@@ -70,7 +72,7 @@ export class MemorySseBroker extends SseBroker {
   }
 
   #store(channel: string, body: string, id: string | undefined): string {
-    const { maxEvents, maxAgeMs } = this.history as History;
+    const { maxEvents, maxAgeMs } = channel === CONTROL_CHANNEL ? CONTROL_KEEPS : (this.history as History);
     const prev = this.#tip(channel);
     const cursor = nextCursor(prev);
     const chain = this.#chains.get(channel) ?? new Chain();

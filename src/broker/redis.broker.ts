@@ -4,7 +4,14 @@ import type { Redis } from 'ioredis';
 import { isCursor, type Publication } from '../event.js';
 import { isRedisClient } from '../resolve-options.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
-import { type ChannelListener, type Page, SseBroker, type StoredEvent } from './broker.js';
+import {
+  type ChannelListener,
+  CONTROL_CHANNEL,
+  CONTROL_KEEPS,
+  type Page,
+  SseBroker,
+  type StoredEvent,
+} from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
 import { RedisConnection, type RedisSource } from './redis.connection.js';
 import type { Find } from './redis.pending.js';
@@ -75,7 +82,7 @@ export class RedisSseBroker extends SseBroker {
       size,
       repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
       send: (client, { nonce, whole }) => {
-        const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#kept];
+        const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
         return PUBLISH[whole ? 'load' : 'call'](client, keys, args);
       },
       idOf: (cursor) => id || cursor,
@@ -98,7 +105,7 @@ export class RedisSseBroker extends SseBroker {
     const cursors = positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel);
-    const args = [randomInt(2 ** 20), ...this.#kept, limit, id, ...cursors];
+    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, id, ...cursors];
     const answer = await this.#commands.run((client) => READ.run(client, keys, args));
     const [tip, after, entries] = answer as [string, string, [string, string[]][]];
     const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
@@ -129,6 +136,11 @@ export class RedisSseBroker extends SseBroker {
       }
       if (from === '') return { cursors, isCertain: isCertain === 1 };
     }
+  }
+
+  #keptOf(channel: string): readonly (number | '')[] {
+    const { maxEvents, maxAgeMs } = CONTROL_KEEPS;
+    return channel === CONTROL_CHANNEL && this.history !== false ? [maxEvents, maxAgeMs] : this.#kept;
   }
 
   #keys(channel: string): string[] {

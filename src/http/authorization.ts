@@ -1,12 +1,12 @@
 import { type ExecutionContext, ForbiddenException, HttpException, Injectable, Logger } from '@nestjs/common';
 import { Limiter } from '../limiter.js';
 import { show } from '../sse.errors.js';
-import { checkAccess, mergeAccess, type SseAccess, type SseGrant } from '../access/access.js';
+import { checkAccess, isExpired, mergeAccess, type SseAccess, SseGrant } from '../access/access.js';
 import type { SseAuthorizer } from './authorizer.js';
 
 /** How long an authorizer may take to answer, in ms. */
 const ANSWER_MS = 5_000;
-/** Questions under way at once in a process: its clients may all come back in one moment. */
+/** Questions to one authorizer at once in a process: its clients may all come back in one moment. */
 const MAX_QUESTIONS = 64;
 
 /** Whom a request is put to. */
@@ -23,23 +23,27 @@ export interface Question {
 @Injectable()
 export class Authorization {
   readonly #logger = new Logger('SseModule');
-  readonly #questions = new Limiter(MAX_QUESTIONS);
+  /** By authorizer: one that is slow, or does not answer, keeps nobody else's waiting. */
+  readonly #questions = new WeakMap<SseAuthorizer, Limiter>();
 
   /** @throws HttpException 401 or 403, which says nothing of the channels */
   async grant(question: Question, channels: readonly string[]): Promise<SseGrant> {
+    const askedAt = Date.now();
     const { check } = question;
     if (check) {
       if (!channels.every(check)) throw new ForbiddenException();
-      return { channels, access: {} };
+      return new SseGrant({ askedAt, channels, access: {} });
     }
     const renew = () => this.#ask(question, channels);
-    return { channels, access: await renew(), renew };
+    return new SseGrant({ askedAt, channels, access: await renew(), renew });
   }
 
   async #ask({ authorizer, context, isWanted }: Question, channels: readonly string[]): Promise<SseAccess> {
+    const questions = this.#questions.get(authorizer!) ?? new Limiter(MAX_QUESTIONS);
+    this.#questions.set(authorizer!, questions);
     const answers: SseAccess[] = [];
     for (const channel of channels) {
-      const answer = await this.#questions.run(async () =>
+      const answer = await questions.run(async () =>
         isWanted() ? this.#answer(authorizer!, channel, context) : false,
       );
       if (answer === false) throw new ForbiddenException();
@@ -76,5 +80,5 @@ function accessOf(verdict: unknown): SseAccess | false {
   if (!verdict) return false;
   if (verdict === true) return {};
   const { user, issuedAt, expiresAt } = checkAccess(verdict);
-  return { user, issuedAt, expiresAt };
+  return isExpired({ expiresAt }) ? false : { user, issuedAt, expiresAt };
 }

@@ -23,6 +23,7 @@ export type PlatformRequest = IncomingMessage & {
 export type PlatformResponse = AnyResponse & {
   raw?: AnyResponse;
   hijack?(): void;
+  header?(name: string, value: string): void;
   getHeaders(): OutgoingHttpHeaders;
 };
 
@@ -56,7 +57,7 @@ export class EventStreams {
   serve(
     request: PlatformRequest,
     response: PlatformResponse,
-    { channels, access, filter, renew }: CheckedTarget & Pick<SseGrant, 'renew'>,
+    { channels, access, filter, askedAt, renew }: CheckedTarget & Partial<SseGrant>,
   ): Promise<void> | undefined {
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
@@ -83,7 +84,7 @@ export class EventStreams {
     };
     // Express works it out from the head, each time it is asked.
     const address = this.options.limits.connectionsPerAddress < Infinity ? request.ip : undefined;
-    const remove = this.connections.admit({ channels, access, renew, address, end });
+    const remove = this.connections.admit({ channels, access, askedAt, renew, address, end });
     if (typeof remove === 'number') {
       stream.end(remove);
       return undefined;
@@ -101,11 +102,14 @@ export class EventStreams {
   /** Refuses pages of other origins, and tells those of the list that they may read. @throws ForbiddenException */
   checkOrigin({ headers }: PlatformRequest, response: PlatformResponse): void {
     const origin = checkOrigin(headers, this.options.origins);
-    const raw = response.raw ?? response;
-    if (origin === undefined || response.getHeaders()['access-control-allow-origin'] !== undefined) return;
-    raw.setHeader('Access-Control-Allow-Origin', origin);
-    raw.setHeader('Access-Control-Allow-Credentials', 'true');
-    raw.appendHeader('Vary', 'Origin');
+    const { vary, ...headersSet } = response.getHeaders();
+    if (origin === undefined || headersSet['access-control-allow-origin'] !== undefined) return;
+    // On Fastify, what others set comes later, and would take its place.
+    const set = (name: string, value: string) =>
+      response.raw ? response.header!(name, value) : response.setHeader(name, value);
+    set('Access-Control-Allow-Origin', origin);
+    set('Access-Control-Allow-Credentials', 'true');
+    set('Vary', vary === undefined ? 'Origin' : `${vary}, Origin`);
   }
 
   /** Resolves when every response has ended; those whose clients do not read are cut. */

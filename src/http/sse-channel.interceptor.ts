@@ -47,9 +47,10 @@ export class SseChannelInterceptor implements NestInterceptor<SseTarget | undefi
     const target = checkTarget(returned ?? requestedChannelsOf(request));
     const raw = response.raw ?? response;
     const question = { ...rule, context, isWanted: () => !isGone(raw) };
-    const { access, renew } = await this.authorization.grant(question, target.channels);
+    const { askedAt, access, renew } = await this.authorization.grant(question, target.channels);
     await this.streams.serve(request, response, {
       ...target,
+      askedAt,
       access: mergeAccess([target.access, access]),
       renew: renew && (async () => mergeAccess([target.access, await renew()])),
     });

@@ -87,14 +87,14 @@ export const access = [
   {
     ...disconnections,
     guard: 'a disconnection is for its connection',
-    find: `  if (connection !== undefined && connection !== own) return false;\n`,
-    replace: '',
+    find: `  return connection === undefined || connection === own;`,
+    replace: `  return true;`,
   },
   {
     ...disconnections,
     guard: 'a newer credential is let in',
-    find: `  return !(access.issuedAt && access.issuedAt.getTime() > at);`,
-    replace: `  return at > 0;`,
+    find: `  return issuedAt !== undefined && issuedAt.getTime() > at;`,
+    replace: `  return false;`,
   },
   {
     ...disconnections,
@@ -105,7 +105,7 @@ export const access = [
   {
     ...disconnections,
     guard: 'a process that begins to listen knows what was said before',
-    find: `    for (const event of page.events) this.#take(event);\n`,
+    find: `    for (const event of page.events) this.#take(event, true);\n`,
     replace: '',
   },
   {
@@ -135,7 +135,7 @@ export const access = [
   {
     ...late,
     guard: 'what was let in since a disconnection stays',
-    find: `      if (since - MAX_SKEW_MS > at && until <= Date.now()) continue;\n`,
+    find: `      if (isLate && (isOver || isNewer(access, disconnection))) continue;\n`,
     replace: '',
   },
   {
@@ -151,6 +151,44 @@ export const access = [
     find: `  if (names.length === 0 || names.some((name) => typeof name !== 'string')) return undefined;\n`,
     replace: '',
     tests: ['src/access/connections.spec.ts'],
+  },
+  {
+    ...late,
+    guard: 'who is being asked about is asked about again',
+    find: `      if (isPending) refusedMs = Math.max(refusedMs, until - now, AGAIN_MS);\n      else if`,
+    replace: `      if`,
+  },
+  {
+    ...late,
+    guard: 'what was missed does not end a stream before it is let in',
+    find: `    await Promise.resolve();\n    if (this.hasHistory`,
+    replace: `    if (this.hasHistory`,
+  },
+  {
+    ...late,
+    guard: 'all that are open while it listens end',
+    find: `      if (isLate && (isOver`,
+    replace: `      if ((isOver`,
+  },
+  {
+    ...late,
+    guard: 'a credential that has expired lets nobody in',
+    find: `      (isExpired(connection.access) && AGAIN_MS) ||\n`,
+    replace: '',
+  },
+  {
+    ...disconnections,
+    guard: 'what a loss has left of disconnections is read',
+    find: `        else void this.#readOn(OLDEST, isWanted);\n`,
+    replace: '',
+    tests: ['test/redis.spec.ts › disconnects whom it is told to'],
+  },
+  {
+    file: 'src/sse.service.ts',
+    guard: 'nothing that comes with a request is taken for a permission',
+    find: `const grant = channel instanceof SseGrant ? channel : undefined;`,
+    replace: `const grant = typeof channel === 'object' && 'access' in channel ? (channel as SseGrant) : undefined;`,
+    tests: ['test/access.spec.ts › is not for what only looks like a permission'],
   },
   {
     ...lease,
