@@ -69,8 +69,8 @@ export const access = [
   {
     ...interceptor,
     guard: 'a route’s rule holds for what its handler returns',
-    find: `const { access, renew } = await this.authorization.grant(question, target.channels);`,
-    replace: `const { access, renew } = returned\n      ? { access: {}, renew: undefined }\n      : await this.authorization.grant(question, target.channels);`,
+    find: `const { askedAt, access, renew } = await this.authorization.grant(question, target.channels);`,
+    replace: `const { askedAt, access, renew } = returned\n      ? { askedAt: 0, access: {}, renew: undefined }\n      : await this.authorization.grant(question, target.channels);`,
   },
   {
     ...disconnections,
