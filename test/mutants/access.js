@@ -153,16 +153,18 @@ export const access = [
     tests: ['src/access/connections.spec.ts'],
   },
   {
-    ...late,
+    ...disconnections,
     guard: 'who is being asked about is asked about again',
     find: `      if (isPending) refusedMs = Math.max(refusedMs, until - now, AGAIN_MS);\n      else if`,
     replace: `      if`,
+    tests: ['src/access/connections.spec.ts'],
   },
   {
-    ...late,
+    ...disconnections,
     guard: 'what was missed does not end a stream before it is let in',
     find: `    await Promise.resolve();\n    if (this.hasHistory`,
     replace: `    if (this.hasHistory`,
+    tests: ['src/access/connections.spec.ts'],
   },
   {
     ...late,
