@@ -37,6 +37,11 @@ export interface SseLimits {
   connectionsPerUser?: number;
   /** Channels with streams, 1–10,000,000. @default 50000 */
   channels?: number;
+  /**
+   * Streams that begin with a Last-Event-ID, a second, 1–10,000,000: each may cost readings of Redis. Five seconds’ worth of
+   * them may come at once, as after the end of a node. @default 2000
+   */
+  resumesPerSecond?: number;
 }
 
 /** How the module is configured. All fields are optional. */
@@ -141,4 +146,5 @@ export const LIMIT_DEFAULTS: Readonly<Required<SseLimits>> = Object.freeze({
   connectionsPerAddress: Infinity,
   connectionsPerUser: 100,
   channels: 50_000,
+  resumesPerSecond: 2_000,
 });

@@ -100,7 +100,8 @@ export class SseService {
       };
       // From a query it may be anything, whatever its type says.
       const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
-      const remove = this.open.admit({ channels, access, renew, askedAt, end: subscriber.complete });
+      const resumes = id !== undefined;
+      const remove = this.open.admit({ channels, access, renew, askedAt, resumes, end: subscriber.complete });
       if (typeof remove === 'number') return observer.complete();
       const { unsubscribe } = this.channels.subscribe(channels, subscriber, id);
       return () => {

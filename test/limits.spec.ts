@@ -65,6 +65,27 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     if (name !== 'channels') expect((await (await connect(`${url}/${more}`)).next()).event).toBe('sse.open');
   });
 
+  it('of resumesPerSecond keeps clients waiting that come back, and no others', async () => {
+    const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
+    const { sse, url } = await start({ resumesPerSecond: 1 });
+    const id = await sse.publish('first', { channel: 'a' });
+    const resume = () => connect(`${url}/channel?channel=a`, { 'last-event-id': id });
+    const streams = [];
+    for (let n = 0; n < 8; n++) streams.push(await resume());
+    // Five at once, and one for each second that this has taken.
+    await until(() => sse.stats().refused > 0);
+    expect(sse.connections().length).toBeGreaterThanOrEqual(5);
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('(limits.resumesPerSecond)')]]);
+    warned.mockRestore();
+    expect((await (await connect(`${url}/channel?channel=a`)).next()).event).toBe('sse.open');
+    await until(async () => {
+      const stream = await resume();
+      await sse.publish('next', { channel: 'a' });
+      await until(() => stream.ended || stream.text.includes('next'));
+      return !stream.ended;
+    });
+  });
+
   it('of what is not given is the default', async () => {
     const { sse, url } = await start({ connections: undefined, connectionsPerUser: 1 });
     await connect(`${url}/channel?channel=a&user=1`);

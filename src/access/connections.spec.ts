@@ -24,7 +24,13 @@ describe('A process that hears of a disconnection late', () => {
     const connections = new Connections(broker, new Channels(broker), resolveOptions({}));
     made.push(connections);
     const admit = (user: string, more: object = {}) =>
-      connections.admit({ channels: ['a'], access: { user }, end: () => void ended.push(user), ...more });
+      connections.admit({
+        channels: ['a'],
+        access: { user },
+        resumes: false,
+        end: () => void ended.push(user),
+        ...more,
+      });
     return { connections, admit };
   };
   const settle = async () => {

@@ -29,6 +29,8 @@ export interface Connection {
   readonly access: SseAccess;
   /** When the permission was asked for; absent where nobody was. */
   readonly askedAt?: number;
+  /** Whether its client has been here before. */
+  readonly resumes: boolean;
   /** Of the client, where it is known. */
   readonly address?: string;
   /** Asks again for the permission; rejects where it is withdrawn. */
@@ -50,6 +52,7 @@ export class Connections {
   readonly #open = new Map<Connection, { lease?: Lease; number: number; since: number }>();
   readonly #perUser = new Counts();
   readonly #perAddress = new Counts();
+  readonly #resumes: Bucket;
   readonly #warned = new Map<keyof SseLimits, number>();
   readonly #instance = randomBytes(6).toString('base64url');
   readonly #disconnections: Disconnections;
@@ -61,6 +64,7 @@ export class Connections {
     private readonly channels: Channels,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {
+    this.#resumes = new Bucket(options.limits.resumesPerSecond);
     const onDisconnection = (disconnection: Disconnection, isLate: boolean) =>
       this.#end(disconnection, isLate);
     this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
@@ -133,15 +137,16 @@ export class Connections {
     }
   }
 
-  #crowdedMs({ channels, access, address }: Connection): number {
+  #crowdedMs({ channels, access, address, resumes }: Connection): number {
     const { limits } = this.options;
-    const counts: Record<keyof SseLimits, number> = {
+    const counts: Partial<Record<keyof SseLimits, number>> = {
       connections: this.#open.size + 1,
       connectionsPerUser: this.#perUser.count(userOf(access)) + 1,
       connectionsPerAddress: this.#perAddress.count(address) + 1,
       channels: this.channels.countWith(channels),
     };
-    const exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find((name) => counts[name] > limits[name]);
+    let exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find((name) => counts[name]! > limits[name]);
+    if (!exceeded && resumes && !this.#resumes.take()) exceeded = 'resumesPerSecond';
     if (exceeded) this.#warn(exceeded);
     return exceeded ? CROWDED_MS : 0;
   }
@@ -156,6 +161,25 @@ export class Connections {
 
   #idOf(number: number): string {
     return `${this.#instance}-${number}`;
+  }
+}
+
+/** So many a second, and up to what five seconds have left over. */
+class Bucket {
+  #left: number;
+  #since = performance.now();
+
+  constructor(private readonly perSecond: number) {
+    this.#left = 5 * perSecond;
+  }
+
+  take(): boolean {
+    const now = performance.now();
+    this.#left = Math.min(5 * this.perSecond, this.#left + ((now - this.#since) / 1_000) * this.perSecond);
+    this.#since = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
   }
 }
 

@@ -84,7 +84,15 @@ export class EventStreams {
     };
     // Express works it out from the head, each time it is asked.
     const address = this.options.limits.connectionsPerAddress < Infinity ? request.ip : undefined;
-    const remove = this.connections.admit({ channels, access, askedAt, renew, address, end });
+    const remove = this.connections.admit({
+      channels,
+      access,
+      askedAt,
+      renew,
+      resumes: lastEventId !== undefined,
+      address,
+      end,
+    });
     if (typeof remove === 'number') {
       stream.end(remove);
       return undefined;

@@ -116,6 +116,12 @@ export const access = [
   },
   {
     ...connections,
+    guard: 'not everybody comes back at once',
+    find: ` && !this.#resumes.take()) exceeded`,
+    replace: ` && resumes === undefined) exceeded`,
+  },
+  {
+    ...connections,
     guard: 'a stream that has ended makes room for its user',
     find: `      this.#perUser.delete(user);\n`,
     replace: '',
