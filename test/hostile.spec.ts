@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { type PublishOptions, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
+import { Cli } from './support/cli.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { StreamController } from './support/stream.controller.js';
 import { until } from './support/until.js';
@@ -210,4 +211,43 @@ describe.each(platforms)('Hostile input on %s', (_, platform) => {
     expect(commands.length).toBeGreaterThan(0);
     for (const [command] of commands) expect(COMMANDS).toContain(command!.toLowerCase());
   });
+});
+
+describe('Hostile input of the command line', () => {
+  it('is refused, or stored as it is', async () => {
+    const prefix = randomPrefix();
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: prefix };
+    const admin = new Redis(adminUrl());
+    // No program can be given a NUL.
+    const argument = text.map((value) => wellFormed(value).replaceAll('\0', ''));
+    const flags = fc.record(
+      { channel: argument, type: argument, id: argument, retry: argument },
+      { requiredKeys: [] },
+    );
+    const input = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      fc.jsonValue().map((value) => Buffer.from(JSON.stringify(value))),
+      text.map((value) => Buffer.from(wellFormed(value))),
+    );
+    const mode = fc.constantFrom([], ['--text'], ['--ndjson']);
+    let published = 0;
+    await fc.assert(
+      fc.asyncProperty(flags, mode, input, async (given, switches, bytes) => {
+        const options = Object.entries(given).map(([flag, value]) => `--${flag}=${value}`);
+        const cli = new Cli('', env, ['node', 'dist/cli/main.js', 'sse', 'publish', ...switches, ...options]);
+        cli.process.stdin!.end(bytes);
+        const code = await cli.end();
+        expect([0, 2]).toContain(code);
+        expect(cli.stderr).not.toMatch(/^\s+at |node_modules/m);
+        if (code === 0) published += cli.lines.length;
+        else expect(cli.stderr).not.toBe('');
+      }),
+      { seed: 20_261_124, numRuns: 15 },
+    );
+    const entries = await Promise.all(
+      (await admin.keys(`${prefix}*:history`)).map(async (key) => admin.xlen(key)),
+    );
+    expect(entries.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(published);
+    admin.disconnect();
+  }, 60_000);
 });
