@@ -78,6 +78,8 @@ describe('A process that hears of a disconnection late', () => {
     leave();
     await one.connections.disconnect({ user: 'ann' });
     other.admit('ann');
+    // Not within the call that lets it in: nothing of it is there yet.
+    expect(ended).toEqual([]);
     await settle();
     expect(ended).toEqual(['ann']);
   });
