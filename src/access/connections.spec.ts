@@ -112,6 +112,19 @@ describe('A process that hears of a disconnection late', () => {
     expect(admit('ann', { access: { user: 'ann', expiresAt: new Date(Date.now() - 1) } })).toBe(1_000);
   });
 
+  it('is not subscribed to them any more a while after its last stream', async () => {
+    const unsubscribe = jest.spyOn(broker, 'unsubscribe');
+    const { admit } = start();
+    const leave = [admit('ann'), admit('bob')] as (() => void)[];
+    await settle();
+    leave[0]!();
+    jest.advanceTimersByTime(20_000);
+    expect(unsubscribe).not.toHaveBeenCalled();
+    leave[1]!();
+    jest.advanceTimersByTime(10_000);
+    expect(unsubscribe).toHaveBeenCalledWith('!disconnect');
+  });
+
   it('takes nothing for one that is none', async () => {
     const { admit } = start();
     admit('ann');

@@ -149,7 +149,6 @@ export const access = [
     guard: 'nobody is subscribed to disconnections without a stream',
     find: `      if (this.#open.size === 0) this.#disconnections.pause();\n`,
     replace: '',
-    tests: ['test/chaos/scenarios.spec.ts › subscriptions are what clients want'],
   },
   {
     ...disconnections,
