@@ -5,12 +5,12 @@ import {
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { Connections } from './access/connections.js';
 import { SseBroker } from './broker/broker.js';
 import { MemorySseBroker } from './broker/memory.broker.js';
 import { RedisSseBroker } from './broker/redis.broker.js';
 import { Channels } from './channel/channels.js';
 import { Authorization } from './http/authorization.js';
-import { Connections } from './access/connections.js';
 import { EventStreams } from './http/event-streams.js';
 import { resolveOptions } from './resolve-options.js';
 import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';

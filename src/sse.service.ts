@@ -119,6 +119,7 @@ export class SseService {
    * Cost: one publish; a process with streams is subscribed to one channel more.
    *
    * @param target whom: all that is given has to apply
+   * @param refuseMs in ms, a whole number, 0–3,600,000; 0: they may come back at once, and are asked about again
    * @throws SseError `SSE_INPUT`; `SSE_UNAVAILABLE` as `publish()`
    */
   async disconnect(target: DisconnectTarget, { refuseMs }: { refuseMs?: number } = {}): Promise<void> {

@@ -185,6 +185,16 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
 });
 
 describe('A client that comes back', () => {
+  /** It was here, for so many channels, and has gone with its position in all of them. */
+  const visit = async (url: string, count: number) => {
+    const names = Array.from({ length: count }, (_, n) => `c${n}`);
+    const stream = `${url}/channel?${names.map((name) => `channel=${name}`).join('&')}`;
+    const before = await connect(stream);
+    const { id } = await before.next();
+    before.close();
+    return { names, stream, headers: { 'last-event-id': id! } };
+  };
+
   it.each([
     ['in memory', () => ({})],
     ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
@@ -196,15 +206,11 @@ describe('A client that comes back', () => {
       heartbeatMs: 1_000,
     });
     const sse = app.get(SseService);
-    const names = Array.from({ length: 12 }, (__, n) => `c${n}`);
-    const path = `/channel?${names.map((name) => `channel=${name}`).join('&')}`;
-    const before = await connect(url + path);
-    const { id } = await before.next();
-    before.close();
+    const { names, stream, headers } = await visit(url, 12);
     for (let n = 0; n < 20; n++) {
       await Promise.all(names.map((channel) => sse.publish(`${n}`.padEnd(100_000), { channel })));
     }
-    const client = await connect(url + path, { 'last-event-id': id! });
+    const client = await connect(stream, headers);
     await client.take(12 * 20);
     expect(sse.stats().cut).toBe(0);
   });
@@ -217,15 +223,11 @@ describe('A client that comes back', () => {
     async (more) => {
       const { app, url } = await start(platforms[0][1]);
       const sse = app.get(SseService);
-      const names = Array.from({ length: 30 }, (_, n) => `c${n}`);
-      const path = `/channel?${names.map((name) => `channel=${name}`).join('&')}`;
-      const before = await connect(url + path);
-      const { id } = await before.next();
-      before.close();
+      const { names, stream, headers } = await visit(url, 30);
       for (const name of names) {
         for (let n = 0; n < 2; n++) await sse.publish(`${n}`.padEnd(125_000), { channel: name });
       }
-      const client = await connect(url + path + more, { 'last-event-id': id! });
+      const client = await connect(stream + more, headers);
       client.response.pause();
       await sse.publish('live', { channel: 'c0' });
       // It is written at the end of a turn.

@@ -44,6 +44,7 @@ export function checkAccess(access: unknown): SseAccess {
   return access;
 }
 
+/** Whether its credential has run out, by the clock of this process. */
 export function isExpired({ expiresAt }: SseAccess): boolean {
   return expiresAt !== undefined && expiresAt.getTime() <= Date.now();
 }

@@ -17,9 +17,13 @@ import { Lease } from './lease.js';
 
 /** An open stream, as `SseService.connections()` shows it. */
 export interface SseConnection {
+  /** For `disconnect({ connection })`; another one in every process, and after every reconnection. */
   readonly id: string;
+  /** In canonical form. */
   readonly channels: readonly string[];
+  /** As text; absent where nothing has named one. */
   readonly user?: string;
+  /** When it was let in. */
   readonly since: Date;
 }
 

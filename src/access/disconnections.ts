@@ -5,7 +5,7 @@ import { HistoryReader } from '../channel/history-reader.js';
 import { checkChannel, checkPublication } from '../event.js';
 import { inputError, SseError } from '../sse.errors.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
-import type { SseAccess } from './access.js';
+import { checkAccess, type SseAccess } from './access.js';
 
 /** Which streams to end: those to which all that is given applies. */
 export interface DisconnectTarget {
@@ -202,9 +202,7 @@ function checkTarget(target: DisconnectTarget): DisconnectTarget {
     const message = 'Expected `user`, `channel` or `connection` of whom to disconnect, got none';
     throw new SseError('SSE_INPUT', message);
   }
-  if (user !== undefined && typeof user !== 'string' && typeof user !== 'number') {
-    throw inputError('user', 'a string or a number', user);
-  }
+  checkAccess({ user });
   if (connection !== undefined && typeof connection !== 'string') {
     throw inputError('connection', 'an id that `connections()` shows', connection);
   }

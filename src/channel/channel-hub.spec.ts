@@ -197,7 +197,8 @@ describe('A channel hub', () => {
     expect(recorder.calls).toEqual(['open 5', 'reset lost 8', '9']);
   });
 
-  it('goes on from where the store’s chain branched off, when that has lost events', async () => {
+  /** Live again after the store has lost the last two events, which were delivered. */
+  const liveAfterLostWrites = async () => {
     const recorder = attach();
     await live();
     publish(3);
@@ -206,6 +207,11 @@ describe('A channel hub', () => {
     store.loseWrites(2);
     broker.connect();
     await until(() => hub.live);
+    return recorder;
+  };
+
+  it('goes on from where the store’s chain branched off, when that has lost events', async () => {
+    const recorder = await liveAfterLostWrites();
     broker.reads = 0;
     publish(2);
     broker.deliver();
@@ -214,14 +220,7 @@ describe('A channel hub', () => {
   });
 
   it('passes over a message of the branch that the store has lost, which it has delivered', async () => {
-    const recorder = attach();
-    await live();
-    publish(3);
-    broker.deliver();
-    broker.interrupt();
-    store.loseWrites(2);
-    broker.connect();
-    await until(() => hub.live);
+    const recorder = await liveAfterLostWrites();
     broker.listener!.onMessage(JSON.stringify(store.published.get(at(7))));
     publish(1);
     broker.deliver();

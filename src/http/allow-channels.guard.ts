@@ -8,10 +8,10 @@ import {
   type Type,
 } from '@nestjs/common';
 import type { SseGrant } from '../access/access.js';
-import { Authorization } from './authorization.js';
-import { checkOf, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { checkChannels } from '../event.js';
 import { SseError } from '../sse.errors.js';
+import { Authorization } from './authorization.js';
+import { checkOf, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { isGone } from './event-stream.js';
 import { EventStreams, type PlatformRequest, type PlatformResponse } from './event-streams.js';
 import { type ChannelRequest, requestedChannelsOf } from './requested-channels.js';

@@ -1,7 +1,7 @@
 import { type ExecutionContext, ForbiddenException, HttpException, Injectable, Logger } from '@nestjs/common';
+import { checkAccess, isExpired, mergeAccess, type SseAccess, SseGrant } from '../access/access.js';
 import { Limiter } from '../limiter.js';
 import { show } from '../sse.errors.js';
-import { checkAccess, isExpired, mergeAccess, type SseAccess, SseGrant } from '../access/access.js';
 import type { SseAuthorizer } from './authorizer.js';
 
 /** How long an authorizer may take to answer, in ms. */

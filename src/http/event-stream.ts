@@ -16,8 +16,8 @@ import type { Outbox, Outgoing } from './outbox.js';
  */
 const MAX_PENDING_BYTES = 1_048_576;
 
-/** How long a client may take to read what is left when it is disconnected. */
-const END_MS = 1_000;
+/** How long a client may take to read what is left when its stream is ended. */
+export const END_MS = 1_000;
 
 export const HEAD = {
   'Content-Type': 'text/event-stream; charset=utf-8',

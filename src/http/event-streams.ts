@@ -6,7 +6,7 @@ import { Connections } from '../access/connections.js';
 import { Channels } from '../channel/channels.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { Batch } from './batch.js';
-import { type AnyResponse, EventStream, HEAD, isGone } from './event-stream.js';
+import { type AnyResponse, END_MS, EventStream, HEAD, isGone } from './event-stream.js';
 import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { OpenStreams } from './open-streams.js';
@@ -29,8 +29,6 @@ export type PlatformResponse = AnyResponse & {
 
 /** How long a head waits for the subscription: clients are to connect although the broker is out of reach. */
 const HEAD_WAIT_MS = 2_000;
-/** How long a client may take to read what is left when its stream is ended. */
-const END_WAIT_MS = 1_000;
 
 /** All `@SseChannel()` responses of this process. */
 @Injectable()
@@ -110,8 +108,9 @@ export class EventStreams {
   /** Refuses pages of other origins, and tells those of the list that they may read. @throws ForbiddenException */
   checkOrigin({ headers }: PlatformRequest, response: PlatformResponse): void {
     const origin = checkOrigin(headers, this.options.origins);
-    const { vary, ...headersSet } = response.getHeaders();
-    if (origin === undefined || headersSet['access-control-allow-origin'] !== undefined) return;
+    if (origin === undefined) return;
+    const { vary, 'access-control-allow-origin': answered } = response.getHeaders();
+    if (answered !== undefined) return;
     // On Fastify, what others set comes later, and would take its place.
     const set = (name: string, value: string) =>
       response.raw ? response.header!(name, value) : response.setHeader(name, value);
@@ -123,7 +122,7 @@ export class EventStreams {
   /** Resolves when every response has ended; those whose clients do not read are cut. */
   async ended(): Promise<void> {
     const all = Array.from(this.#open, (stream) => stream.closed());
-    await Promise.race([Promise.all(all), sleep(END_WAIT_MS, undefined, { ref: false })]);
+    await Promise.race([Promise.all(all), sleep(END_MS, undefined, { ref: false })]);
     for (const stream of this.#open) stream.destroy();
   }
 

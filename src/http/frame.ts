@@ -64,20 +64,20 @@ export function openFrame(id: string, channels: readonly string[]): Frame {
 /** A keep-alive: a comment, which clients ignore. */
 export const HEARTBEAT = new Frame(':\n\n');
 
-/** Sets the time after which a client comes back, and is no event: not before `ms`, and not all at once. */
+/** Sets the time after which a client comes back, and is no event. */
+const retryOf = (ms: number) => new Frame(`retry: ${Math.round(ms)}\n\n`);
+
+/** For a client that is sent away: not before `ms`, and not all at once. */
 export function retryFrame(ms: number): Frame {
-  return new Frame(`retry: ${Math.round(ms * (1 + Math.random() / 2))}\n\n`);
+  return retryOf(ms * (1 + Math.random() / 2));
 }
 
 const RETRIES = 64;
 
 /**
- * Frames that set the time after which a client comes back, and are no events: between half of `ms` and half as much
- * again, so that clients which lost their node together do not come back together.
+ * What streams begin with: between half of `ms` and half as much again, so that clients which lost their node together do
+ * not come back together.
  */
 export function retryFrames(ms: number): Frame[] {
-  return Array.from(
-    { length: RETRIES },
-    (_, n) => new Frame(`retry: ${Math.round(ms * (0.5 + n / (RETRIES - 1)))}\n\n`),
-  );
+  return Array.from({ length: RETRIES }, (_, n) => retryOf(ms * (0.5 + n / (RETRIES - 1))));
 }

@@ -168,7 +168,7 @@ export const http = [
   {
     ...streams,
     guard: 'the end does not wait for clients that do not read',
-    find: `await Promise.race([Promise.all(all), sleep(END_WAIT_MS, undefined, { ref: false })]);`,
+    find: `await Promise.race([Promise.all(all), sleep(END_MS, undefined, { ref: false })]);`,
     replace: `await Promise.all(all);`,
     tests: ['test/shutdown.spec.ts'],
   },
