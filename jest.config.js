@@ -22,6 +22,7 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
+    '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],

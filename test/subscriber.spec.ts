@@ -145,4 +145,41 @@ describe('Subscribing to Redis', () => {
     expect(warned.mock.calls).toEqual([[expect.stringContaining('Redis is out of reach')]]);
     expect(states).toEqual([true]);
   });
+
+  it('notices that it is subscribed where nobody publishes, says so, and connects until it is where all are', async () => {
+    const elsewhere = await startRedis();
+    await broker.close();
+    broker = new RedisSseBroker(proxy.url, '', undefined, 200);
+    await until(() => broker.connected);
+    proxy.target = elsewhere.port;
+    const calls = subscribe('a');
+    // In good health, it gets nothing.
+    await until(() => calls.length === 1);
+    expect(broker.state).toBe('up');
+    await until(() => broker.state === 'deaf');
+    await until(() => calls.filter((call) => call === 'subscribed').length === 3);
+    expect(broker.connected).toBe(false);
+    expect(await subscribers('a')).toBe(0);
+    proxy.target = server.port;
+    await until(() => broker.connected);
+    expect(await subscribers('a')).toBe(1);
+    await broker.publish('a', { data: '"here"', transient: true });
+    await until(() => calls.at(-1)!.includes('here'));
+    expect(warned.mock.calls).toEqual([
+      ['What is published does not arrive: the connection that receives is opened anew'],
+    ]);
+    expect(logged.mock.calls).toEqual([[expect.stringMatching(/^Redis is back, after \d+\.\d s$/)]]);
+  });
+
+  it('costs a silent process one PUBLISH in a while, to a channel of its own', async () => {
+    await broker.close();
+    broker = new RedisSseBroker(proxy.url, '', undefined, 100);
+    const calls = subscribe('a');
+    await until(() => calls.length === 1);
+    const count = async (command: string) =>
+      Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await admin.info('commandstats'))?.[1] ?? 0);
+    await until(async () => (await count('publish')) >= 5);
+    expect([await count('evalsha'), await count('eval'), calls.length]).toEqual([0, 0, 1]);
+    expect((await admin.pubsub('CHANNELS')) as string[]).toHaveLength(2);
+  });
 });

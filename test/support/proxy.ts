@@ -23,6 +23,8 @@ export class Proxy {
   latencyMs = 0;
   /** Asked for each message to a subscriber whether it is swallowed; everything else arrives. */
   dropMessage: (() => boolean) | undefined;
+  /** Says something else than the server does. */
+  rewrite: (chunk: Buffer) => Buffer = (chunk) => chunk;
   /** Cuts connections that subscribe, before they get an answer. */
   cutSubscribe = false;
   /** Sees what clients send, before the server does. */
@@ -77,7 +79,7 @@ export class Proxy {
       const replies = new Replies();
       upstream.on('data', (chunk) => {
         if (this.dropDown || (subscribed && this.cutSubscribe)) return;
-        const arrived = subscribed ? replies.take(chunk) : [chunk];
+        const arrived = subscribed ? replies.take(chunk) : [this.rewrite(chunk)];
         for (const bytes of arrived) {
           if (MESSAGE.equals(bytes.subarray(0, MESSAGE.length)) && this.dropMessage?.()) continue;
           held.push({ bytes, due: Date.now() + this.latencyMs });

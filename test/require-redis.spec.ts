@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
+import { freePort } from './support/port.js';
+import { Proxy } from './support/proxy.js';
+import { startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+/** What an application makes of the Redis that it finds, or does not find, when it starts. */
+describe('When it starts', () => {
+  const contexts: INestApplicationContext[] = [];
+  const proxies: Proxy[] = [];
+  const failed = jest.spyOn(Logger.prototype, 'error');
+  const warned = jest.spyOn(Logger.prototype, 'warn');
+  const logged = jest.spyOn(Logger.prototype, 'log');
+
+  beforeEach(() => {
+    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
+  });
+  afterEach(async () => {
+    await Promise.all(contexts.splice(0).map((context) => context.close()));
+    for (const proxy of proxies.splice(0)) proxy.close();
+  });
+
+  const start = async (options: SseModuleOptions) => {
+    const context = await Test.createTestingModule({ imports: [SseModule.forRoot(options)] }).compile();
+    contexts.push(context);
+    return context.get(SseService);
+  };
+  /** A server that says something else of itself, of the same length. */
+  const startOther = async (said: string, instead: string) => {
+    const proxy = await Proxy.start((await startRedis()).port);
+    proxies.push(proxy);
+    proxy.rewrite = (chunk) => Buffer.from(chunk.toString('latin1').replace(said, instead), 'latin1');
+    return proxy.url;
+  };
+  const refusal = (message: string) => ({
+    code: 'SSE_UNAVAILABLE',
+    message: expect.stringContaining(message) as string,
+  });
+
+  it('an application starts without Redis, says so once, and once when Redis comes', async () => {
+    const port = await freePort();
+    const sse = await start({ redis: `redis://127.0.0.1:${port}` });
+    sse.messages().subscribe();
+    await until(() => warned.mock.calls.length > 0);
+    expect(sse.stats()).toMatchObject({ connected: false, state: 'down' });
+    const server = await startRedis();
+    proxies.push(await Proxy.start(server.port, port));
+    await until(() => sse.stats().connected);
+    await sse.publish('at last');
+    expect(warned.mock.calls).toEqual([[expect.stringMatching(/^Redis is out of reach \(.*ECONNREFUSED/)]]);
+    const said = logged.mock.calls.flat().filter((line) => String(line).includes('Redis'));
+    expect(said).toEqual([expect.stringContaining('Redis is back')]);
+  });
+
+  it('one that requires Redis does not start without it, and leaves nothing behind', async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
+    const before = sockets();
+    const starting = expect(start({ redis, requireRedis: true })).rejects.toMatchObject(
+      refusal('Redis is out of reach'),
+    );
+    await within(7_000, 'the refusal', starting);
+    expect(sockets()).toBeLessThanOrEqual(before);
+  });
+
+  it('one that requires Redis waits for it, for up to 5 s', async () => {
+    const port = await freePort();
+    const starting = start({ redis: `redis://127.0.0.1:${port}`, requireRedis: true });
+    await until(() => warned.mock.calls.length > 0);
+    proxies.push(await Proxy.start((await startRedis()).port, port));
+    const sse = await starting;
+    expect(sse.stats().connected).toBe(true);
+  });
+
+  it.each([
+    ['redis_version:7.', 'redis_version:5.', 'is too old: the module needs 6.2 or later'],
+    ['redis_version:7.0.', 'redis_version:6.1.', 'is too old'],
+  ])(
+    'one that requires Redis does not start with %s being %s, others report it',
+    async (said, instead, message) => {
+      const redis = await startOther(said, instead);
+      await expect(start({ redis, requireRedis: true })).rejects.toMatchObject(refusal(message));
+      failed.mockClear();
+      await start({ redis });
+      await until(() => failed.mock.calls.length > 0);
+      expect(failed.mock.calls).toEqual([[expect.stringContaining(message)]]);
+    },
+  );
+
+  it('one that requires Redis does not start with a replica, others report it', async () => {
+    const master = await startRedis();
+    const { url: redis } = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
+    await expect(start({ redis, requireRedis: true })).rejects.toMatchObject(refusal('read-only replica'));
+    failed.mockClear();
+    await start({ redis });
+    await until(() => failed.mock.calls.length > 0);
+    expect(failed.mock.calls).toEqual([[expect.stringContaining('read-only replica')]]);
+  });
+
+  it('a version that is just new enough is taken', async () => {
+    const redis = await startOther('redis_version:7.0.', 'redis_version:6.2.');
+    await start({ redis, requireRedis: true });
+    expect(failed).not.toHaveBeenCalled();
+  });
+
+  it('it warns of a Redis that throws keys away', async () => {
+    const { url } = await startRedis(['--maxmemory-policy', 'allkeys-lru']);
+    await start({ redis: url, requireRedis: true });
+    await until(() => warned.mock.calls.length > 0);
+    expect(warned.mock.calls).toEqual([[expect.stringMatching(/noeviction \(it is allkeys-lru\)$/)]]);
+  });
+
+  it('in memory, nothing is required', async () => {
+    const sse = await start({ requireRedis: true });
+    expect(sse.stats()).toMatchObject({ connected: true, state: 'up' });
+  });
+});
