@@ -1,7 +1,8 @@
 import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import type { NestApplicationContext } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
+import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { afterEach } from '@jest/globals';
 import { closeClients } from './client.js';
 
@@ -20,14 +21,20 @@ export async function startApp(
   platform: Platform,
   metadata: ModuleMetadata,
   configure: (app: INestApplication) => void = () => undefined,
+  override: (builder: TestingModuleBuilder) => TestingModuleBuilder = (builder) => builder,
 ): Promise<{ app: INestApplication; url: string }> {
-  const module = await Test.createTestingModule(metadata).compile();
+  const module = await override(Test.createTestingModule(metadata)).compile();
   const app = module.createNestApplication(platform(), { logger: ['fatal'] });
   apps.add(app);
   configure(app);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as { port: number };
   return { app, url: `http://127.0.0.1:${port}` };
+}
+
+/** What Nest does on SIGTERM, but for the end of the process. */
+export function terminate(app: INestApplication): Promise<void> {
+  return (app as unknown as NestApplicationContext).close('SIGTERM');
 }
 
 afterEach(async () => {

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Replies } from './resp.js';
 
 /** What a server pushes to its subscribers. */
-const MESSAGE = Buffer.from('*3\r\n$7\r\nmessage\r\n');
+const MESSAGE = Buffer.from('>3\r\n$7\r\nmessage\r\n');
 
 /** A TCP proxy in front of a redis-server, for what networks do. */
 export class Proxy {

@@ -1,15 +1,20 @@
-/** Where the reply that begins at `start` ends, in the protocol of Redis (RESP2), if all of it is there. */
+/** Where the reply that begins at `start` ends, in the protocol of Redis (RESP3), if all of it is there. */
 function endOfReply(bytes: Buffer, start: number): number | undefined {
   const newline = bytes.indexOf('\r\n', start);
   if (newline < 0) return undefined;
   const size = Number(bytes.toString('latin1', start + 1, newline));
   let end: number | undefined = newline + 2;
-  switch (bytes.toString('latin1', start, start + 1)) {
+  const type = bytes.toString('latin1', start, start + 1);
+  switch (type) {
     case '$':
+    case '=':
       if (size >= 0) end += size + 2;
       return end <= bytes.length ? end : undefined;
     case '*':
-      for (let left = size; left > 0 && end !== undefined; left--) end = endOfReply(bytes, end);
+    case '>':
+    case '%':
+      for (let left = type === '%' ? 2 * size : size; left > 0 && end !== undefined; left--)
+        end = endOfReply(bytes, end);
       return end;
     default:
       return end;

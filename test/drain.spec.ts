@@ -1,0 +1,165 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, Get, Query, Sse } from '@nestjs/common';
+import { LastEventId, SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
+import { platforms, startApp, terminate } from './support/app.js';
+import { connect, type StreamClient } from './support/client.js';
+import { Proxy } from './support/proxy.js';
+import { startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+@Controller()
+class StreamController {
+  constructor(private readonly sse: SseService) {}
+
+  @Sse('sse')
+  stream(@LastEventId() lastEventId?: string) {
+    return this.sse.messages('sse', { lastEventId });
+  }
+
+  @SseChannel('channel')
+  channel() {
+    return 'sse';
+  }
+
+  @Get('publish')
+  publish(@Query('data') data: string) {
+    return this.sse.publish(data);
+  }
+}
+
+describe.each(platforms)('On %s', (_, platform) => {
+  const start = async (options: SseModuleOptions) => {
+    const { app, url } = await startApp(platform, {
+      imports: [SseModule.forRoot(options)],
+      controllers: [StreamController],
+    });
+    return { app, url, sse: app.get(SseService) };
+  };
+  const retryOf = ({ text }: StreamClient) => Number(/retry: (\d+)\n\n$/.exec(text)?.[1]);
+
+  it('a signal ends streams spread over drainMs, each with another time to come back', async () => {
+    const { app, url, sse } = await start({ drainMs: 1_000, retryMs: 2_000 });
+    const paths = Array.from({ length: 40 }, (_each, n) => (n % 4 === 3 ? 'sse' : 'channel'));
+    const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
+    await until(() => sse.stats().streams === clients.length);
+    const ends: number[] = [];
+    const begin = performance.now();
+    for (const { response } of clients) response.once('close', () => ends.push(performance.now() - begin));
+    const closing = terminate(app);
+    await until(() => ends.length > 5);
+    await sse.publish('meanwhile');
+    await within(2_500, 'app.close()', closing);
+    await until(() => ends.length === clients.length);
+    for (let at = 0; at < 1_000; at += 250) {
+      const count = ends.filter((end) => end >= at && end < at + 250).length;
+      expect(count).toBeGreaterThanOrEqual(4);
+      expect(count).toBeLessThanOrEqual(20);
+    }
+    const retries = clients.filter((_each, n) => paths[n] === 'channel').map(retryOf);
+    expect(Math.min(...retries)).toBeGreaterThanOrEqual(1_000);
+    expect(Math.max(...retries)).toBeLessThanOrEqual(3_000);
+    expect(new Set(retries).size).toBeGreaterThan(20);
+    // Who was still there got what was published meanwhile.
+    const reached = clients.filter(({ text }) => text.includes('meanwhile'));
+    expect(reached.length).toBeGreaterThan(10);
+    expect(reached.length).toBeLessThanOrEqual(35);
+  });
+
+  it('meanwhile it serves requests, and answers streams so that an EventSource comes back', async () => {
+    const { app, url, sse } = await start({ drainMs: 600 });
+    const open = await Promise.all(Array.from({ length: 10 }, () => connect(`${url}/channel`)));
+    expect(sse.stats().draining).toBe(false);
+    const closing = terminate(app);
+    await until(() => sse.stats().draining);
+    const refused = await connect(`${url}/channel`);
+    await until(() => refused.ended);
+    expect([refused.status, refused.headers['content-type'], refused.events]).toEqual([
+      200,
+      'text/event-stream; charset=utf-8',
+      [],
+    ]);
+    expect(retryOf(refused)).toBeGreaterThanOrEqual(1_500);
+    expect(retryOf(refused)).toBeLessThanOrEqual(4_500);
+    const other = await connect(`${url}/sse`);
+    await until(() => other.ended);
+    expect([other.status, other.events]).toEqual([200, []]);
+    expect((await fetch(`${url}/publish?data=x`)).status).toBe(200);
+    expect(open.some(({ ended }) => !ended)).toBe(true);
+    expect(sse.stats().refused).toBe(2);
+    await within(2_000, 'app.close()', closing);
+  });
+
+  it('a signal ends an application without streams at once', async () => {
+    const { app } = await start({ drainMs: 60_000 });
+    await within(1_000, 'app.close()', terminate(app));
+  });
+
+  it('streams that end meanwhile are not waited for', async () => {
+    const { app, url } = await start({ drainMs: 1_000 });
+    const clients = await Promise.all(Array.from({ length: 3 }, () => connect(`${url}/channel`)));
+    const closing = terminate(app);
+    for (const client of clients) client.close();
+    await within(1_500, 'app.close()', closing);
+  });
+
+  it('a stream ends at its age, and its client goes on where it was', async () => {
+    const [{ url, sse }, without] = [
+      await start({ maxConnectionAgeMs: 1_000 }),
+      await start({ history: false }),
+    ];
+    // Those have none: it would miss what comes meanwhile, and it is Nest's.
+    const others = [await connect(`${without.url}/channel`), await connect(`${url}/sse`)];
+    const first = await connect(`${url}/channel`);
+    const { id } = await first.next();
+    const begin = performance.now();
+    await until(() => first.ended, Boolean, 4_000);
+    expect(performance.now() - begin).toBeGreaterThan(700);
+    expect(others.map(({ ended }) => ended)).toEqual([false, false]);
+    expect(sse.stats().streams).toBe(1);
+    await sse.publish('missed');
+    const again = await connect(`${url}/channel`, { 'last-event-id': id! });
+    expect(await again.next()).toMatchObject({ data: 'missed' });
+  });
+});
+
+describe('At the end', () => {
+  const proxies: Proxy[] = [];
+  afterEach(() => {
+    for (const proxy of proxies.splice(0)) proxy.close();
+  });
+
+  const startBehindProxy = async () => {
+    const proxy = await Proxy.start((await startRedis()).port);
+    proxies.push(proxy);
+    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot(proxy.url)] });
+    const sse = app.get(SseService);
+    await sse.publish('connected');
+    return { app, proxy, sse };
+  };
+
+  it('what is being published at the end is waited for, and confirmed', async () => {
+    const { app, proxy, sse } = await startBehindProxy();
+    proxy.holdDown = true;
+    const publishing = sse.publish('the last');
+    const closing = app.close();
+    setTimeout(() => (proxy.holdDown = false), 300);
+    expect(await publishing).toMatch(/^\d+-\d+$/);
+    await within(2_000, 'app.close()', closing);
+    await expect(sse.publish('too late')).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      message: 'Not published: the application is closing',
+      mayBePublished: false,
+    });
+  });
+
+  it('for 2 s: then it is rejected as possibly published', async () => {
+    const { app, proxy, sse } = await startBehindProxy();
+    proxy.dropDown = true;
+    const rejected = expect(sse.publish('the last')).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      mayBePublished: true,
+    });
+    await within(4_000, 'app.close()', app.close());
+    await rejected;
+  });
+});
