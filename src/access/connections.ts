@@ -139,6 +139,7 @@ export class Connections {
     const all = shuffle([...this.#open.keys()]);
     const start = performance.now();
     for (const [n, connection] of all.entries()) {
+      if (!this.#open.has(connection)) continue;
       const wait = start + (drainMs * n) / all.length - performance.now();
       if (wait > 0) await sleep(wait);
       if (this.#open.has(connection)) connection.end(this.#elsewhereMs());
