@@ -77,6 +77,15 @@ describe.each(proxyNames)('%s, as in docs/proxies.md,', (name) => {
       }
     });
 
+    it('passes on at once what Nest sends under @Sse', async () => {
+      const { sse, proxy } = await stream();
+      const client = await proxy.connect('/sse');
+      expect(client.headers).toMatchObject({ 'x-accel-buffering': 'no' });
+      await until(() => sse.stats().streams === 2);
+      await sse.publish('small');
+      expect(await within(AT_ONCE_MS, 'The event', client.next())).toMatchObject({ data: 'small' });
+    });
+
     it('passes on that a client has left', async () => {
       const { sse, client } = await stream();
       await client.next();
@@ -112,6 +121,24 @@ describe.each(proxyNames)('%s, as in docs/proxies.md,', (name) => {
         expect(await client.next()).toMatchObject({ event: 'sse.open' });
       }
     });
+  });
+
+  it('gives a new stream to the server that has fewer', async () => {
+    const [one, other] = [await start(platforms[0][1]), await start(platforms[0][1])];
+    const proxy = await ReverseProxy.start(name, [one.url, other.url]);
+    const streams = () => [one.sse.stats().streams, other.sse.stats().streams];
+    const clients: StreamClient[] = [];
+    while (clients.length < 6) clients.push(await proxy.connect('/channel'));
+    expect(streams()).toEqual([3, 3]);
+    await one.sse.publish('leave');
+    const left = await until(
+      () => clients.filter(({ text }) => text.includes('leave')),
+      ({ length }) => length === 3,
+    );
+    for (const client of left) client.close();
+    await until(() => one.sse.stats().streams === 0);
+    for (let n = 0; n < 3; n++) await proxy.connect('/channel');
+    expect(streams()).toEqual([3, 3]);
   });
 
   it.each(trusting)('tells %s the addresses of clients, which these cannot choose', async (_, platform) => {
@@ -216,7 +243,11 @@ describe('HAProxy', () => {
     'gives a server with 503 from /health no new streams, and leaves it those that it has (%s)',
     async (_, platform) => {
       const [one, other] = [await start(platform), await start(platform)];
-      const proxy = await ReverseProxy.start('haproxy', [one.url, other.url], { 'inter 2s': 'inter 50ms' });
+      const proxy = await ReverseProxy.start('haproxy', [one.url, other.url], {
+        // An answer may take longer here than it is until the next question.
+        'timeout connect 5s': 'timeout connect 5s\n timeout check 5s',
+        'inter 2s': 'inter 50ms',
+      });
       const streams = () => [one.sse.stats().streams, other.sse.stats().streams];
       const open = async (count: number) => {
         const clients: StreamClient[] = [];
