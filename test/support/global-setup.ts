@@ -6,31 +6,37 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What the tests run for real: programs, and Debian's packages of the same names. */
-const PROGRAMS = ['redis-server', 'chromium', 'faketime'];
+const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy'];
 
 export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 
 /** Installs what is missing, builds what the tests start as processes, and starts the Redis they share. */
 export default async function setup(): Promise<void> {
-  const missing = PROGRAMS.filter((program) => spawnSync('which', [program]).status !== 0);
+  // Where Debian puts servers, and a user's PATH may not lead.
+  process.env.PATH += ':/usr/sbin';
+  const missing = PROGRAMS.filter(isMissing);
   if (missing.length > 0) install(missing);
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
   await startSharedRedis();
 }
 
+const isMissing = (program: string) => spawnSync('which', [program]).status !== 0;
+
 function install(packages: string[]): void {
   const command = ['apt-get', 'install', '--yes', ...packages];
-  if (process.getuid?.() !== 0 || spawnSync('which', ['apt-get']).status !== 0) {
+  if (process.getuid?.() !== 0 || isMissing('apt-get')) {
     throw new Error(
       `The tests need ${packages.join(' and ')}: install it (on Debian: sudo ${command.join(' ')}) and run them again`,
     );
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  for (const args of [['update'], command.slice(1)]) {
-    const { status, stdout, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`apt-get ${args.join(' ')} failed:\n${stdout}${stderr}`);
-  }
+  const output = [['update'], command.slice(1)].map((args) => {
+    const { stdout, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+    return `${stdout}${stderr}`;
+  });
+  // apt-get fails, too, where a service does not start that a package brings: the tests start their own.
+  if (packages.some(isMissing)) throw new Error(`${command.join(' ')} failed:\n${output.join('')}`);
 }
 
 async function startSharedRedis(): Promise<void> {
