@@ -9,6 +9,7 @@ export { LastEventId } from './http/last-event-id.decorator.js';
 export { SseChannel, type SseChannelOptions } from './http/sse-channel.decorator.js';
 export type { SseTarget } from './http/sse-target.js';
 export { SseError, type SseErrorCode } from './sse.errors.js';
+export type { SseMetrics, SseStats } from './sse.metrics.js';
 export { SseModule } from './sse.module.js';
 export type { SseHistoryOptions, SseLimits, SseModuleOptions, SseOptionsFactory } from './sse.options.js';
-export { type MessagesOptions, SseService, type SseStats } from './sse.service.js';
+export { type MessagesOptions, SseService } from './sse.service.js';

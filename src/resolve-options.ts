@@ -1,4 +1,5 @@
 import { SseError, show } from './sse.errors.js';
+import type { SseMetrics } from './sse.metrics.js';
 import {
   DEFAULTS,
   type History,
@@ -32,6 +33,7 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   const { history, limits, ...defined } = definedOf(options);
   const resolved: ResolvedOptions = {
     ...DEFAULTS,
+    ...(history === false && { maxConnectionAgeMs: false }),
     ...defined,
     history: resolveHistory(history),
     limits: resolveLimits(limits),
@@ -46,6 +48,14 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   checkOrigins(resolved.origins);
   checkWhole('retryMs', resolved.retryMs, [100, 3_600_000]);
   checkWhole('revalidateMs', resolved.revalidateMs, [1_000, 86_400_000]);
+  checkWhole('drainMs', resolved.drainMs, [0, 600_000]);
+  if (resolved.maxConnectionAgeMs !== false) {
+    checkWhole('maxConnectionAgeMs', resolved.maxConnectionAgeMs, [1_000, 604_800_000]);
+  }
+  if (typeof resolved.requireRedis !== 'boolean') {
+    throw optionError('requireRedis', 'true or false', show(resolved.requireRedis));
+  }
+  checkMetrics(resolved.metrics);
   return resolved;
 }
 
@@ -60,6 +70,13 @@ function resolveHistory(history: SseModuleOptions['history'] = {}): History | fa
     checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
   }
   return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
+}
+
+function checkMetrics(metrics: unknown): void {
+  const { start, publication } = (metrics ?? {}) as Partial<SseMetrics>;
+  if (typeof start !== 'function' || typeof publication !== 'function') {
+    throw optionError('metrics', 'an object with start() and publication()', show(metrics));
+  }
 }
 
 function checkOrigins(origins: unknown): void {

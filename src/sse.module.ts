@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
+  Inject,
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
@@ -18,20 +19,27 @@ import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
 
+const STOP_METRICS = Symbol('SSE_STOP_METRICS');
+
 /**
  * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
  * false.
  *
  * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
- * clients; connections are closed in `onApplicationShutdown`, as requests are still served in between.
+ * clients: at once, or, where a signal is the reason, spread over `drainMs`. Connections are closed in
+ * `onApplicationShutdown`, as requests are still served in between; what is just being published has 2 s to be confirmed.
  */
 @Module({
   providers: [
     { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [SSE_OPTIONS] },
     {
       provide: SseBroker,
-      useFactory: ({ redis, prefix, history }: ResolvedOptions) =>
-        redis === undefined ? new MemorySseBroker(history) : new RedisSseBroker(redis, prefix, history),
+      useFactory: async ({ redis, prefix, history, requireRedis }: ResolvedOptions) => {
+        if (redis === undefined) return new MemorySseBroker(history);
+        const broker = new RedisSseBroker(redis, prefix, history);
+        if (requireRedis) await openOrClose(broker);
+        return broker;
+      },
       inject: [RESOLVED_OPTIONS],
     },
     {
@@ -43,6 +51,11 @@ import { SseService } from './sse.service.js';
     Connections,
     EventStreams,
     SseService,
+    {
+      provide: STOP_METRICS,
+      useFactory: ({ metrics }: ResolvedOptions, sse: SseService) => metrics.start(() => sse.stats()),
+      inject: [RESOLVED_OPTIONS, SseService],
+    },
   ],
   exports: [SseService, EventStreams, Authorization],
 })
@@ -52,9 +65,9 @@ export class SseModule
 {
   constructor(
     private readonly broker: SseBroker,
-    private readonly channels: Channels,
     private readonly connections: Connections,
     private readonly streams: EventStreams,
+    @Inject(STOP_METRICS) private readonly stopMetrics: () => void,
   ) {
     super();
   }
@@ -77,9 +90,9 @@ export class SseModule
     return super.forRootAsync(options);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    if (signal !== undefined) await this.connections.drain();
     this.connections.close();
-    this.channels.close();
     await this.streams.ended();
     // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.
     await turn();
@@ -87,5 +100,15 @@ export class SseModule
 
   async onApplicationShutdown(): Promise<void> {
     await this.broker.close();
+    this.stopMetrics();
+  }
+}
+
+async function openOrClose(broker: RedisSseBroker): Promise<void> {
+  try {
+    await broker.opened();
+  } catch (error) {
+    await broker.close();
+    throw error;
   }
 }

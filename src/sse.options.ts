@@ -1,4 +1,5 @@
 import type { RedisOptions } from 'ioredis';
+import { NO_METRICS, type SseMetrics } from './sse.metrics.js';
 
 /** An ioredis instance of yours, as far as the module knows it: versions 5 and 6, from whatever copy of ioredis. */
 export interface RedisClient {
@@ -55,6 +56,13 @@ export interface SseModuleOptions {
    */
   redis?: string | RedisOptions | RedisClient;
   /**
+   * Whether the application does not start without Redis: where it is out of reach for 5 s, is older than 6.2 or a read-only
+   * replica. Else the application starts, streams open, publishing fails, and all is well when Redis comes.
+   *
+   * @default false
+   */
+  requireRedis?: boolean;
+  /**
    * Starts every Redis key and pub/sub channel of the module. Applications that share a Redis need one each;
    * `''` makes channels the plain names that Invenio-SSE and Flask-SSE use.
    *
@@ -93,6 +101,22 @@ export interface SseModuleOptions {
    * @default 300000
    */
   revalidateMs?: number;
+  /**
+   * After how long an `@SseChannel` stream is ended, so that its client comes back, to whichever node has room, in ms,
+   * 1,000–604,800,000 (a week); by a fifth more or less, so that they do not all come back at once. They miss nothing.
+   *
+   * @default 1800000; with `history: false` no bound, as they would miss what comes meanwhile
+   */
+  maxConnectionAgeMs?: number | false;
+  /**
+   * Over how long the ends of the streams are spread when the application is told to end by a signal
+   * (`app.enableShutdownHooks()`), in ms, 0–600,000. Meanwhile it serves requests, and begins no streams.
+   *
+   * @default 5000
+   */
+  drainMs?: number;
+  /** Where figures go, besides `SseService.stats()`: such as `PrometheusMetrics`. @default nowhere */
+  metrics?: SseMetrics;
   /** How much one process takes on. */
   limits?: SseLimits;
   /**
@@ -129,6 +153,10 @@ export const DEFAULTS = Object.freeze({
   heartbeatMs: 15_000,
   retryMs: 3_000,
   revalidateMs: 300_000,
+  requireRedis: false,
+  maxConnectionAgeMs: 1_800_000,
+  drainMs: 5_000,
+  metrics: NO_METRICS,
   origins: [] as readonly string[],
 });
 

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
@@ -9,23 +10,8 @@ import { Channels } from './channel/channels.js';
 import { checkChannel, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
 import { inputError } from './sse.errors.js';
+import type { SseStats } from './sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
-
-/** What this process does right now, see `SseService.stats()`. */
-export interface SseStats {
-  /** Whether events can be published and received. In memory always true. */
-  connected: boolean;
-  /** Channels this process is subscribed to, a few seconds beyond their last stream. */
-  channels: number;
-  /** Open streams: `@SseChannel` responses and subscribers of `messages()`. */
-  streams: number;
-  /** Messages that arrived on subscribed channels but are no events, since the start. */
-  dropped: number;
-  /** Clients of `@SseChannel` that were cut because they did not read, since the start. */
-  cut: number;
-  /** Streams that were not begun, for a limit or after a `disconnect()`, since the start. */
-  refused: number;
-}
 
 /** How a stream of events begins, and whose it is. All fields are optional. */
 export interface MessagesOptions extends SseAccess {
@@ -36,6 +22,9 @@ export interface MessagesOptions extends SseAccess {
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
 export class SseService {
+  #published = 0;
+  #rejected = 0;
+
   constructor(
     private readonly broker: SseBroker,
     private readonly channels: Channels,
@@ -59,7 +48,17 @@ export class SseService {
     if (typeof options !== 'object' || options === null) throw inputError('options', 'an object', options);
     const channel = checkChannel(options.channel === undefined ? DEFAULT_CHANNEL : options.channel);
     const publication = checkPublication(data, options, this.options.maxPayloadBytes);
-    return this.broker.publish(channel, publication);
+    const start = performance.now();
+    try {
+      const id = await this.broker.publish(channel, publication);
+      this.#published++;
+      this.options.metrics.publication(performance.now() - start, 'published');
+      return id;
+    } catch (error) {
+      this.#rejected++;
+      this.options.metrics.publication(performance.now() - start, 'rejected');
+      throw error;
+    }
   }
 
   /**
@@ -133,6 +132,11 @@ export class SseService {
 
   /** A snapshot of this process, without any command to Redis. */
   stats(): SseStats {
-    return { connected: this.broker.connected, ...this.channels.counts, refused: this.open.refused };
+    const { size: channels, streams, counts } = this.channels;
+    const { connected, state } = this.broker;
+    const { draining, refused } = this.open;
+    const [published, rejected] = [this.#published, this.#rejected];
+    const resets = { ...counts.resets };
+    return { connected, state, draining, channels, streams, published, rejected, ...counts, resets, refused };
   }
 }

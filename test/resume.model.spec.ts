@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeAll, describe, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import * as fc from 'fast-check';
+import { noCounts } from '../src/channel/channel-counts.js';
 import { ChannelHub } from '../src/channel/channel-hub.js';
 import { HistoryReader } from '../src/channel/history-reader.js';
 import type { Subscriber } from '../src/channel/subscribers.js';
@@ -76,6 +77,7 @@ class World {
         ring: { maxEvents: 6, maxSize: Infinity },
         maxReplayEvents: Infinity,
         maxReplayBytes: Infinity,
+        counts: noCounts(),
         onDropped: () => {
           throw new Error('Every message of this test is an event');
         },

@@ -114,7 +114,7 @@ describe('Subscribing to Redis', () => {
   });
 
   it('reports once that Redis refuses a channel, however often it does', async () => {
-    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&a');
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&!probe:*');
     await broker.close();
     broker = new RedisSseBroker(server.url.replace('//', '//app:secret@'), '');
     subscribe('no');

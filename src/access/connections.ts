@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import { Channels } from '../channel/channels.js';
@@ -62,6 +63,7 @@ export class Connections {
   readonly #disconnections: Disconnections;
   #count = 0;
   #refused = 0;
+  #draining = false;
 
   constructor(
     broker: SseBroker,
@@ -72,6 +74,11 @@ export class Connections {
     const onDisconnection = (disconnection: Disconnection, isLate: boolean) =>
       this.#end(disconnection, isLate);
     this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
+  }
+
+  /** Whether no more are let in, for good. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** Streams that were not let in, since the start. */
@@ -86,6 +93,7 @@ export class Connections {
    */
   admit(connection: Connection): (() => void) | number {
     const refusedMs =
+      (this.#draining && this.#elsewhereMs()) ||
       (isExpired(connection.access) && AGAIN_MS) ||
       this.#disconnections.refusedMs(connection) ||
       this.#crowdedMs(connection);
@@ -124,9 +132,24 @@ export class Connections {
     return this.#disconnections.publish(target, refuseMs);
   }
 
+  /** Lets no more in, and ends all there are, in no order, spread over `drainMs`. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const { drainMs } = this.options;
+    const all = shuffle([...this.#open.keys()]);
+    const start = performance.now();
+    for (const [n, connection] of all.entries()) {
+      const wait = start + (drainMs * n) / all.length - performance.now();
+      if (wait > 0) await sleep(wait);
+      if (this.#open.has(connection)) connection.end(this.#elsewhereMs());
+    }
+  }
+
+  /** Ends all of them at once. */
   close(): void {
     this.#disconnections.close();
     for (const { lease } of this.#open.values()) lease?.stop();
+    this.channels.close();
   }
 
   #end(disconnection: Disconnection, isLate: boolean): void {
@@ -139,6 +162,11 @@ export class Connections {
       const reader = { channels: open.channels, access, connection: this.#idOf(number) };
       if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
     }
+  }
+
+  /** When a client may try another node: between half of what it is usually told and as much; more is added on the way. */
+  #elsewhereMs(): number {
+    return this.options.retryMs * (0.5 + Math.random() / 2);
   }
 
   #crowdedMs({ channels, access, address, resumes }: Connection): number {
@@ -166,6 +194,15 @@ export class Connections {
   #idOf(number: number): string {
     return `${this.#instance}-${number}`;
   }
+}
+
+/** Fisher–Yates. */
+function shuffle<T>(list: T[]): T[] {
+  for (let last = list.length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [list[last], list[other]] = [list[other]!, list[last]!];
+  }
+  return list;
 }
 
 /** So many a second, and up to what five seconds have left over. */

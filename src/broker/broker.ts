@@ -51,6 +51,13 @@ export interface Page {
 export type StoredEvent = Message & { readonly cursor: string };
 
 /**
+ * - `up`: events can be published and received.
+ * - `down`: the broker is out of reach.
+ * - `deaf`: events can be published, and do not arrive, although the broker is in reach.
+ */
+export type BrokerState = 'up' | 'down' | 'deaf';
+
+/**
  * The contract between channels and what carries and keeps them between processes.
  *
  * Each channel is a chain of events. A cursor is the place of one event in it: `<ms>-<n>`, strictly increasing
@@ -64,8 +71,12 @@ export type StoredEvent = Message & { readonly cursor: string };
  * A broker never throws from, and never lets an exception of, a listener out into its connection.
  */
 export abstract class SseBroker {
+  abstract readonly state: BrokerState;
+
   /** Whether events can be published and received right now. */
-  abstract readonly connected: boolean;
+  get connected(): boolean {
+    return this.state === 'up';
+  }
 
   /**
    * Gives the event its place in the channel, keeps it, and sends it to every subscriber. Publications of one process

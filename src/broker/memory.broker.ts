@@ -20,7 +20,7 @@ import { completeBody, decodeMessage, encodeBody } from './message.js';
  * included: subscribers get their own copy of the data, and see the same bytes with either broker.
  */
 export class MemorySseBroker extends SseBroker {
-  readonly connected = true;
+  readonly state = 'up';
   readonly #positions: ExpiringMap<string>;
   readonly #chains: ExpiringMap<Chain>;
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);

@@ -3,8 +3,10 @@ import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { isCursor, type Publication } from '../event.js';
 import { isRedisClient } from '../resolve-options.js';
+import { SseError } from '../sse.errors.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import {
+  type BrokerState,
   type ChannelListener,
   CONTROL_CHANNEL,
   CONTROL_KEEPS,
@@ -13,8 +15,10 @@ import {
   type StoredEvent,
 } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
+import { type Findings, inspect } from './redis.check.js';
 import { RedisConnection, type RedisSource } from './redis.connection.js';
 import type { Find } from './redis.pending.js';
+import { RedisProbe } from './redis.probe.js';
 import { RedisPublisher } from './redis.publisher.js';
 import { RedisScript } from './redis.script.js';
 import { RedisSubscriber } from './redis.subscriber.js';
@@ -24,6 +28,9 @@ function keyPrefixOf(source: RedisSource): string {
   const { keyPrefix } = isRedisClient(source) ? (source as Redis).options : source;
   return keyPrefix ?? '';
 }
+
+/** How long an application that requires Redis waits for it when it starts, in ms. */
+const OPEN_MS = 5_000;
 
 const PUBLISH = new RedisScript('publish');
 const FIND = new RedisScript('find');
@@ -42,14 +49,17 @@ export class RedisSseBroker extends SseBroker {
   readonly #prefix: string;
   /** How much the channels keep, as the scripts take it. */
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
+  readonly #probe: RedisProbe;
   #subscriber: RedisSubscriber | undefined;
-  #outage = false;
+  /** Since when it lasts. */
+  #outage: number | undefined;
   #closed = false;
 
   constructor(
     private readonly source: RedisSource,
     prefix: string,
     private readonly history: History | false = HISTORY_DEFAULTS,
+    probeMs?: number,
   ) {
     super();
     // ioredis would put its keyPrefix in front of keys, but not of Pub/Sub channels; here it goes in front of both.
@@ -58,11 +68,28 @@ export class RedisSseBroker extends SseBroker {
     else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
     this.#commands = new RedisConnection(source, 'commands', { socketTimeout: 3_000 });
     this.#publisher = new RedisPublisher(this.#commands, (client, where) => this.#find(client, where));
-    this.#report(this.#commands);
+    this.#probe = new RedisProbe(
+      (text) => this.#commands.run((client) => client.publish(this.#prefix + this.#probe.channel, text)),
+      (isDeaf) => this.#reconnect(isDeaf),
+      probeMs,
+    );
+    this.#observe(this.#commands);
+    this.#commands.client.once('ready', () => void this.#inspect());
   }
 
-  get connected(): boolean {
-    return this.#commands.ready && (this.#subscriber?.connection.ready ?? true);
+  get state(): BrokerState {
+    if (!this.#commands.ready || this.#subscriber?.connection.ready === false) return 'down';
+    return this.#probe.isDeaf ? 'deaf' : 'up';
+  }
+
+  /**
+   * Resolves once the server can be used.
+   *
+   * @throws SseError `SSE_UNAVAILABLE` if it is out of reach for 5 s, or cannot be used
+   */
+  async opened(): Promise<void> {
+    const { error } = await this.#commands.run(inspect, OPEN_MS);
+    if (error !== undefined) throw new SseError('SSE_UNAVAILABLE', error);
   }
 
   publish(channel: string, publication: Publication): Promise<string> {
@@ -92,7 +119,8 @@ export class RedisSseBroker extends SseBroker {
   subscribe(channel: string, listener: ChannelListener): void {
     if (!this.#subscriber) {
       this.#subscriber = new RedisSubscriber(this.source, this.#logger);
-      this.#report(this.#subscriber.connection);
+      this.#observe(this.#subscriber.connection);
+      this.#subscriber.subscribe(this.#prefix + this.#probe.channel, this.#probe);
     }
     this.#subscriber.subscribe(this.#prefix + channel, listener);
   }
@@ -119,8 +147,10 @@ export class RedisSseBroker extends SseBroker {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#publisher.close();
-    await Promise.all([this.#commands.close(), this.#subscriber?.close()]);
+    await Promise.all([
+      this.#subscriber?.close(),
+      this.#publisher.close().then(() => this.#commands.close()),
+    ]);
   }
 
   async #find(client: Redis, { channel, prefix, first, age }: Parameters<Find>[1]): ReturnType<Find> {
@@ -152,17 +182,37 @@ export class RedisSseBroker extends SseBroker {
     return `${this.#prefix}{${channel}}:${name}`;
   }
 
+  #observe(connection: RedisConnection): void {
+    const fate = 'streams stay open, publishing fails';
+    connection.client.on('close', () =>
+      this.#report(`Redis is out of reach (${connection.reason}): ${fate}`),
+    );
+    connection.client.on('ready', () => this.#report());
+  }
+
   /** One line when an outage starts and one when it has ended, however long and whichever connection. */
-  #report(connection: RedisConnection): void {
-    connection.client.on('close', () => {
-      if (this.#outage || this.#closed) return;
-      this.#outage = true;
-      this.#logger.warn(`Redis is out of reach (${connection.reason}): streams stay open, publishing fails`);
-    });
-    connection.client.on('ready', () => {
-      if (!this.#outage || !this.connected) return;
-      this.#outage = false;
-      this.#logger.log('Redis is back');
-    });
+  #report(trouble?: string): void {
+    if (this.#closed) return;
+    const now = performance.now();
+    if (this.#outage === undefined && !this.connected && trouble !== undefined) {
+      this.#outage = now;
+      this.#logger.warn(trouble);
+    } else if (this.#outage !== undefined && this.connected) {
+      this.#logger.log(`Redis is back, after ${((now - this.#outage) / 1_000).toFixed(1)} s`);
+      this.#outage = undefined;
+    }
+  }
+
+  /** A connection that nothing arrives on may lead elsewhere than that on which events are published. */
+  #reconnect(isDeaf: boolean): void {
+    this.#report('What is published does not arrive: the connection that receives is opened anew');
+    if (isDeaf) this.#subscriber?.connection.client.disconnect(true);
+  }
+
+  async #inspect(): Promise<void> {
+    // Where it may not be asked, nothing can be said of it.
+    const { error, warning } = await this.#commands.run(inspect).catch((): Findings => ({}));
+    if (error !== undefined) this.#logger.error(error);
+    if (warning !== undefined) this.#logger.warn(warning);
   }
 }

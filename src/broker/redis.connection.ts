@@ -7,7 +7,7 @@ import type { SseModuleOptions } from '../sse.options.js';
 /** What a connection is made from. */
 export type RedisSource = NonNullable<SseModuleOptions['redis']>;
 
-/** How long a command waits for a connection before it is given up, in ms. */
+/** How long a command waits for a connection before it is given up, in ms, if nothing else is said. */
 const WAIT_MS = 2_000;
 /** How long a server may take to answer what is in flight when the connection is closed. */
 const CLOSE_MS = 1_000;
@@ -36,7 +36,8 @@ export class RedisConnection {
       keyPrefix: '',
       connectTimeout: 5_000,
       disconnectTimeout: 300,
-      retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) + Math.floor(Math.random() * 200),
+      // Nodes that have lost Redis together must not all come back together.
+      retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random()),
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
       reconnectOnError: (error) => (/(^|-)READONLY\b/.test(error.message) && this.#leave() ? 1 : false),
       enableReadyCheck: true,
@@ -75,7 +76,7 @@ export class RedisConnection {
    *
    * @throws SseError `SSE_UNAVAILABLE`
    */
-  run<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+  run<T>(command: (client: Redis) => Promise<T>, waitMs = WAIT_MS): Promise<T> {
     if (this.ready && this.#waiting.size === 0) return this.#send(command);
     if (this.#closed || this.#waiting.size >= MAX_WAITING) return Promise.reject(this.unreachable());
     return new Promise<T>((resolve, reject) => {
@@ -86,7 +87,7 @@ export class RedisConnection {
       const fail = (error: SseError) => (done(), reject(error));
       const send = () => (done(), resolve(this.#send(command)));
       const waiting = { send, fail };
-      const timer = setTimeout(() => fail(this.unreachable()), WAIT_MS);
+      const timer = setTimeout(() => fail(this.unreachable()), waitMs);
       this.#waiting.add(waiting);
     });
   }

@@ -31,6 +31,12 @@ export type Find = (
   where: { channel: string; prefix: string; first: number; age: number },
 ) => Promise<Found>;
 
+/** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over. Nothing was written. */
+const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+
+/** Whether Redis has refused a command, and would do so again. */
+export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyError' && !PASSING.test(message);
+
 /** What starts the nonces of a publisher's attempts: 48 bits, so that no two are the same. */
 export const newPrefix = () => randomBytes(6).toString('base64url');
 
@@ -58,6 +64,15 @@ export class PendingPublication {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** An attempt has failed. @returns whether it may be sent again */
+  fail(error: Error): boolean {
+    this.error = error;
+    const refused = error.name === 'ReplyError';
+    const wasSent = refused || !error.message.startsWith('Stream isn');
+    this.unanswered ||= wasSent && !refused;
+    return refused ? !isFinal(error) : !wasSent || this.sending.repeatable !== 'never';
   }
 
   /** With its id or an error; only the first outcome counts. */

@@ -184,9 +184,10 @@ describe('A publisher', () => {
     sent[1]!.fail(FOR_A_WHILE);
     await turn();
     const notSent = publish('c3');
-    publisher.close();
-    for (const id of [refusedOnce, notSent, publish('a4')]) await isRejected(id, false);
-    sent[0]!.fail(NO_ANSWER);
+    const closing = publisher.close();
+    await isRejected(publish('a4'), false);
+    await within(3_000, 'the end', closing);
+    for (const id of [refusedOnce, notSent]) await isRejected(id, false);
     await isRejected(unanswered, true);
     expect(names()).toEqual(['a1', 'b2']);
   });

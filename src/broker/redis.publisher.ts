@@ -1,19 +1,20 @@
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../sse.errors.js';
 import type { RedisConnection } from './redis.connection.js';
 import type { Find, Found, Sending } from './redis.pending.js';
-import { newPrefix, PendingPublication as Pending } from './redis.pending.js';
+import { isFinal, newPrefix, PendingPublication as Pending } from './redis.pending.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
 /** How many publications may be under way at once, and how much they may hold: an outage must not fill the memory. */
 const MAX_PENDING = 100_000;
 const MAX_PENDING_SIZE = 67_108_864;
+/** How long what is under way is waited for at the end, in ms. */
+const CLOSE_MS = 2_000;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
 
-/** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over. Nothing was written. */
-const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
 /** How long an answer to `find` may take to count, in ms: what was sent before it can come no more. */
 const FIND_MS = 4_000;
 /** Channels that are looked in at the same time. */
@@ -45,6 +46,7 @@ export class RedisPublisher {
   #size = 0;
   #sweep: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #closing = false;
   #closed = false;
 
   constructor(
@@ -55,13 +57,14 @@ export class RedisPublisher {
     connection.client.on('ready', () => this.#flush());
   }
 
-  /** @returns the event's public id @throws SseError `SSE_UNAVAILABLE` */
+  /** @throws SseError `SSE_UNAVAILABLE` */
   publish(sending: Sending): Promise<string> {
-    if (this.#closed) return Promise.reject(this.connection.unreachable());
+    const refuse = (why: string) => Promise.reject(new SseError('SSE_UNAVAILABLE', why));
+    if (this.#closing) return refuse('Not published: the application is closing');
     const count = this.#queue.size + this.#sent.size + this.#failed.length;
     if (count >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
-      const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
-      return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
+      const waiting = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published`;
+      return refuse(`${waiting}: await publish()`);
     }
     const pending = new Pending(sending, this.#count++);
     this.#queue.add(pending);
@@ -71,12 +74,16 @@ export class RedisPublisher {
     return pending.id;
   }
 
-  /** Fails what is not sent. What is may still be answered, as long as the connection is there. */
-  close(): void {
+  /** Takes nothing more. What is under way has 2 s to be confirmed, with further attempts where it takes them. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const all = [...this.#sent, ...this.#failed, ...this.#queue];
+    const answered = Promise.allSettled(all.map(({ id }) => id));
+    await Promise.race([answered, sleep(CLOSE_MS, undefined, { ref: false })]);
     this.#closed = true;
     clearTimeout(this.#retry);
     clearInterval(this.#sweep);
-    for (const pending of [...this.#failed, ...this.#queue]) this.#giveUp(pending);
+    for (const pending of all.filter(({ settled }) => !settled)) this.#giveUp(pending);
   }
 
   #flush(): void {
@@ -110,12 +117,7 @@ export class RedisPublisher {
 
   #fail(pending: Pending, error: Error): void {
     this.#sent.delete(pending);
-    pending.error = error;
-    const refused = error.name === 'ReplyError';
-    const wasSent = refused || !error.message.startsWith('Stream isn');
-    pending.unanswered ||= wasSent && !refused;
-    const again = refused ? PASSING.test(error.message) : !wasSent || pending.sending.repeatable !== 'never';
-    if (again && !this.#closed) {
+    if (pending.fail(error) && !this.#closed) {
       this.#failed.push(pending);
       this.#state = 'recovering';
     } else {
@@ -134,8 +136,7 @@ export class RedisPublisher {
   /** Tries again after a while, if nothing is under way any more; else when that has ended. */
   #recover(): void {
     if (this.#state !== 'recovering' || this.#retry || this.#closed) return;
-    const [first, last] = RETRY_MS;
-    const delay = Math.min(first * 2 ** this.#attempts++, last) * (0.5 + Math.random());
+    const delay = Math.min(RETRY_MS[0] * 2 ** this.#attempts++, RETRY_MS[1]) * (0.5 + Math.random());
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#flush();
@@ -198,8 +199,7 @@ export class RedisPublisher {
       found = await this.find(this.connection.client, where);
       if (performance.now() - start > FIND_MS) throw new Error('It may have begun in the wrong place');
     } catch (error) {
-      const { name, message } = error as Error;
-      if (name !== 'ReplyError' || PASSING.test(message)) throw error;
+      if (!isFinal(error as Error)) throw error;
     }
     for (const pending of pendings)
       this.#conclude(pending, found.cursors.get(pending.number), found.isCertain);

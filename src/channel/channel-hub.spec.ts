@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
 import { until } from '../../test/support/until.js';
 import type { ChannelEvent } from './channel-event.js';
+import { noCounts } from './channel-counts.js';
 import { ChannelHub } from './channel-hub.js';
 import { HistoryReader } from './history-reader.js';
 import type { Subscriber } from './subscribers.js';
@@ -47,6 +48,7 @@ describe('A channel hub', () => {
     hub = new ChannelHub('c', broker, {
       ...bounds,
       reader: new HistoryReader(broker),
+      counts: noCounts(),
       onDropped,
       ...options,
     });
@@ -280,7 +282,7 @@ describe('A channel hub', () => {
 
   it('says nothing of a reading that fails during an outage, which is not its own', async () => {
     const logged = jest.spyOn(Logger.prototype, 'error');
-    broker.connected = false;
+    broker.state = 'down';
     broker.failures = 2;
     await live();
     expect(logged).not.toHaveBeenCalled();

@@ -180,12 +180,14 @@ export class ChannelHub extends Liveness implements ChannelListener {
     }
     if (page.after === undefined) {
       this.#goOn(page.tip);
-      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
+      this.options.counts.resets.lost += this.#subscribers.deliver(
+        resetEvent(this.channel, 'lost', page.tip),
+      );
       return [];
     }
-    for (const event of page.events) {
-      if (!this.#ring.has(event.cursor)) this.#append(event);
-    }
+    const missed = page.events.filter(({ cursor }) => !this.#ring.has(cursor));
+    for (const event of missed) this.#append(event);
+    if (missed.length > 0) this.options.counts.gaps++;
     // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
     this.#tip = page.end;
     return page.end === page.tip ? [] : [page.end];
@@ -227,7 +229,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.#ring.push(event);
       this.#tip = event.cursor;
     }
-    this.#subscribers.deliver(event);
+    this.options.counts.delivered += this.#subscribers.deliver(event);
   }
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */

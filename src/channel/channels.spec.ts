@@ -155,7 +155,7 @@ describe('Streams of several channels', () => {
     await publish('b', 8);
     await until(() => all.subscriber.events.length === 6);
     expect(leaving.events).toHaveLength(count);
-    expect(channels.counts.streams).toBe(1);
+    expect(channels.streams).toBe(1);
   });
 });
 
@@ -176,7 +176,7 @@ describe('A channel of a process', () => {
   const subscribe = (channel = 'a') => channels.subscribe([channel], new Recorder());
   const subscribedAfter = (ms: number) => {
     jest.advanceTimersByTime(ms);
-    return channels.counts.channels;
+    return channels.size;
   };
 
   it('is given up a while after its last stream, and not while it has one', () => {

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
 import { isCursor, isPosition } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
+import { noCounts } from './channel-counts.js';
 import { ChannelHub } from './channel-hub.js';
 import { mergeInto, splitLastEventId } from './composite.js';
 import { HistoryReader } from './history-reader.js';
@@ -36,13 +37,12 @@ interface Entry {
 /** All channels of this process, each with one hub for all of its subscribers. */
 @Injectable()
 export class Channels {
+  readonly counts = noCounts();
   readonly #logger = new Logger('SseModule');
   readonly #entries = new Map<string, Entry>();
   readonly #streams = new Set<Subscriber>();
   readonly #reported = new Set<string>();
   readonly #reader: HistoryReader;
-  #dropped = 0;
-  #cut = 0;
   #closed = false;
 
   constructor(
@@ -53,20 +53,19 @@ export class Channels {
     this.#reader = new HistoryReader(broker);
   }
 
-  /** Counts of this process, now: channels and streams; and since the start: messages dropped, subscribers cut. */
-  get counts(): { channels: number; streams: number; dropped: number; cut: number } {
-    const [channels, streams] = [this.#entries.size, this.#streams.size];
-    return { channels, streams, dropped: this.#dropped, cut: this.#cut };
+  /** Channels that this process is subscribed to. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Subscribers; one of several channels is one. */
+  get streams(): number {
+    return this.#streams.size;
   }
 
   /** How many there would be with these, too. */
   countWith(channels: readonly string[]): number {
     return this.#entries.size + channels.filter((channel) => !this.#entries.has(channel)).length;
-  }
-
-  /** Counts a subscriber that was given up because it did not take what it was sent. */
-  countCut(): void {
-    this.#cut++;
   }
 
   /**
@@ -147,8 +146,16 @@ export class Channels {
 
   #open(channel: string): Entry {
     const onDropped = (name: string) => this.#drop(name);
-    if (this.history === false) return { hub: new LiveHub(channel, this.broker, onDropped), users: 0 };
-    const hub = new ChannelHub(channel, this.broker, { ...this.history, reader: this.#reader, onDropped });
+    if (this.history === false) {
+      return { hub: new LiveHub(channel, this.broker, onDropped, this.counts), users: 0 };
+    }
+    const { counts } = this;
+    const hub = new ChannelHub(channel, this.broker, {
+      ...this.history,
+      reader: this.#reader,
+      counts,
+      onDropped,
+    });
     const period = AUDIT_MS * (0.5 + Math.random());
     return { hub, users: 0, audit: setInterval(() => void hub.audit(), period).unref() };
   }
@@ -186,7 +193,7 @@ export class Channels {
   }
 
   #drop(channel: string): void {
-    this.#dropped++;
+    this.counts.dropped++;
     if (this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED) return;
     this.#reported.add(channel);
     this.#logger.warn(

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
+import { noCounts } from './channel-counts.js';
 import type { ChannelEvent } from './channel-event.js';
 import { LiveHub } from './live-hub.js';
 
@@ -11,7 +12,7 @@ describe('A channel hub without history', () => {
   beforeEach(() => {
     store = new ModelStore();
     broker = new ModelBroker(store);
-    hub = new LiveHub('c', broker, () => undefined);
+    hub = new LiveHub('c', broker, () => undefined, noCounts());
   });
 
   const attach = () => {

@@ -1,5 +1,6 @@
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage } from '../broker/message.js';
+import type { ChannelCounts } from './channel-counts.js';
 import { channelEvent } from './channel-event.js';
 import { Liveness } from './liveness.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
@@ -12,6 +13,7 @@ export class LiveHub extends Liveness implements ChannelListener {
     readonly channel: string,
     private readonly broker: SseBroker,
     private readonly onDropped: (channel: string) => void,
+    private readonly counts: ChannelCounts,
   ) {
     super();
     broker.subscribe(channel, this);
@@ -45,6 +47,6 @@ export class LiveHub extends Liveness implements ChannelListener {
     if (!message) return this.onDropped(this.channel);
     // Another process may keep a history of the channel; its cursors mean nothing here.
     const id = message.id === message.cursor ? undefined : message.id;
-    this.#subscribers.deliver(channelEvent(this.channel, { ...message, id }, ''));
+    this.counts.delivered += this.#subscribers.deliver(channelEvent(this.channel, { ...message, id }, ''));
   }
 }

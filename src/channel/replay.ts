@@ -1,4 +1,5 @@
 import { compareCursors, isCursor, isPosition } from '../event.js';
+import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
 import type { HistoryReader } from './history-reader.js';
@@ -12,6 +13,7 @@ export interface HubOptions {
   readonly maxReplayEvents: number;
   readonly maxReplayBytes: number;
   readonly ring?: RingBounds;
+  readonly counts: ChannelCounts;
   /** Is told the channel of each message that is no event. */
   readonly onDropped: (channel: string) => void;
 }
@@ -81,6 +83,8 @@ export class Replay {
   #send(events: readonly ChannelEvent[]): boolean {
     for (const event of events) {
       if (this.#cancelled || !this.hub.send(this.subscriber, event)) return false;
+      this.options.counts.delivered++;
+      this.options.counts.replayed++;
     }
     return true;
   }
@@ -95,6 +99,7 @@ export class Replay {
     }
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
+    this.options.counts.resets[reason]++;
     if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip))) this.hub.join(this.subscriber);
   }
 

@@ -40,8 +40,13 @@ export class Subscribers {
     this.#newcomers.clear();
   }
 
-  /** Delivers an event to all of them; one that fails is cut, and does not keep it from the others. */
-  deliver(event: ChannelEvent): void {
+  /**
+   * Delivers an event to all of them; one that fails is cut, and does not keep it from the others.
+   *
+   * @returns to how many
+   */
+  deliver(event: ChannelEvent): number {
+    const count = this.#all.size;
     this.#delivering = true;
     for (const subscriber of this.#all) {
       if (!this.send(subscriber, event)) this.#all.delete(subscriber);
@@ -49,6 +54,7 @@ export class Subscribers {
     this.#delivering = false;
     for (const newcomer of this.#newcomers) this.#all.add(newcomer);
     this.#newcomers.clear();
+    return count;
   }
 
   /** @returns whether the subscriber has taken it */

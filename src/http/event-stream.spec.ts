@@ -46,6 +46,7 @@ describe('An event stream', () => {
       channels: ['c'],
       resumes: true,
       retry: new Batch().with(new Frame(retry)),
+      dueAt: Infinity,
       onCut: () => cut++,
     });
 

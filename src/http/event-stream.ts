@@ -39,6 +39,8 @@ export interface EventStreamOptions {
   filter?: (event: SseEvent) => boolean;
   /** Tells the client when to come back. Nearly each stream's is another: it is none of the batches that they share. */
   retry: Batch;
+  /** When it has lasted long enough, by the clock of `performance`. */
+  dueAt: number;
   onCut: () => void;
 }
 
@@ -124,6 +126,10 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** A keep-alive comment, if the stream has begun, as a head must not go out before its time; and is quiet. */
   heartbeat(): void {
     if (this.response.headersSent && this.pending === 0) this.#append(HEARTBEAT);
+  }
+
+  get dueAt(): number {
+    return this.options.dueAt;
   }
 
   get number(): number {

@@ -74,6 +74,7 @@ export class EventStreams {
       filter,
       resumes: lastEventId !== undefined,
       retry: this.#retries[number % this.#retries.length]!,
+      dueAt: this.#dueAt(),
       onCut: this.#onCut,
     });
     const end = (retryMs?: number) => {
@@ -131,7 +132,14 @@ export class EventStreams {
     stream.begin();
   }
 
-  readonly #onCut = (): void => this.channels.countCut();
+  #dueAt(): number {
+    const { maxConnectionAgeMs: age } = this.options;
+    return age === false ? Infinity : performance.now() + age * (0.8 + 0.4 * Math.random());
+  }
+
+  readonly #onCut = (): void => {
+    this.channels.counts.cut++;
+  };
 }
 
 /**

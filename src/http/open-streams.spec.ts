@@ -24,6 +24,8 @@ describe('Open streams', () => {
       heartbeat: () => stream.heartbeats++,
       cut: () => cut.push(stream),
       giveUpIfLost: () => undefined,
+      dueAt: Infinity,
+      end: () => undefined,
     };
     streams.add(stream);
     return stream;

@@ -11,9 +11,12 @@ export interface OpenStream {
   /** Bytes that were given to the socket, and those of them that wait there because the client does not read. */
   readonly sent: number;
   readonly pending: number;
+  /** When it is to be ended, by the clock of `performance`. */
+  readonly dueAt: number;
   heartbeat(): void;
   cut(): void;
   giveUpIfLost(): void;
+  end(): void;
 }
 
 /** The streams that are open in this process, and what is done to them by the clock. */
@@ -64,6 +67,7 @@ export class OpenStreams<T extends OpenStream> {
       else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
       else if (now - mark.since >= STALL_MS) stream.cut();
       stream.giveUpIfLost();
+      if (now >= stream.dueAt) stream.end();
     }
   }
 }

@@ -1,4 +1,10 @@
-import { type ChannelListener, type Page, SseBroker, type StoredEvent } from '../../src/broker/broker.js';
+import {
+  type BrokerState,
+  type ChannelListener,
+  type Page,
+  SseBroker,
+  type StoredEvent,
+} from '../../src/broker/broker.js';
 import { isCursor } from '../../src/event.js';
 
 /** A store of one channel, as plain as can be: what the contract of `SseBroker` says, and what may happen to stores. */
@@ -77,7 +83,7 @@ export class ModelStore {
 
 /** One process's way to the store: the test says what of it arrives, and when. */
 export class ModelBroker extends SseBroker {
-  connected = true;
+  state: BrokerState = 'up';
   listener: ChannelListener | undefined;
   subscribed = false;
   /** Messages on their way. */

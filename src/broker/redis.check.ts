@@ -1,0 +1,33 @@
+import type { Redis } from 'ioredis';
+
+const OLDEST_VERSION = [6, 2] as const;
+
+/** What a server says of itself that keeps the module from working, or its events from being safe. */
+export interface Findings {
+  readonly error?: string;
+  readonly warning?: string;
+}
+
+/** Cost: one INFO. @throws what ioredis throws, where that may not be asked */
+export async function inspect(client: Redis): Promise<Findings> {
+  const info = await client.info();
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
+  const version = field('redis_version');
+  const policy = field('maxmemory_policy');
+  if (version !== undefined && isOlder(version)) {
+    return { error: `Redis ${version} is too old: the module needs ${OLDEST_VERSION.join('.')} or later` };
+  }
+  if (field('role') === 'slave') {
+    return { error: 'This Redis is a read-only replica: name its master, or its Sentinels' };
+  }
+  if (policy !== undefined && policy !== 'noeviction') {
+    const warning = `Redis may throw histories away when its memory is full: set maxmemory-policy to noeviction (it is ${policy})`;
+    return { warning };
+  }
+  return {};
+}
+
+function isOlder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1]);
+}

@@ -1,0 +1,125 @@
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  type Metric,
+  type Registry,
+  register as defaultRegistry,
+} from 'prom-client';
+import type { SseMetrics, SseStats } from './sse.metrics.js';
+
+/** Where the metrics go, and what they are called. All fields are optional. */
+export interface PrometheusMetricsOptions {
+  /** Of prom-client. @default its default registry */
+  registry?: Registry;
+  /** Starts the name of every metric. @default 'sse_' */
+  prefix?: string;
+  /** Upper bounds of the buckets of the publish duration, in seconds. @default 1 ms to 5 s */
+  buckets?: number[];
+}
+
+const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/**
+ * The module's figures as Prometheus metrics, for the option `metrics`:
+ *
+ *     SseModule.forRoot({ redis: url, metrics: new PrometheusMetrics() })
+ *
+ * They are read when they are scraped, and cost nothing in between, but for one observation per publish. They leave the
+ * registry when the application has ended.
+ */
+export class PrometheusMetrics implements SseMetrics {
+  readonly #options: Required<PrometheusMetricsOptions>;
+  readonly #duration: Histogram<'outcome'>;
+
+  constructor({
+    registry = defaultRegistry,
+    prefix = 'sse_',
+    buckets = BUCKETS,
+  }: PrometheusMetricsOptions = {}) {
+    this.#options = { registry, prefix, buckets };
+    this.#duration = new Histogram({
+      name: `${prefix}publish_duration_seconds`,
+      help: 'Time from the call of publish() to the answer of the broker',
+      labelNames: ['outcome'],
+      buckets,
+      registers: [],
+    });
+  }
+
+  start(stats: () => SseStats): () => void {
+    const { registry } = this.#options;
+    const metrics: Metric[] = [this.#duration, ...this.#read(stats)];
+    for (const metric of metrics) registry.registerMetric(metric);
+    return () => {
+      for (const metric of metrics) {
+        const { name } = metric as unknown as { name: string };
+        if (registry.getSingleMetric(name) === metric) registry.removeSingleMetric(name);
+      }
+    };
+  }
+
+  publication(ms: number, outcome: 'published' | 'rejected'): void {
+    this.#duration.observe({ outcome }, ms / 1_000);
+  }
+
+  #read(stats: () => SseStats): Metric[] {
+    const gauge = (name: string, help: string, value: (now: SseStats) => number) =>
+      new Gauge({
+        name: this.#options.prefix + name,
+        help,
+        registers: [],
+        collect() {
+          this.set(value(stats()));
+        },
+      });
+    const counter = (name: string, help: string, value: (now: SseStats) => number) =>
+      new Counter({
+        name: this.#options.prefix + name,
+        help,
+        registers: [],
+        collect() {
+          this.reset();
+          this.inc(value(stats()));
+        },
+      });
+    const resets = new Counter({
+      name: `${this.#options.prefix}resets_total`,
+      help: 'Streams that got sse.reset',
+      labelNames: ['reason'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const [reason, count] of Object.entries(stats().resets)) this.inc({ reason }, count);
+      },
+    });
+    const state = new Gauge({
+      name: `${this.#options.prefix}redis_state`,
+      help: '1 for the state of the connection to Redis: up, down, or deaf (published events do not arrive)',
+      labelNames: ['state'],
+      registers: [],
+      collect() {
+        for (const each of ['up', 'down', 'deaf']) this.set({ state: each }, each === stats().state ? 1 : 0);
+      },
+    });
+    return [
+      gauge('connections', 'Open streams', ({ streams }) => streams),
+      gauge('channels', 'Channels that are subscribed to', ({ channels }) => channels),
+      gauge('draining', '1 while the application is ending its streams', ({ draining }) => Number(draining)),
+      state,
+      counter('published_total', 'Events that the broker has confirmed', ({ published }) => published),
+      counter('publish_rejected_total', 'Events that it has not', ({ rejected }) => rejected),
+      counter('delivered_total', 'Events that streams were given', ({ delivered }) => delivered),
+      counter('replayed_total', 'Those that had been missed', ({ replayed }) => replayed),
+      resets,
+      counter(
+        'gaps_healed_total',
+        'Times that a channel had missed events, and read them',
+        ({ gaps }) => gaps,
+      ),
+      counter('dropped_total', 'Messages that are no events', ({ dropped }) => dropped),
+      counter('cut_total', 'Clients that were cut because they did not read', ({ cut }) => cut),
+      counter('refused_total', 'Streams that were not begun', ({ refused }) => refused),
+    ];
+  }
+}
