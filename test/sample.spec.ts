@@ -92,6 +92,25 @@ describe('The sample', () => {
     closeClients();
   });
 
+  it('tells the channel `stats` what each process does, and no other channel', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
+    const stats = await connect(`${one.url}/channel?channel=stats`);
+    const sse = await Promise.all([one, two].map(({ url }) => connect(`${url}/channel`)));
+    for (const stream of [stats, ...sse]) await stream.next();
+    await one.publish({ data: 'seen' });
+    const said = await until(
+      () => stats.events.slice(1).map(({ data }) => JSON.parse(data) as Record<string, string | number>),
+      (all) => new Set(all.map(({ node }) => node)).size === 2,
+    );
+    const ofNode = ({ process }: Sample) =>
+      said.findLast(({ node }) => `${node}`.endsWith(`:${process.pid}`));
+    expect(ofNode(one)).toMatchObject({ streams: 2, channels: 2, events: expect.any(Number) });
+    expect(ofNode(two)).toMatchObject({ streams: 1, channels: 1, events: expect.any(Number) });
+    for (const { events } of sse) expect(events.slice(1)).toMatchObject([{ data: 'seen' }]);
+    closeClients();
+  });
+
   it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
     const redis = await startRedis();
     await redis.kill();

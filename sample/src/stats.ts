@@ -1,0 +1,36 @@
+import { hostname } from 'node:os';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { SseService } from 'nestjs-sse-channels';
+
+const PERIOD_MS = 1_000;
+
+/**
+ * Once a second, on the channel `stats`, live only: `{ node, streams, channels, events }` of this process, where `events`
+ * is what its streams were given in that second, these figures included. A process without streams says nothing.
+ */
+@Injectable()
+export class Stats implements OnApplicationBootstrap, OnModuleDestroy {
+  readonly #node = `${hostname()}:${process.pid}`;
+  #timer: NodeJS.Timeout | undefined;
+  #delivered = 0;
+
+  constructor(private readonly sse: SseService) {}
+
+  onApplicationBootstrap(): void {
+    this.#timer = setInterval(() => this.#tell(), PERIOD_MS);
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tell(): void {
+    const { connected, streams, channels, delivered } = this.sse.stats();
+    const events = delivered - this.#delivered;
+    this.#delivered = delivered;
+    if (!connected || streams === 0) return;
+    const figures = { node: this.#node, streams, channels, events };
+    // Without Redis there is nobody to tell.
+    this.sse.publish(figures, { channel: 'stats', transient: true }).catch(() => undefined);
+  }
+}
