@@ -163,13 +163,15 @@ describe('The page in Chromium', () => {
       () => figure('streams'),
       (text) => text === '2',
     );
-    for (const { url } of [two, two]) await connect(`${url}/channel?channel=news`);
+    for (const url of [two.url, two.url]) await connect(`${url}/channel?channel=news`);
     await until(async () => [await figure('streams'), await figure('channels')].join() === '4,3');
-    await Promise.all(Array.from({ length: 50 }, (_, n) => one.publish({ data: n, channel: 'news' })));
-    await until(async () => Number(await figure('peak')) >= 50);
+    await Promise.all(Array.from({ length: 30 }, (_, n) => one.publish({ data: n, channel: 'news' })));
+    await until(async () => Number(await figure('peak')) >= 20);
     const line = (await page.getAttribute('#chart polyline', 'points'))!.split(' ');
     const high = line.filter((point) => Number(point.split(',')[1]) < 0.5);
-    expect([line.length, [1, 2].includes(high.length)]).toEqual([60, true]);
+    expect(line).toHaveLength(60);
+    expect(high.length).toBeGreaterThan(0);
+    expect(high.length).toBeLessThan(5);
     await two.signal('SIGTERM');
     await until(
       () => figure('streams'),

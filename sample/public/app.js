@@ -121,6 +121,7 @@ async function publish() {
 const nodes = new Map();
 /** Events a second, of all processes, of the last minute. */
 const rates = Array.from({ length: 60 }, () => 0);
+let delivered = 0;
 let stats;
 
 /** Hidden pages leave it: a browser has few connections for all pages of a server. */
@@ -128,10 +129,11 @@ function followStats() {
   stats?.close();
   if (document.hidden) return;
   stats = new EventSource('channel?channel=stats');
-  stats.onmessage = ({ data }) => {
+  stats.addEventListener('figures', ({ data }) => {
     const { node, streams, channels, events } = JSON.parse(data);
-    nodes.set(node, { streams, channels, events, at: Date.now() });
-  };
+    nodes.set(node, { streams, channels, at: Date.now() });
+    delivered += events;
+  });
 }
 
 function showStats() {
@@ -139,8 +141,9 @@ function showStats() {
     if (at < Date.now() - FORGET_MS) nodes.delete(node);
   }
   const sum = (name) => [...nodes.values()].reduce((total, figures) => total + figures[name], 0);
-  rates.push(sum('events'));
   rates.shift();
+  rates.push(delivered);
+  delivered = 0;
   const peak = Math.max(...rates);
   const line = rates.map((rate, x) => `${x},${1 - rate / Math.max(peak, 1)}`).join(' ');
   byId('chart').querySelector('polyline').setAttribute('points', line);

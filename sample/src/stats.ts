@@ -5,8 +5,9 @@ import { SseService } from 'nestjs-sse-channels';
 const PERIOD_MS = 1_000;
 
 /**
- * Once a second, on the channel `stats`, live only: `{ node, streams, channels, events }` of this process, where `events`
- * is what its streams were given in that second, these figures included. A process without streams says nothing.
+ * Once a second, on the channel `stats`, an event of type `figures`, live only: `{ node, streams, channels, events }` of
+ * this process, where `events` is how many its streams were given since the last, these included. A process without
+ * streams adds nothing, and says nothing.
  */
 @Injectable()
 export class Stats implements OnApplicationBootstrap, OnModuleDestroy {
@@ -31,6 +32,6 @@ export class Stats implements OnApplicationBootstrap, OnModuleDestroy {
     if (!connected || streams === 0) return;
     const figures = { node: this.#node, streams, channels, events };
     // Without Redis there is nobody to tell.
-    this.sse.publish(figures, { channel: 'stats', transient: true }).catch(() => undefined);
+    this.sse.publish(figures, { channel: 'stats', type: 'figures', transient: true }).catch(() => undefined);
   }
 }
