@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { closeClients, connect } from './support/client.js';
 import { runCli } from './support/cli.js';
 import { freePort } from './support/port.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
@@ -149,6 +150,37 @@ describe('The page in Chromium', () => {
     await page.fill('#channel', '{}');
     await page.click('#listen button');
     await state('closed');
+  });
+
+  it('shows figures of all processes, as they change, and forgets a process that has ended', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
+    await open(one.url);
+    await state('open');
+    const figure = (id: string) => page.textContent(`#${id}`);
+    // Its own two streams.
+    await until(
+      () => figure('streams'),
+      (text) => text === '2',
+    );
+    for (const url of [two.url, two.url]) await connect(`${url}/channel?channel=news`);
+    await until(async () => [await figure('streams'), await figure('channels')].join() === '4,3');
+    await Promise.all(Array.from({ length: 30 }, (_, n) => one.publish({ data: n, channel: 'news' })));
+    await until(async () => Number(await figure('peak')) >= 20);
+    const line = (await page.getAttribute('#chart polyline', 'points'))!.split(' ');
+    const high = line.filter((point) => Number(point.split(',')[1]) < 0.5);
+    expect(line).toHaveLength(60);
+    expect(high.length).toBeGreaterThan(0);
+    expect(high.length).toBeLessThan(5);
+    await two.signal('SIGTERM');
+    await until(
+      () => figure('streams'),
+      (text) => text === '2',
+    );
+    // Of all that, nothing but `sse.open` is in the list of the channel `sse`.
+    expect(await page.locator('#events li').count()).toBe(1);
+    closeClients();
+    expect(problems).toEqual([]);
   });
 
   it('shows data as text, whatever it holds', async () => {

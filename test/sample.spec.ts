@@ -92,6 +92,30 @@ describe('The sample', () => {
     closeClients();
   });
 
+  it('tells the channel `stats` what each process does, and no other channel', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
+    const stats = await connect(`${one.url}/channel?channel=stats`);
+    const sse = await Promise.all([one, two].map(({ url }) => connect(`${url}/channel`)));
+    for (const stream of [stats, ...sse]) await stream.next();
+    await one.publish({ data: 'seen' });
+    const last = ({ process }: Sample) =>
+      stats.events.findLast(({ event, data }) => event === 'figures' && data.includes(`:${process.pid}"`));
+    for (const [sample, streams] of [
+      [one, 2],
+      [two, 1],
+    ] as const) {
+      await until(
+        () => JSON.parse(last(sample)?.data ?? '{}') as object,
+        (figures) => 'streams' in figures && figures.streams === streams,
+      );
+      const { channels, events } = JSON.parse(last(sample)!.data) as Record<string, number>;
+      expect([channels, typeof events]).toEqual([streams, 'number']);
+    }
+    for (const { events } of sse) expect(events.slice(1)).toMatchObject([{ data: 'seen' }]);
+    closeClients();
+  });
+
   it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
     const redis = await startRedis();
     await redis.kill();

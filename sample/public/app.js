@@ -1,6 +1,8 @@
 'use strict';
 
 const MAX_SHOWN = 200;
+/** A process that says nothing for so long is gone. */
+const FORGET_MS = 3_000;
 const byId = (id) => document.getElementById(id);
 let source;
 let received = 0;
@@ -115,6 +117,43 @@ async function publish() {
   }
 }
 
+/** What each process has said last, and when. */
+const nodes = new Map();
+/** Events a second, of all processes, of the last minute. */
+const rates = Array.from({ length: 60 }, () => 0);
+let delivered = 0;
+let stats;
+
+/** Hidden pages leave it: a browser has few connections for all pages of a server. */
+function followStats() {
+  stats?.close();
+  if (document.hidden) return;
+  stats = new EventSource('channel?channel=stats');
+  stats.addEventListener('figures', ({ data }) => {
+    const { node, streams, channels, events } = JSON.parse(data);
+    nodes.set(node, { streams, channels, at: Date.now() });
+    delivered += events;
+  });
+}
+
+function showStats() {
+  for (const [node, { at }] of nodes) {
+    if (at < Date.now() - FORGET_MS) nodes.delete(node);
+  }
+  const sum = (name) => [...nodes.values()].reduce((total, figures) => total + figures[name], 0);
+  rates.shift();
+  rates.push(delivered);
+  delivered = 0;
+  const peak = Math.max(...rates);
+  const line = rates.map((rate, x) => `${x},${1 - rate / Math.max(peak, 1)}`).join(' ');
+  byId('chart').querySelector('polyline').setAttribute('points', line);
+  byId('chart').querySelector('polygon').setAttribute('points', `0,1 ${line} 59,1`);
+  byId('streams').textContent = sum('streams');
+  byId('channels').textContent = sum('channels');
+  byId('rate').textContent = rates.at(-1);
+  byId('peak').textContent = peak;
+}
+
 function onSubmit(form, action) {
   byId(form).addEventListener('submit', (event) => {
     event.preventDefault();
@@ -137,6 +176,9 @@ if ('EventSource' in window) {
     drop().catch((error) => (byId('dropped').textContent = `The server cannot be reached: ${error.message}`));
   });
   listen();
+  document.addEventListener('visibilitychange', followStats);
+  followStats();
+  setInterval(showStats, 1_000);
 } else {
   byId('unsupported').hidden = false;
 }

@@ -4,6 +4,7 @@ import { AppController } from './app.controller.js';
 import { RecordReaders, Records, RecordsController } from './records.controller.js';
 import { SessionController } from './session.controller.js';
 import { Sessions } from './sessions.js';
+import { Stats } from './stats.js';
 
 @Module({
   imports: [
@@ -12,6 +13,6 @@ import { Sessions } from './sessions.js';
     }),
   ],
   controllers: [AppController, SessionController, RecordsController],
-  providers: [Sessions, Records, RecordReaders],
+  providers: [Sessions, Records, RecordReaders, Stats],
 })
 export class AppModule {}

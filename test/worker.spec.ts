@@ -1,0 +1,125 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { SseModule } from 'nestjs-sse-channels';
+import { platforms, startApp } from './support/app.js';
+import { Cli } from './support/cli.js';
+import { connect } from './support/client.js';
+import { freePort } from './support/port.js';
+import { startRedis } from './support/redis.js';
+import { StreamController } from './support/stream.controller.js';
+
+const [script, worker] = compiled('docs/workers.md');
+
+/** The programs of a page, compiled, with the Redis of the test. */
+function compiled(page: string): string[] {
+  mkdirSync('node_modules/.cache', { recursive: true });
+  const dir = mkdtempSync(join('node_modules/.cache', 'worker-'));
+  const snippets = [...readFileSync(page, 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)];
+  snippets.forEach(([, code], n) => writeFileSync(join(dir, `${n}.ts`), code!));
+  const paths = { 'nestjs-sse-channels': ['../../../dist/index.d.ts'] };
+  const compilerOptions = { noEmit: false, rootDir: '.', paths };
+  const config = { extends: '../../../tsconfig.json', compilerOptions, include: ['*.ts'] };
+  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
+  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+  try {
+    execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
+    return snippets.map((_, n) =>
+      readFileSync(join(dir, `${n}.js`), 'utf8').replace(/forRoot\('.*?'\)/, 'forRoot(process.env.REDIS)'),
+    );
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** A process of a worker's, which does its job once. */
+const JOB = `
+  import { NestFactory } from '@nestjs/core';
+  import { SseModule } from 'nestjs-sse-channels';
+  ${worker}
+  const module = { module: class {}, imports: [SseModule.forRoot(process.env.REDIS)], providers: [Reports] };
+  const app = await NestFactory.createApplicationContext(module, { logger: false });
+  const start = performance.now();
+  const answer = await app.get(Reports).process({ data: { report: 7 } }).catch(({ code }) => code);
+  console.log(JSON.stringify({ answer, ms: performance.now() - start }));
+  await app.close();
+`;
+
+const run = (program: string, redis: string, env = {}) =>
+  new Cli('', { REDIS: redis, ...env }, ['node', '--input-type=module', '--eval', program]);
+
+async function runJob(redis: string): Promise<{ answer: string; ms: number }> {
+  const job = run(JOB, redis);
+  expect(await job.end()).toBe(0);
+  return JSON.parse(job.stdout) as { answer: string; ms: number };
+}
+
+const serve = (redis: string) =>
+  platforms.map(([, platform]) =>
+    startApp(platform, { imports: [SseModule.forRoot(redis)], controllers: [StreamController] }),
+  );
+
+describe('A process without HTTP', () => {
+  it('publishes with one connection, in order, to the streams of other processes, and ends by itself', async () => {
+    const redis = await startRedis();
+    const apps = await Promise.all(serve(redis.url));
+    const streams = await Promise.all(apps.map(({ url }) => connect(`${url}/channel?channel=imports`)));
+    const admin = redis.admin();
+    const clients = async () =>
+      [...((await admin.client('LIST')) as string).matchAll(/^id=(\d+) .*\bname=(\S*)/gm)].map(
+        ([, id, name]) => `${name} ${id}`,
+      );
+    const before = new Set(await clients());
+    const coverage = mkdtempSync(join(tmpdir(), 'sse-coverage-'));
+    // It stays until it has been looked at.
+    const held = script!.replace(
+      'await app.close()',
+      'for await (const _ of process.stdin); await app.close()',
+    );
+    const process = run(held, redis.url, { NODE_V8_COVERAGE: coverage });
+    for (const stream of streams) {
+      const events = await stream.take(4);
+      expect(events.slice(1).map(({ data }) => data)).toEqual(
+        ['fetched', 'checked', 'imported'].map((step) => JSON.stringify({ step })),
+      );
+    }
+    const own = (await clients()).filter((client) => !before.has(client));
+    expect(own).toEqual([expect.stringMatching(/^sse:commands /)]);
+    process.process.stdin!.end();
+    expect(await process.end()).toBe(0);
+    expect(await clients()).toHaveLength(before.size);
+    admin.disconnect();
+
+    // What Node has measured the coverage of is what it has loaded.
+    const [report] = readdirSync(coverage).map((name) => readFileSync(join(coverage, name), 'utf8'));
+    const { result } = JSON.parse(report!) as { result: { url: string }[] };
+    const loaded = result.map(({ url }) => url).join('\n');
+    rmSync(coverage, { recursive: true });
+    expect(loaded).toContain('node_modules/@nestjs/core/');
+    expect(loaded).not.toMatch(/node_modules\/(@nestjs\/platform-|express|fastify)/);
+  });
+
+  it('publishes once for a job that is done twice', async () => {
+    const redis = await startRedis();
+    const [app] = await Promise.all(serve(redis.url));
+    const stream = await connect(`${app!.url}/channel?channel=reports`);
+    const [first, second] = [await runJob(redis.url), await runJob(redis.url)];
+    expect(second.answer).toBe(first.answer);
+    const other = run(JOB.replace('report: 7', 'report: 8'), redis.url);
+    expect(await other.end()).toBe(0);
+    const [, ...events] = await stream.take(3);
+    expect(events).toMatchObject([{ id: first.answer, data: '{"ready":7}' }, { data: '{"ready":8}' }]);
+  });
+
+  it('fails within 5 s without Redis, and ends all the same', async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const process = run(script!, redis);
+    const { answer, ms } = await runJob(redis);
+    expect(answer).toBe('SSE_UNAVAILABLE');
+    expect(ms).toBeLessThan(5_000);
+    expect(await process.end()).toBe(1);
+    expect(process.stderr).toContain("code: 'SSE_UNAVAILABLE'");
+  });
+});
