@@ -29,7 +29,8 @@ export class AppController {
   @Get('health')
   health(@Res({ passthrough: true }) response: { status(code: number): unknown }) {
     const stats = this.sse.stats();
-    response.status(stats.connected ? 200 : 503);
-    return { status: stats.connected ? 'ok' : 'unavailable', ...stats };
+    const isReady = stats.connected && !stats.draining;
+    response.status(isReady ? 200 : 503);
+    return { status: isReady ? 'ok' : 'unavailable', ...stats };
   }
 }

@@ -43,7 +43,7 @@ export class Sample {
   async signal(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }> {
     const exited = once(this.process, 'exit') as Promise<[number | null, string | null]>;
     this.process.kill(signal);
-    const [code, by] = await within(5_000, `The end of the sample after ${signal}`, exited);
+    const [code, by] = await within(10_000, `The end of the sample after ${signal}`, exited);
     running.delete(this);
     return { code, signal: by };
   }

@@ -1,0 +1,156 @@
+import { type ClientRequest, get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createParser } from 'eventsource-parser';
+import { freePort } from './support/port.js';
+import { startRedis } from './support/redis.js';
+import { ReverseProxy } from './support/reverse-proxy.js';
+import { Sample } from './support/sample.js';
+import { until } from './support/until.js';
+
+const CLIENTS = 300;
+const NODES = 3;
+const EVENTS_PER_SECOND = 50;
+/** Of the reconnections, in ms, and how many of them may be in one. */
+const BIN_MS = 100;
+const MAX_SHARE = 0.1;
+
+/** What a browser does: it comes back when it was told to, with its last id. */
+class Client {
+  readonly data: number[] = [];
+  /** When it came back, by the clock of `performance`. */
+  readonly returns: number[] = [];
+  readonly others: string[] = [];
+  isOpen = false;
+  #lastEventId: string | undefined;
+  #retryMs = 3_000;
+  #request!: ClientRequest;
+  #closed = false;
+  #return: NodeJS.Timeout | undefined;
+
+  constructor(private readonly url: string) {
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#return);
+    this.#request.destroy();
+  }
+
+  #connect(): void {
+    const headers = this.#lastEventId === undefined ? {} : { 'last-event-id': this.#lastEventId };
+    const parser = createParser({
+      onEvent: ({ id, event, data }) => {
+        this.#lastEventId = id;
+        if (event === undefined) this.data.push(Number(data));
+        else if (event !== 'sse.open') this.others.push(`${event} ${data}`);
+      },
+      onRetry: (ms) => (this.#retryMs = ms),
+    });
+    let hasEnded = false;
+    const end = () => {
+      if (hasEnded || this.#closed) return;
+      hasEnded = true;
+      this.isOpen = false;
+      this.#return = setTimeout(() => {
+        this.returns.push(performance.now());
+        this.#connect();
+      }, this.#retryMs);
+    };
+    this.#request = get(`${this.url}/channel`, { headers, agent: false }, (response) => {
+      this.isOpen = true;
+      if (response.statusCode !== 200) this.others.push(`${response.statusCode}`);
+      response.setEncoding('utf8').on('data', (chunk: string) => parser.feed(chunk));
+      response.on('error', () => undefined).on('close', end);
+    });
+    this.#request.on('error', end);
+  }
+}
+
+describe('A rolling restart of three nodes behind HAProxy', () => {
+  const clients: Client[] = [];
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close();
+  });
+
+  it('loses nothing, repeats nothing, fails no request, and spreads the reconnections', async () => {
+    const redis = await startRedis();
+    const ports = await Promise.all(Array.from({ length: NODES }, freePort));
+    const start = (port: number) => Sample.start({ PORT: `${port}`, SSE_REDIS_URL: redis.url });
+    const nodes = await Promise.all(ports.map(start));
+    const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
+    const proxy = await ReverseProxy.start('haproxy', addresses.slice(0, 2), {
+      'ssl crt /etc/haproxy/app.pem alpn h2,http/1.1': '',
+      'maxconn 32768': 'maxconn 2000',
+      'server app-2': `server app-3 127.0.0.1:${ports[2]}\n  server app-2`,
+      'inter 2s': 'inter 500ms',
+    });
+    for (let n = 0; n < CLIENTS; n++) clients.push(new Client(proxy.url));
+    await until(() => clients.every(({ isOpen }) => isOpen));
+    const streams = async (url: string) => (await (await fetch(`${url}/health`)).json()).streams as number;
+    const perNode = () => Promise.all(addresses.map(streams));
+    await until(perNode, (counts) => counts.every((count) => count === CLIENTS / NODES));
+
+    let count = 0;
+    const failed: string[] = [];
+    const publish = async () => {
+      const body = JSON.stringify({ data: count++ });
+      const headers = { 'content-type': 'application/json', connection: 'close' };
+      const response = await fetch(`${proxy.url}/publish`, { method: 'POST', headers, body });
+      if (response.status !== 201) failed.push(`${response.status} ${await response.text()}`);
+    };
+    let publishing: Promise<unknown>[] = [];
+    const load = setInterval(
+      () => publishing.push(publish().catch((error: Error) => failed.push(`${error.message}`))),
+      1_000 / EVENTS_PER_SECOND,
+    );
+
+    const begins: number[] = [];
+    for (const [n, node] of nodes.entries()) {
+      begins.push(performance.now());
+      expect(await node.signal('SIGTERM')).toEqual({ code: 0, signal: null });
+      await start(ports[n]!);
+      await until(() => clients.every(({ isOpen }) => isOpen));
+      // HAProxy has noticed, too.
+      await sleep(1_000);
+    }
+    clearInterval(load);
+    await Promise.all(publishing);
+    await publish();
+    await until(() => clients.every(({ data }) => data.at(-1) === count - 1));
+
+    expect(failed).toEqual([]);
+    const all = Array.from({ length: count }, (_, n) => n);
+    for (const { data, others } of clients) expect([data, others]).toEqual([all, []]);
+    const returns = clients.flatMap((client) => client.returns);
+    const restarts = begins.map((begin, n) => {
+      const end = begins[n + 1] ?? Infinity;
+      return returns.filter((at) => at >= begin && at < end).map((at) => at - begin);
+    });
+    for (const times of restarts) {
+      expect(times.length).toBeGreaterThanOrEqual(CLIENTS / NODES);
+      expect(Math.max(...binned(times, BIN_MS)) / times.length).toBeLessThanOrEqual(MAX_SHARE);
+    }
+    if (process.env.ROLLING_REPORT) process.stdout.write(`${report(restarts, count)}\n`);
+  }, 90_000);
+});
+
+function binned(times: readonly number[], ms: number): number[] {
+  const bins: number[] = [];
+  for (const time of times) bins[Math.floor(time / ms)] = (bins[Math.floor(time / ms)] ?? 0) + 1;
+  return Array.from(bins, (count = 0) => count);
+}
+
+/** What came back when, as docs/production.md shows it. */
+function report(restarts: number[][], events: number): string {
+  const rows = restarts.map((times, n) => {
+    const shares = binned(times, BIN_MS).map((count) => count / times.length);
+    const seconds = binned(times, 1_000).join(' ');
+    const worst = (Math.max(...shares) * 100).toFixed(1);
+    return `| ${n + 1} | ${times.length} | ${seconds} | ${worst} % |`;
+  });
+  const header =
+    '| Restart | Reconnections | in second 1, 2, … | most in 100 ms |\n| --- | --- | --- | --- |';
+  return [`${events} events to ${CLIENTS} clients`, header, ...rows].join('\n');
+}
