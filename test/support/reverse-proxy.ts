@@ -5,16 +5,14 @@ import { get } from 'node:http';
 import { get as getSecurely } from 'node:https';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { StreamClient } from './client.js';
 import { freePort } from './port.js';
 import { until, within } from './until.js';
 
-const [cert, key] = ['cert.pem', 'key.pem'].map((name) => resolve('test/support/tls', name)) as [
-  string,
-  string,
-];
+const CERTIFICATES = join(process.cwd(), 'test/support/tls');
+const [cert, key] = [join(CERTIFICATES, 'cert.pem'), join(CERTIFICATES, 'key.pem')];
 const ca = readFileSync(cert);
 
 /** Where nginx keeps what it cannot hold; the package's directories are root's. */
