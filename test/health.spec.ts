@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Controller, Get, Logger, Query, Sse } from '@nestjs/common';
-import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { Controller, Logger, Sse } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
 import { LastEventId, SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { PrometheusMetrics } from 'nestjs-sse-channels/prometheus';
 import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
@@ -9,27 +10,18 @@ import { SseBroker } from '../src/broker/broker.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { platforms, startApp, terminate } from './support/app.js';
 import { connect } from './support/client.js';
+import { HealthModule } from './support/health.module.js';
 import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
 import { until } from './support/until.js';
 
 @Controller()
-class AppController {
-  constructor(
-    private readonly health: HealthCheckService,
-    private readonly indicator: SseHealthIndicator,
-    private readonly sse: SseService,
-  ) {}
-
-  @Get('health')
-  @HealthCheck()
-  check() {
-    return this.health.check([() => this.indicator.isHealthy()]);
-  }
+class StreamController {
+  constructor(private readonly sse: SseService) {}
 
   @SseChannel('channel')
-  channel(@Query('channel') channel = 'sse') {
-    return channel;
+  channel() {
+    return 'sse';
   }
 
   @Sse('sse')
@@ -46,9 +38,8 @@ afterEach(() => {
 describe.each(platforms)('On %s', (_, platform) => {
   const start = async (options: SseModuleOptions) => {
     const metadata = {
-      imports: [SseModule.forRoot(options), TerminusModule.forRoot({ logger: false })],
-      controllers: [AppController],
-      providers: [SseHealthIndicator],
+      imports: [SseModule.forRoot(options), HealthModule],
+      controllers: [StreamController],
     };
     const { app, url } = await startApp(platform, metadata);
     const health = async () => {
@@ -88,6 +79,11 @@ describe.each(platforms)('On %s', (_, platform) => {
 });
 
 describe('Health', () => {
+  it('is set up as docs/production.md says', () => {
+    const [, documented] = /```ts\n([^]*?)```/.exec(readFileSync('docs/production.md', 'utf8'))!;
+    expect(documented).toBe(readFileSync('test/support/health.module.ts', 'utf8'));
+  });
+
   it('is down while nothing arrives, although all connections are in good health', async () => {
     jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const [server, elsewhere] = [await startRedis(), await startRedis()];
@@ -120,9 +116,8 @@ describe('Health', () => {
 describe('Figures', () => {
   const start = async (options: SseModuleOptions) => {
     const { app, url } = await startApp(platforms[0][1], {
-      imports: [SseModule.forRoot(options), TerminusModule],
-      controllers: [AppController],
-      providers: [SseHealthIndicator],
+      imports: [SseModule.forRoot(options)],
+      controllers: [StreamController],
     });
     return { app, url, sse: app.get(SseService) };
   };
