@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -203,6 +204,31 @@ describe('With Redis', () => {
     await arrivesAgain(sse, events);
     expect(cuts).toBeLessThanOrEqual(0);
     expect(await subscribers('sse')).toBe(1);
+  });
+
+  it('comes back from an outage with 16 reads at a time, however many channels have missed something', async () => {
+    const { proxy, sse } = await behindProxy();
+    const [names, other] = [Array.from({ length: 100 }, (_, n) => `c${n}`), await start()];
+    const events = names.map((name) => collect(sse, name));
+    await until(async () => (await Promise.all(names.map((name) => subscribers(name)))).every(Boolean));
+    proxy.refuse = true;
+    proxy.cut();
+    await until(() => !sse.stats().connected);
+    await Promise.all(names.map((channel) => other.publish('missed', { channel })));
+    let reads = 0;
+    proxy.onUp = (chunk) => {
+      reads += [...chunk.toString().matchAll(/evalsha/gi)].length;
+      // No further one is sent before one of these is answered.
+      proxy.holdDown ||= reads > 0;
+    };
+    proxy.refuse = false;
+    // And one for the channel of disconnections.
+    await until(() => reads >= 16 + 1);
+    await sleep(100);
+    expect(reads).toBe(16 + 1);
+    proxy.holdDown = false;
+    await until(() => events.every(({ length }) => length === 1));
+    expect(sse.stats()).toMatchObject({ gaps: 100, resets: { lost: 0 } });
   });
 
   it('notices a hung Redis: publishing fails within 5 s, and both connections are made anew', async () => {
