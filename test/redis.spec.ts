@@ -226,6 +226,7 @@ describe('With Redis', () => {
     await until(() => reads >= 16 + 1);
     await sleep(100);
     expect(reads).toBe(16 + 1);
+    proxy.onUp = () => undefined;
     proxy.holdDown = false;
     await until(() => events.every(({ length }) => length === 1));
     expect(sse.stats()).toMatchObject({ gaps: 100, resets: { lost: 0 } });
