@@ -1,7 +1,10 @@
 /** An application of the rig: one `@SseChannel` route on the Redis of the first argument. Prints its port. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Controller, Get, Inject, Module, Param } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+
+const delay = monitorEventLoopDelay();
 
 class EventsController {
   constructor(sse) {
@@ -14,8 +17,25 @@ class EventsController {
 
   /** What is open in this process. */
   resources() {
-    const sockets = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
-    return { ...this.sse.stats(), sockets, rss: process.memoryUsage.rss() };
+    const active = {};
+    for (const kind of process.getActiveResourcesInfo()) active[kind] = (active[kind] ?? 0) + 1;
+    const { user, system } = process.cpuUsage();
+    const stallMs = Math.round(delay.max / 1e6);
+    delay.reset();
+    return {
+      ...this.sse.stats(),
+      sockets: active.TCPSocketWrap,
+      active,
+      rss: process.memoryUsage.rss(),
+      cpuMs: Math.round((user + system) / 1_000),
+      stallMs,
+    };
+  }
+
+  memory() {
+    globalThis.gc();
+    const { heapUsed, rss } = process.memoryUsage();
+    return { heap: heapUsed, rss };
   }
 
   /** Keeps the event loop busy. */
@@ -37,6 +57,7 @@ Param('channel')(EventsController.prototype, 'events', 0);
 Param('ms')(EventsController.prototype, 'block', 0);
 decorate('events', SseChannel('events/:channel'));
 decorate('resources', Get('resources'));
+decorate('memory', Get('memory'));
 decorate('block', Get('block/:ms'));
 Controller()(EventsController);
 
@@ -54,6 +75,7 @@ process.on('warning', (warning) => {
   process.exit(3);
 });
 const app = await NestFactory.create(AppModule, { logger: false });
-app.enableShutdownHooks();
+app.enableShutdownHooks([], { useProcessExit: true });
+delay.enable();
 await app.listen(Number(process.argv[4] ?? 0), '127.0.0.1');
 process.stdout.write(`${app.getHttpServer().address().port}\n`);
