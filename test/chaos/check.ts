@@ -133,7 +133,7 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
   for (const { data } of chain) {
     counts.set(data, (counts.get(data) ?? 0) + 1);
   }
-  const check = ({ data, id, error, during }: Outcome) => {
+  const judge = ({ data, id, error, during }: Outcome) => {
     report.count(during, id === undefined ? 'rejected' : 'published');
     const wrong = (what: string) => report.violate(during, `${channel}: ${data} ${what}`);
     const count = counts.get(data) ?? 0;
@@ -145,7 +145,7 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
     }
   };
   for (const { outcomes } of rig.publishers) {
-    for (const outcome of outcomes) if (outcome.channel === channel) check(outcome);
+    for (const outcome of outcomes) if (outcome.channel === channel) judge(outcome);
   }
 }
 

@@ -1,10 +1,13 @@
-import { createHistogram } from 'node:perf_hooks';
+import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Memory, Node } from './node.js';
 import type { Rig } from './rig.js';
 
 /** After a fault, until when the rig is not held to be quiet. */
 const CALM_MS = 5_000;
+/** For a look at the memory, before the next fault. */
+const SAMPLE_MS = 1_000;
 /** An event that takes longer says that its client has not recovered yet. */
 const LATE_MS = 1_000;
 /** Memory is judged after as long, or a quarter of the run if that is longer, and from as many samples on. */
@@ -15,6 +18,8 @@ const P99_MS = 50;
 const STALL_MS = 200;
 const RECOVERY_MS = 10_000;
 const GROWTH = 0.05;
+
+const KINDS = ['driverMs', 'nodesMs', 'busyMs', 'machineMs', 'quietMs'] as const;
 
 interface Sample extends Memory {
   readonly atMs: number;
@@ -33,15 +38,18 @@ export class Measures {
   /** The longest of each fault. */
   readonly #recoveries = new Map<string, number>();
   readonly #beganAt = performance.now();
-  readonly #cpu = { driverMs: 0, nodesMs: 0, quietMs: 0 };
+  readonly #used = { driverMs: 0, nodesMs: 0, busyMs: 0, machineMs: 0, quietMs: 0 };
+  readonly #delay = monitorEventLoopDelay();
   #quiet = false;
   #lateAt = 0;
   #stallMs = 0;
+  #ownStallMs = 0;
 
   constructor(
     private readonly rig: Rig,
     private readonly everyMs: number,
   ) {
+    this.#delay.enable();
     rig.sightings.onArrival = (latencyMs) => {
       if (latencyMs > LATE_MS) this.#lateAt = performance.now();
       if (this.#quiet) this.#latency.record(Math.max(1, Math.round(latencyMs * 1_000)));
@@ -52,34 +60,49 @@ export class Measures {
   readonly pause = async (fault: string, beganAt: number): Promise<void> => {
     const overAt = performance.now();
     await sleep(CALM_MS);
-    for (const node of this.rig.nodes) {
-      const atMs = performance.now() - this.#beganAt;
-      const samples = this.#memory.get(node) ?? [];
-      samples.push({ ...(await node.memory()), atMs });
-      this.#memory.set(node, samples);
-    }
-    // The collection of garbage above is not what holds nodes up in quiet.
-    const before = await this.#used();
+    this.#delay.reset();
+    const before = await this.#times();
     this.#quiet = true;
-    await sleep(beganAt + this.everyMs - performance.now());
+    const nextAt = Math.max(beganAt + this.everyMs, overAt + 2 * CALM_MS);
+    await sleep(nextAt - SAMPLE_MS - performance.now());
     this.#quiet = false;
-    const after = await this.#used();
+    const after = await this.#times();
+    for (const key of KINDS) this.#used[key] += after[key] - before[key];
     this.#stallMs = Math.max(this.#stallMs, after.stallMs);
-    for (const key of ['driverMs', 'nodesMs', 'quietMs'] as const) this.#cpu[key] += after[key] - before[key];
+    this.#ownStallMs = Math.max(this.#ownStallMs, this.#delay.max / 1e6);
+    // The collection of garbage is not among what holds nodes up in quiet.
+    await Promise.all(this.rig.nodes.map((node) => this.#sample(node)));
+    await sleep(nextAt - performance.now());
     const recoveryMs = Math.max(0, this.#lateAt - overAt);
     this.#recoveries.set(fault, Math.max(recoveryMs, this.#recoveries.get(fault) ?? 0));
   };
 
-  /** In Markdown. */
-  report(): string {
-    const lines = [...this.#latencies(), ...this.#recovered(), ...this.#memories()];
+  /** In Markdown, once all clients have left. */
+  async report(): Promise<string> {
+    this.#delay.disable();
+    const [stays, fresh] = await Promise.all(
+      [this.rig.nodes[0]!, this.rig.nodes.at(-1)!].map((node) => node.memory()),
+    );
+    const left = `Once all have left, the node that stays: heap ${mib(stays!.heap)}, RSS ${mib(stays!.rss)}, ${stays!.timers} timers; a fresh one: heap ${mib(fresh!.heap)}, RSS ${mib(fresh!.rss)}, ${fresh!.timers} timers`;
+    const lines = [...this.#latencies(), ...this.#recovered(), ...this.#memories(), left];
     return lines.map((line) => `- ${line}`).join('\n');
   }
 
-  async #used() {
+  async #sample(node: Node): Promise<void> {
+    const samples = this.#memory.get(node) ?? [];
+    this.#memory.set(node, samples);
+    samples.push({ ...(await node.memory()), atMs: performance.now() - this.#beganAt });
+  }
+
+  async #times() {
     const nodes = await Promise.all(this.rig.nodes.map((node) => node.resources()));
     const { user, system } = process.cpuUsage();
+    const cores = cpus().map(({ times }) => times);
+    const machineMs = cores.reduce((sum, times) => sum + Object.values(times).reduce((a, b) => a + b), 0);
+    const idleMs = cores.reduce((sum, { idle }) => sum + idle, 0);
     return {
+      machineMs,
+      busyMs: machineMs - idleMs,
       driverMs: (user + system) / 1_000,
       nodesMs: nodes.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
       quietMs: performance.now(),
@@ -89,11 +112,12 @@ export class Measures {
 
   *#latencies(): Generator<string> {
     const [p50, p99] = [50, 99].map((each) => this.#latency.percentile(each) / 1_000) as [number, number];
-    const { driverMs, nodesMs, quietMs } = this.#cpu;
+    const { driverMs, nodesMs, busyMs, machineMs, quietMs } = this.#used;
     const max = this.#latency.max / 1_000;
     yield `Publish to client, in quiet: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, worst ${max.toFixed(1)} ms (${this.#latency.count} events)`;
     yield `Longest hold-up of a node's event loop, in quiet: ${this.#stallMs} ms`;
-    yield `CPU, in quiet: ${percent(nodesMs / quietMs)} of a core for the nodes, ${percent(driverMs / quietMs)} for clients, publishers and proxies`;
+    yield `The same of clients, publishers and proxies, which share one: ${Math.round(this.#ownStallMs)} ms`;
+    yield `CPU, in quiet: ${percent(nodesMs / quietMs)} of a core for the nodes, ${percent(driverMs / quietMs)} for clients, publishers and proxies; the machine was busy to ${percent(busyMs / machineMs)}, with all that ran on it`;
     if (p99 > P99_MS) this.failures.push(`p99 is ${p99} ms`);
     if (this.#stallMs > STALL_MS) this.failures.push(`A node was held up for ${this.#stallMs} ms`);
   }

@@ -9,8 +9,6 @@ export interface Resources {
   readonly streams: number;
   readonly channels: number;
   readonly sockets: number;
-  /** What keeps its event loop alive, by kind. */
-  readonly active: Readonly<Record<string, number>>;
   /** In bytes. */
   readonly rss: number;
   /** Since its start. */
@@ -19,10 +17,13 @@ export interface Resources {
   readonly stallMs: number;
 }
 
-/** In bytes, once garbage is collected. */
+/** What a node has in memory once garbage is collected. */
 export interface Memory {
+  /** In bytes, as `rss`. */
   readonly heap: number;
   readonly rss: number;
+  /** Those that do not keep the process alive, too. */
+  readonly timers: number;
 }
 
 /** An application as a process of its own, which gets to Redis through a proxy. */

@@ -4,7 +4,7 @@ import { Proxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { HoppingClient, Sightings } from './client.js';
-import { Node } from './node.js';
+import { Node, type Resources } from './node.js';
 import { Publisher } from './publisher.js';
 import { Random } from './random.js';
 
@@ -181,16 +181,34 @@ export class Rig {
     const wanted = [...ports.values()].map(({ size }) => size).join();
     await until(subscribed, (counts) => counts === wanted, 20_000);
     for (const client of clients) client.close();
+    const fresh = await this.#visit();
     await until(subscribed, (counts) => !/[1-9]/.test(counts), 20_000);
+    const left = async (node: Node) => ({ ...(await node.memory()), ...(await node.resources()) });
+    const { timers: few } = await until(() => left(fresh), isBare);
     for (const node of this.nodes) {
-      // Two connections to Redis, and the one that asks.
       await until(
-        () => node.resources(),
-        ({ sockets, streams, channels: open }) => sockets === 3 && streams + open === 0,
+        () => left(node),
+        (all) => isBare(all) && all.timers <= few,
       );
     }
     const connections = async () => String(await this.admin.client('LIST')).match(/name=sse:/g)?.length ?? 0;
     await until(connections, (count) => count === 2 * this.nodes.length + this.publishers.length);
+  }
+
+  /** A new node, which one client has come to, and left. */
+  async #visit(): Promise<Node> {
+    await this.startNode();
+    const node = this.nodes.at(-1)!;
+    const { random, sightings, channels } = this;
+    const client = new HoppingClient({
+      channel: channels[0]!,
+      ports: () => [node.port],
+      random,
+      sightings,
+    });
+    await until(() => client.lastEventId !== undefined);
+    client.close();
+    return node;
   }
 
   async stop(): Promise<void> {
@@ -202,6 +220,9 @@ export class Rig {
     process.off('unhandledRejection', this.#unhandled);
   }
 }
+
+/** Two connections to Redis, and the one that asks. */
+const isBare = ({ sockets, streams, channels }: Resources) => sockets === 3 && streams + channels === 0;
 
 function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry {
   const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: string };

@@ -29,7 +29,7 @@ describe('For long', () => {
         await rig.settle().catch(note);
         const report = await check(rig);
         await rig.leave().catch(note);
-        const measured = measures.report();
+        const measured = await measures.report();
         const failures = [...report.violations, ...measures.failures, ...rig.problems];
         say(
           [
