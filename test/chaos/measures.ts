@@ -70,11 +70,11 @@ export class Measures {
     for (const key of KINDS) this.#used[key] += after[key] - before[key];
     this.#stallMs = Math.max(this.#stallMs, after.stallMs);
     this.#ownStallMs = Math.max(this.#ownStallMs, this.#delay.max / 1e6);
+    const recoveryMs = Math.max(0, this.#lateAt - overAt);
+    this.#recoveries.set(fault, Math.max(recoveryMs, this.#recoveries.get(fault) ?? 0));
     // The collection of garbage is not among what holds nodes up in quiet.
     await Promise.all(this.rig.nodes.map((node) => this.#sample(node)));
     await sleep(nextAt - performance.now());
-    const recoveryMs = Math.max(0, this.#lateAt - overAt);
-    this.#recoveries.set(fault, Math.max(recoveryMs, this.#recoveries.get(fault) ?? 0));
   };
 
   /** In Markdown, once all clients have left. */
@@ -83,7 +83,7 @@ export class Measures {
     const [stays, fresh] = await Promise.all(
       [this.rig.nodes[0]!, this.rig.nodes.at(-1)!].map((node) => node.memory()),
     );
-    const left = `Once all have left, the node that stays: heap ${mib(stays!.heap)}, RSS ${mib(stays!.rss)}, ${stays!.timers} timers; a fresh one: heap ${mib(fresh!.heap)}, RSS ${mib(fresh!.rss)}, ${fresh!.timers} timers`;
+    const left = `Once all have left, the node that stays: heap ${mib(stays!.heap)}, RSS ${mib(stays!.rss)}; a fresh one: heap ${mib(fresh!.heap)}, RSS ${mib(fresh!.rss)}`;
     const lines = [...this.#latencies(), ...this.#recovered(), ...this.#memories(), left];
     return lines.map((line) => `- ${line}`).join('\n');
   }
@@ -118,7 +118,7 @@ export class Measures {
     yield `Longest hold-up of a node's event loop, in quiet: ${this.#stallMs} ms`;
     yield `The same of clients, publishers and proxies, which share one: ${Math.round(this.#ownStallMs)} ms`;
     yield `CPU, in quiet: ${percent(nodesMs / quietMs)} of a core for the nodes, ${percent(driverMs / quietMs)} for clients, publishers and proxies; the machine was busy to ${percent(busyMs / machineMs)}, with all that ran on it`;
-    if (p99 > P99_MS) this.failures.push(`p99 is ${p99} ms`);
+    if (p99 > P99_MS) this.failures.push(`p99 is ${p99.toFixed(1)} ms`);
     if (this.#stallMs > STALL_MS) this.failures.push(`A node was held up for ${this.#stallMs} ms`);
   }
 
@@ -127,7 +127,7 @@ export class Measures {
     const slow = longest.slice(0, 5).map(([fault, ms]) => `${(ms / 1_000).toFixed(1)} s (${fault})`);
     yield `Last event that took more than ${LATE_MS / 1_000} s, after the end of a fault: ${slow.join(', ')}`;
     for (const [fault, ms] of longest)
-      if (ms > RECOVERY_MS) this.failures.push(`${ms} ms to recover: ${fault}`);
+      if (ms > RECOVERY_MS) this.failures.push(`${Math.round(ms)} ms to recover: ${fault}`);
   }
 
   *#memories(): Generator<string> {

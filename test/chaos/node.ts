@@ -22,8 +22,6 @@ export interface Memory {
   /** In bytes, as `rss`. */
   readonly heap: number;
   readonly rss: number;
-  /** Those that do not keep the process alive, too. */
-  readonly timers: number;
 }
 
 /** An application as a process of its own, which gets to Redis through a proxy. */
@@ -57,6 +55,11 @@ export class Node {
 
   async memory(): Promise<Memory> {
     return JSON.parse(await this.#get('/memory')) as Memory;
+  }
+
+  /** Also of those that do not keep the process alive. */
+  async timers(): Promise<number> {
+    return Number(await this.#get('/timers'));
   }
 
   /** Keeps its event loop busy. */

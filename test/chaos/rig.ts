@@ -183,12 +183,12 @@ export class Rig {
     for (const client of clients) client.close();
     const fresh = await this.#visit();
     await until(subscribed, (counts) => !/[1-9]/.test(counts), 20_000);
-    const left = async (node: Node) => ({ ...(await node.memory()), ...(await node.resources()) });
-    const { timers: few } = await until(() => left(fresh), isBare);
+    for (const node of this.nodes) await until(() => node.resources(), isBare);
+    const few = await fresh.timers();
     for (const node of this.nodes) {
       await until(
-        () => left(node),
-        (all) => isBare(all) && all.timers <= few,
+        () => node.timers(),
+        (count) => count <= few,
       );
     }
     const connections = async () => String(await this.admin.client('LIST')).match(/name=sse:/g)?.length ?? 0;
