@@ -1,7 +1,12 @@
 /** An application of the rig: one `@SseChannel` route on the Redis of the first argument. Prints its port. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { Controller, Get, Inject, Module, Param } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+
+const delay = monitorEventLoopDelay();
 
 class EventsController {
   constructor(sse) {
@@ -15,7 +20,30 @@ class EventsController {
   /** What is open in this process. */
   resources() {
     const sockets = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
-    return { ...this.sse.stats(), sockets, rss: process.memoryUsage.rss() };
+    const { user, system } = process.cpuUsage();
+    const stallMs = Math.round(delay.max / 1e6);
+    delay.reset();
+    return {
+      ...this.sse.stats(),
+      sockets,
+      rss: process.memoryUsage.rss(),
+      cpuMs: Math.round((user + system) / 1_000),
+      stallMs,
+    };
+  }
+
+  async memory() {
+    globalThis.gc();
+    const heap = process.memoryUsage().heapUsed;
+    // Pages are given back in the background.
+    await sleep(500);
+    return { heap, rss: process.memoryUsage.rss() };
+  }
+
+  /** Those that do not keep the process alive, too. Takes seconds where the heap is large. */
+  timers() {
+    const { constructor } = setTimeout(() => undefined);
+    return queryObjects(constructor, { format: 'count' }) - 1;
   }
 
   /** Keeps the event loop busy. */
@@ -37,6 +65,8 @@ Param('channel')(EventsController.prototype, 'events', 0);
 Param('ms')(EventsController.prototype, 'block', 0);
 decorate('events', SseChannel('events/:channel'));
 decorate('resources', Get('resources'));
+decorate('memory', Get('memory'));
+decorate('timers', Get('timers'));
 decorate('block', Get('block/:ms'));
 Controller()(EventsController);
 
@@ -50,10 +80,13 @@ Module({
 
 // Whatever nobody has expected ends the process, and so the test.
 process.on('warning', (warning) => {
+  // It is the rig that asks for `queryObjects()`.
+  if (warning.name === 'ExperimentalWarning') return;
   process.stderr.write(`${warning.stack}\n`);
   process.exit(3);
 });
 const app = await NestFactory.create(AppModule, { logger: false });
-app.enableShutdownHooks();
+app.enableShutdownHooks([], { useProcessExit: true });
+delay.enable();
 await app.listen(Number(process.argv[4] ?? 0), '127.0.0.1');
 process.stdout.write(`${app.getHttpServer().address().port}\n`);

@@ -1,5 +1,10 @@
-import type { HoppingClient } from './client.js';
+import { until } from '../support/until.js';
+import { HoppingClient, Sightings } from './client.js';
+import type { Outcome } from './publisher.js';
 import type { Entry, Rig } from './rig.js';
+
+/** Events of each channel from which a client begins anew. */
+const PROBES = 3;
 
 /** What was seen while one fault happened, and until the next one. */
 export interface Tally {
@@ -34,20 +39,42 @@ export class Report {
   sum(what: keyof Tally): number {
     return [...this.tallies.values()].reduce((sum, tally) => sum + tally[what], 0);
   }
+
+  /** In Markdown, a row for each fault. */
+  table(happened: Map<string, number>): string {
+    const columns: (keyof Tally)[] = [
+      'delivered',
+      'reconnects',
+      'published',
+      'rejected',
+      'violations',
+      'resets',
+    ];
+    const row = (cells: unknown[]) => `| ${cells.join(' | ')} |`;
+    const rows = [...this.tallies].map(([fault, tally]) =>
+      row([fault, happened.get(fault) ?? '', ...columns.map((column) => tally[column])]),
+    );
+    const times = [...happened.values()].reduce((sum, count) => sum + count, 0);
+    const sums = row(['all', times, ...columns.map((column) => this.sum(column))]);
+    return [row(['fault', 'times', ...columns]), row(Array(8).fill('---')), ...rows, sums].join('\n');
+  }
 }
 
 /** Compares what every client got, and what every publisher was told, with the chains that Redis has in the end. */
 export async function check(rig: Rig): Promise<Report> {
   const report = new Report();
   for (const problem of rig.problems) report.violate('process', problem);
-  const chains = await rig.chains();
-  for (const [number, client] of rig.clients.entries()) {
-    const losses = rig.losses.get(client.channel)!;
-    checkClient({ client, name: `Client ${number}`, losses }, chains.get(client.channel)!, report);
-  }
-  for (const [channel, chain] of chains) {
+  for (const channel of rig.channels) {
+    const chain = await rig.chain(channel);
+    const places = new Map(chain.map(({ id }, place) => [id, place]));
+    for (const [number, client] of rig.clients.entries()) {
+      if (client.channel !== channel) continue;
+      const losses = rig.losses.get(channel)!;
+      checkClient({ client, name: `Client ${number}`, losses }, { chain, places }, report);
+    }
     checkChain(channel, chain, report);
     checkPublications([channel, chain], rig, report);
+    for (let left = PROBES; left > 0; left--) await checkCursor([channel, chain], rig, report);
   }
   return report;
 }
@@ -55,11 +82,10 @@ export async function check(rig: Rig): Promise<Report> {
 /** No gap, no duplicate, in order, nothing of another channel; resets and lost events only where Redis has lost some. */
 function checkClient(
   { client, name, losses }: { client: HoppingClient; name: string; losses: number },
-  chain: Entry[],
+  { chain, places }: { chain: Entry[]; places: ReadonlyMap<string, number> },
   report: Report,
 ): void {
   const { channel } = client;
-  const places = new Map(chain.map(({ id }, place) => [id, place]));
   const seen = new Set<string>();
   let resets = 0;
   let at: number | undefined;
@@ -82,7 +108,7 @@ function checkClient(
       if (losses === 0) wrong(`${id} is in no chain`);
       continue;
     }
-    if (chain[place]!.data.replace(/\.+$/, '') !== data) wrong(`${id} has other data: ${data}`);
+    if (chain[place]!.data !== data) wrong(`${id} has other data: ${data}`);
     if (at !== undefined && place !== at + 1) wrong(`after ${at} came ${place} (${id})`);
     at = place;
   }
@@ -105,11 +131,9 @@ function checkChain(channel: string, chain: Entry[], report: Report): void {
 function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report: Report): void {
   const counts = new Map<string, number>();
   for (const { data } of chain) {
-    const event = data.replace(/\.+$/, '');
-    counts.set(event, (counts.get(event) ?? 0) + 1);
+    counts.set(data, (counts.get(data) ?? 0) + 1);
   }
-  const outcomes = rig.publishers.flatMap((publisher) => publisher.outcomes);
-  for (const { data, id, error, during } of outcomes.filter((outcome) => outcome.channel === channel)) {
+  const judge = ({ data, id, error, during }: Outcome) => {
     report.count(during, id === undefined ? 'rejected' : 'published');
     const wrong = (what: string) => report.violate(during, `${channel}: ${data} ${what}`);
     const count = counts.get(data) ?? 0;
@@ -119,5 +143,27 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
     if (error && !error.mayBePublished && count > 0) {
       wrong(`was said not to be published, and is stored (${error.message})`);
     }
+  };
+  for (const { outcomes } of rig.publishers) {
+    for (const outcome of outcomes) if (outcome.channel === channel) judge(outcome);
+  }
+}
+
+/** From any event on, a client gets the rest. */
+async function checkCursor([channel, chain]: [string, Entry[]], rig: Rig, report: Report): Promise<void> {
+  const place = rig.random.below(chain.length - 1);
+  const lastEventId = chain[place]!.id;
+  const { ports, random } = rig;
+  const probe = new HoppingClient({ channel, ports, random, sightings: new Sightings(), lastEventId });
+  probe.settle();
+  const rest = chain.slice(place + 1).map(({ id }) => id);
+  const got = () => probe.deliveries.map(({ id }) => id);
+  await until(() => probe.lastEventId === chain.at(-1)!.id).catch(() => undefined);
+  probe.close();
+  if (got().join() !== rest.join()) {
+    report.violate(
+      'none',
+      `${channel}: from ${lastEventId} on came ${got().length} of ${rest.length} events`,
+    );
   }
 }

@@ -12,10 +12,53 @@ export interface Delivery {
   readonly during: string;
 }
 
+/** What clients get, noted once for all that get it in the same fault: so millions of deliveries take up little. */
+export class Sightings {
+  /** Told of every event that reaches a client, with the time since it was published. */
+  onArrival: (latencyMs: number) => void = () => undefined;
+  #fault = 'none';
+  readonly #seen = new Map<string, { delivery: Delivery; publishedAt: number }>();
+
+  get fault(): string {
+    return this.#fault;
+  }
+
+  set fault(name: string) {
+    this.#fault = name;
+    this.#seen.clear();
+  }
+
+  note(id: string, type: string | undefined, text: string): Delivery {
+    const data = text.replace(/\.+$/, '');
+    const key = `${id} ${type} ${data}`;
+    let sighting = this.#seen.get(key);
+    if (!sighting) {
+      const publishedAt = Number(data.split(' ')[3]);
+      sighting = { delivery: { id, type, data, during: this.#fault }, publishedAt };
+      this.#seen.set(key, sighting);
+    }
+    if (type === undefined) this.onArrival(performance.now() - sighting.publishedAt);
+    return sighting.delivery;
+  }
+}
+
+interface ClientOptions {
+  readonly channel: string;
+  readonly ports: () => readonly number[];
+  readonly random: Random;
+  readonly sightings: Sightings;
+  /** For how long at least, and at most, it stays on a connection. */
+  readonly stayMs?: readonly [min: number, max: number];
+  readonly lastEventId?: string;
+}
+
 /** An `EventSource` of the rig: it comes back to any node, after any byte, with the last id it has read completely. */
 export class HoppingClient {
+  readonly channel: string;
   readonly deliveries: Delivery[] = [];
   lastEventId: string | undefined;
+  /** Of the node that it is on. */
+  port: number | undefined;
   /** The fault of each. */
   readonly reconnects: string[] = [];
   /** What a node answered that is no stream. */
@@ -29,18 +72,16 @@ export class HoppingClient {
   #hops = true;
   #closed = false;
 
-  constructor(
-    readonly channel: string,
-    private readonly ports: () => readonly number[],
-    private readonly random: Random,
-    private readonly during: () => string,
-  ) {
+  constructor(private readonly options: ClientOptions) {
+    this.channel = options.channel;
+    this.lastEventId = options.lastEventId;
     this.#connect();
   }
 
-  /** Stays on its next connection. */
+  /** Stays where it is. */
   settle(): void {
     this.#hops = false;
+    clearTimeout(this.#hop);
   }
 
   /** Reads nothing more, on the connection of now. */
@@ -68,26 +109,36 @@ export class HoppingClient {
 
   #connect(): void {
     if (this.#closed) return;
+    const { channel, ports, random, sightings, stayMs = [100, 3_000] } = this.options;
     const headers = this.lastEventId === undefined ? {} : { 'last-event-id': this.lastEventId };
-    const port = this.random.of(this.ports());
-    const request = get({ host: '127.0.0.1', port, path: `/events/${this.channel}`, headers, agent: false });
+    this.port = random.of(ports());
+    const request = get({
+      host: '127.0.0.1',
+      port: this.port,
+      path: `/events/${channel}`,
+      headers,
+      agent: false,
+    });
     this.#request = request;
     let done = false;
+    const soonMs = random.between(5, 100);
+    // A connection that brings nothing is not asked for again at once.
+    let waitMs = soonMs + 200;
     const again = () => {
       if (done) return;
       done = true;
       request.destroy();
       if (this.#closed) return;
-      this.reconnects.push(this.during());
+      this.reconnects.push(sightings.fault);
       clearTimeout(this.#hop);
-      this.#return = setTimeout(() => this.#connect(), this.random.between(5, 100));
+      this.#return = setTimeout(() => this.#connect(), waitMs);
     };
-    let bytes = this.#hops && this.random.next() < 0.5 ? this.random.below(20_000) : Infinity;
+    let bytes = this.#hops && random.next() < 0.5 ? random.below(20_000) : Infinity;
     const parser = createParser({
       onEvent: ({ id, event, data }) => {
+        waitMs = soonMs;
         this.lastEventId = id;
-        const delivery = { id: id!, type: event, data: data.replace(/\.+$/, ''), during: this.during() };
-        this.deliveries.push(delivery);
+        this.deliveries.push(sightings.note(id!, event, data));
       },
     });
     request.on('response', (response) => {
@@ -105,6 +156,6 @@ export class HoppingClient {
       response.on('close', again);
     });
     request.on('error', again);
-    if (this.#hops) this.#hop = setTimeout(again, this.random.between(100, 3_000));
+    if (this.#hops) this.#hop = setTimeout(again, random.between(...stayMs));
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CHANNELS, type Rig } from './rig.js';
+import type { Rig } from './rig.js';
 
 /** Something that happens to the rig, and is over when it resolves. */
 export type Fault = (rig: Rig) => Promise<void>;
@@ -72,24 +72,24 @@ export const FAULTS: Record<string, Fault> = {
     proxy.latencyMs = 0;
     proxy.trickle = false;
   },
-  'a node’s output buffer in Redis overflows': async ({ admin, nodes, publishers, random }) => {
+  'a node’s output buffer in Redis overflows': async ({ admin, nodes, publishers, channels, random }) => {
     await admin.config('SET', 'client-output-buffer-limit', 'pubsub 512kb 256kb 1');
     const { proxy } = random.of(nodes);
     proxy.stall();
     const publisher = random.of(publishers);
     // More than the buffers of the sockets take up.
     await Promise.all(
-      Array.from({ length: 120 }, () => publisher.send(random.of(CHANNELS), { size: 150_000 })),
+      Array.from({ length: 120 }, () => publisher.send(random.of(channels), { size: 150_000 })),
     );
     await sleep(1_100);
     proxy.resume();
     await admin.config('SET', 'client-output-buffer-limit', 'pubsub 32mb 8mb 60');
   },
-  'clients stop reading': async ({ clients, publishers, random }) => {
+  'clients stop reading': async ({ clients, publishers, channels, random }) => {
     const slow = clients.filter(() => random.next() < 0.3);
     for (const client of slow) client.stall();
     const publisher = random.of(publishers);
-    const channel = random.of(CHANNELS);
+    const channel = random.of(channels);
     await Promise.all(Array.from({ length: 80 }, () => publisher.send(channel, { size: 150_000 })));
     await sleep(random.between(100, 1_000));
     for (const client of slow) client.resume();
@@ -128,8 +128,9 @@ export const FAULTS: Record<string, Fault> = {
   },
   'a node is busy': async ({ nodes, random }) => random.of(nodes).block(random.between(100, 5_500)),
   'a node is killed, and another one started': async (rig) => {
-    const [node] = rig.nodes.splice(rig.random.below(rig.nodes.length), 1);
-    node!.kill();
+    const node = rig.mortal();
+    rig.forget(node);
+    node.kill();
     await rig.startNode();
   },
   'Redis has no memory left': async ({ admin, random }) => {
@@ -157,24 +158,24 @@ export const FAULTS: Record<string, Fault> = {
   'Redis is killed, and takes long to load what it has': async ({ server, publishers }) => {
     const events = publishers.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
     await server.kill();
-    // In µs for each command that it stored, about 5 of them for an event.
-    await server.start('--key-load-delay', `${Math.ceil(300_000 / events)}`);
+    // It sleeps for some 60 µs at one of so many commands that it stored, about 5 of them for an event: 6 s in all.
+    await server.start('--key-load-delay', `${-Math.ceil(events / 20_000)}`);
   },
 };
 
 /** Faults in which Redis loses events: clients are told, or go on from what there is. */
 export const LOSSY_FAULTS: Record<string, Fault> = {
   'Redis loses everything': async (rig) => {
-    rig.lose(...CHANNELS);
+    rig.lose(...rig.channels);
     await rig.admin.flushall();
   },
   'Redis is killed, and restarted without what it had': async (rig) => {
-    rig.lose(...CHANNELS);
+    rig.lose(...rig.channels);
     await rig.server.killAndErase();
     await rig.server.start();
   },
   'Redis throws keys away for want of memory': async (rig) => {
-    rig.lose(...CHANNELS);
+    rig.lose(...rig.channels);
     await rig.admin.config('SET', 'maxmemory-policy', 'allkeys-random');
     await rig.admin.config('SET', 'maxmemory', '1mb');
     await sleep(rig.random.between(50, 300));
@@ -182,36 +183,56 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
     await rig.admin.config('SET', 'maxmemory-policy', 'noeviction');
   },
   'a replica that lags takes over': async (rig) => {
-    rig.lose(...CHANNELS);
+    rig.lose(...rig.channels);
     await rig.failOver(rig.random.between(50, 500));
   },
   'Redis loses a history': async (rig) => {
-    const channel = rig.random.of(CHANNELS);
+    const channel = rig.random.of(rig.channels);
     rig.lose(channel);
     await rig.admin.del(`sse:{${channel}}:history`);
   },
   'Redis loses a position': async (rig) => {
-    const channel = rig.random.of(CHANNELS);
+    const channel = rig.random.of(rig.channels);
     rig.lose(channel);
     await rig.admin.del(`sse:{${channel}}:meta`);
   },
 };
 
+/** What a soak adds. */
+export const SOAK_FAULTS: Record<string, Fault> = {
+  ...FAULTS,
+  'a node is told to end, and another one started': async (rig) => {
+    const node = rig.mortal();
+    // Clients come to both until it has ended.
+    await Promise.all([node.end().catch((error) => rig.problems.push(String(error))), rig.startNode()]);
+    rig.forget(node);
+  },
+};
+
+interface Disturbance {
+  readonly faults: Record<string, Fault>;
+  readonly ms: number;
+  readonly tell?: (progress: string) => unknown;
+  /** What comes after a fault that began at that time. */
+  readonly pause?: (fault: string, beganAt: number) => Promise<unknown>;
+}
+
 /** Lets one fault after the other happen, with pauses. */
 export async function disturb(
   rig: Rig,
-  { faults, ms, tell }: { faults: Record<string, Fault>; ms: number; tell: (progress: string) => unknown },
+  { faults, ms, tell, pause = () => sleep(rig.random.between(50, 700)) }: Disturbance,
 ): Promise<Map<string, number>> {
   const happened = new Map<string, number>();
   const names = Object.keys(faults);
-  for (const end = Date.now() + ms; Date.now() < end;) {
+  for (const end = performance.now() + ms; performance.now() < end;) {
+    const beganAt = performance.now();
     // Each at least once, then by chance.
     const name = names.find((each) => !happened.has(each)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
-    rig.fault = name;
-    tell(`${Math.round((end - Date.now()) / 1_000)} s left: ${name}`);
+    rig.sightings.fault = name;
+    tell?.(`${Math.round((end - beganAt) / 1_000)} s left: ${name}`);
     await faults[name]!(rig);
-    await sleep(rig.random.between(50, 700));
+    await pause(name, beganAt);
   }
   return happened;
 }

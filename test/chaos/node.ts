@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { SseHistoryOptions } from '../../src/sse.options.js';
 import type { Proxy } from '../support/proxy.js';
+import { within } from '../support/until.js';
 
 /** What a node has open. */
 export interface Resources {
@@ -9,6 +10,17 @@ export interface Resources {
   readonly channels: number;
   readonly sockets: number;
   /** In bytes. */
+  readonly rss: number;
+  /** Since its start. */
+  readonly cpuMs: number;
+  /** The longest that its event loop was held up since this was last asked. */
+  readonly stallMs: number;
+}
+
+/** What a node has in memory once garbage is collected. */
+export interface Memory {
+  /** In bytes, as `rss`. */
+  readonly heap: number;
   readonly rss: number;
 }
 
@@ -18,17 +30,19 @@ export class Node {
     private readonly process: ChildProcess,
     readonly port: number,
     readonly proxy: Proxy,
-    /** What it said when it ended by itself; `undefined` when it was killed. */
+    /** What it said when it ended by itself, or badly; `undefined` when it was killed, or ended as it was told. */
     readonly ended: Promise<string | undefined>,
   ) {}
 
   static async start(proxy: Proxy, history: SseHistoryOptions): Promise<Node> {
-    const flags = ['--trace-warnings', '--unhandled-rejections=strict'];
+    const flags = ['--trace-warnings', '--unhandled-rejections=strict', '--expose-gc'];
     const process = spawn('node', [...flags, 'test/chaos/app.js', proxy.url, JSON.stringify(history)]);
     let stderr = '';
     process.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const ended = once(process, 'exit').then(([code, signal]) =>
-      signal === 'SIGKILL' ? undefined : `with ${code}: ${stderr}`,
+      signal === 'SIGKILL' || (process.killed && code === 0)
+        ? undefined
+        : `with ${code ?? signal}: ${stderr}`,
     );
     const port = await Promise.race([once(process.stdout, 'data').then(([line]) => Number(line)), ended]);
     if (typeof port !== 'number') throw new Error(`A node did not start, and ended ${port}`);
@@ -39,9 +53,25 @@ export class Node {
     return JSON.parse(await this.#get('/resources')) as Resources;
   }
 
+  async memory(): Promise<Memory> {
+    return JSON.parse(await this.#get('/memory')) as Memory;
+  }
+
+  /** Also of those that do not keep the process alive. */
+  async timers(): Promise<number> {
+    return Number(await this.#get('/timers'));
+  }
+
   /** Keeps its event loop busy. */
   async block(ms: number): Promise<void> {
     await this.#get(`/block/${Math.floor(ms)}`);
+  }
+
+  /** SIGTERM: it has 10 s. */
+  async end(): Promise<void> {
+    this.process.kill('SIGTERM');
+    await within(10_000, 'The end of a node', this.ended);
+    this.proxy.close();
   }
 
   kill(): void {

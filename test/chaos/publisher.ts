@@ -21,6 +21,8 @@ interface PublisherOptions {
   readonly proxy: Proxy;
   readonly history: Required<SseHistoryOptions>;
   readonly channels: readonly string[];
+  /** Publications a second. */
+  readonly rate: number;
   readonly random: Random;
   readonly during: () => string;
 }
@@ -48,7 +50,7 @@ export class Publisher {
   async send(channel: string, { own = false, size = 0 } = {}): Promise<Outcome> {
     const { number, during } = this.options;
     const count = this.outcomes.length;
-    const data = `${channel} ${number} ${count} `;
+    const data = `${channel} ${number} ${count} ${performance.now().toFixed(1)} `;
     const outcome: Outcome = { channel, data, during: during() };
     this.outcomes.push(outcome);
     try {
@@ -76,14 +78,16 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
-    const { random, channels } = this.options;
-    while (!this.#stopped) {
+    const { random, channels, rate } = this.options;
+    for (let due = performance.now(); !this.#stopped;) {
       for (let left = random.below(8); left >= 0; left--) {
         const sending = this.send(random.of(channels), { own: random.next() < 0.2 });
         this.#pending.add(sending);
         void sending.finally(() => this.#pending.delete(sending));
       }
-      await sleep(random.between(1, 20));
+      // For the 4.5 that were sent on average.
+      due += (random.between(0, 2) * 4_500) / rate;
+      await sleep(due - performance.now());
     }
   }
 }

@@ -3,8 +3,8 @@ import type { Redis } from 'ioredis';
 import { Proxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
-import { HoppingClient } from './client.js';
-import { Node } from './node.js';
+import { HoppingClient, Sightings } from './client.js';
+import { Node, type Resources } from './node.js';
 import { Publisher } from './publisher.js';
 import { Random } from './random.js';
 
@@ -16,20 +16,38 @@ export const HISTORY = {
   maxReplayEvents: 1_000_000,
   maxReplayBytes: 2 ** 30,
 };
+/** Read of a history at once. */
+const PAGE = 1_000;
 const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** An entry of a history. */
 export interface Entry {
   readonly id: string;
+  /** Without the dots that make events large. */
   readonly data: string;
+}
+
+interface Load {
+  readonly nodes?: number;
+  /** Of the nodes, the first, which no fault ends. */
+  readonly spared?: number;
+  readonly publishers?: number;
+  /** Publications a second, of all publishers. */
+  readonly rate?: number;
+  readonly clients?: number;
+  /** For how long clients stay on a connection. */
+  readonly stayMs?: readonly [min: number, max: number];
+  /** Publishers wait for `send()`. */
+  readonly quiet?: boolean;
 }
 
 /** Real processes under faults: Redis, applications behind proxies, publishers and clients. All chance is of the seed. */
 export class Rig {
-  /** What is being done to it, noted with all that happens. */
-  fault = 'none';
+  /** Named with what is being done to the rig, which is noted with all that happens. */
+  readonly sightings = new Sightings();
+  readonly channels: readonly string[];
   /** How often Redis has been made to lose something, by channel. */
-  readonly losses = new Map(CHANNELS.map((channel) => [channel, 0]));
+  readonly losses: Map<string, number>;
   readonly random: Random;
   readonly clients: HoppingClient[] = [];
   readonly nodes: Node[] = [];
@@ -37,45 +55,63 @@ export class Rig {
   readonly problems: string[] = [];
   server!: RedisServer;
   admin!: Redis;
+  readonly #history: typeof HISTORY;
+  #spared = 0;
   readonly #unhandled = (error: unknown) => this.problems.push(`Nobody has handled ${String(error)}`);
 
   constructor(
     readonly seed: number,
-    private readonly history = HISTORY,
+    { history = HISTORY, channels = CHANNELS } = {},
   ) {
+    this.#history = history;
+    this.channels = channels;
+    this.losses = new Map(channels.map((channel) => [channel, 0]));
     this.random = new Random(seed);
   }
 
-  /** @param options with `quiet`, publishers wait for `send()` */
-  async start({ nodes = 2, publishers = 2, clients = 18, quiet = false } = {}): Promise<void> {
+  async start(load: Load = {}): Promise<void> {
+    const { nodes = 2, spared = 0, publishers = 2, rate = 850, clients = 18, stayMs, quiet } = load;
+    this.#spared = spared;
     process.on('unhandledRejection', this.#unhandled);
     this.server = await startRedis(REDIS, { ownClock: true });
     this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
     for (let n = 0; n < nodes; n++) await this.startNode();
-    const label = () => this.fault;
-    for (let n = 0; n < publishers; n++) {
-      const random = new Random(this.seed * 77 + n);
+    const { channels, sightings } = this;
+    for (let number = 0; number < publishers; number++) {
+      const random = new Random(this.seed * 77 + number);
       const proxy = await Proxy.start(this.server.port);
-      this.publishers.push(
-        new Publisher({ number: n, proxy, history: this.history, channels: CHANNELS, random, during: label }),
-      );
+      const during = () => sightings.fault;
+      const options = { number, proxy, history: this.#history, channels, rate: rate / publishers };
+      this.publishers.push(new Publisher({ ...options, random, during }));
     }
     if (!quiet) for (const publisher of this.publishers) publisher.start();
-    const ports = () => this.nodes.map(({ port }) => port);
     for (let n = 0; n < clients; n++) {
+      const channel = channels[n % channels.length]!;
       const random = new Random(this.seed * 1_000 + n);
-      this.clients.push(new HoppingClient(CHANNELS[n % CHANNELS.length]!, ports, random, label));
+      this.clients.push(new HoppingClient({ channel, ports: this.ports, random, sightings, stayMs }));
     }
   }
+
+  readonly ports = (): number[] => this.nodes.map(({ port }) => port);
 
   get proxies(): Proxy[] {
     return [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
   }
 
   async startNode(proxy?: Proxy): Promise<void> {
-    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), this.history);
+    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), this.#history);
     void node.ended.then((how) => how && this.problems.push(`A node ended by itself: ${how}`));
     this.nodes.push(node);
+  }
+
+  /** Some node that may end. */
+  mortal(): Node {
+    return this.random.of(this.nodes.slice(this.#spared));
+  }
+
+  /** Clients do not come to it any more. */
+  forget(node: Node): void {
+    this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 
   /** A replica that has not got the last events takes over, and the master is gone. */
@@ -105,52 +141,74 @@ export class Rig {
 
   /** Everything heals, one last event goes to each channel, and every client gets it. */
   async settle(): Promise<void> {
-    this.fault = 'none';
+    this.sightings.fault = 'none';
     await Promise.all(this.publishers.map((publisher) => publisher.stop()));
     for (const client of this.clients) client.settle();
-    for (const channel of CHANNELS) {
+    const tips = new Map<string, string>();
+    for (const channel of this.channels) {
       const confirmed = async () => (await this.publishers[0]!.send(channel)).id !== undefined;
       await until(confirmed, Boolean, 30_000);
+      const [tip] = await this.admin.xrevrange(`sse:{${channel}}:history`, '+', '-', 'COUNT', 1);
+      tips.set(channel, entryOf(tip!).id);
     }
-    const chains = await this.chains();
     const late = () =>
       this.clients
-        .filter(({ channel, lastEventId }) => lastEventId !== chains.get(channel)!.at(-1)!.id)
+        .filter(({ channel, lastEventId }) => lastEventId !== tips.get(channel))
         .map(({ channel, lastEventId, deliveries }) => ({ channel, lastEventId, count: deliveries.length }));
     await until(late, ({ length }) => length === 0, 60_000);
   }
 
-  /** What Redis has in the end. */
-  async chains(): Promise<Map<string, Entry[]>> {
-    const chains = new Map<string, Entry[]>();
-    for (const channel of CHANNELS) {
-      const entries = await this.admin.xrange(`sse:{${channel}}:history`, '-', '+');
-      const chain = entries.map(([cursor, [, value]]) => {
-        const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: string };
-        return { id: id ?? cursor, data };
-      });
-      chains.set(channel, chain);
+  /** What Redis has of a channel. */
+  async chain(channel: string): Promise<Entry[]> {
+    const chain: Entry[] = [];
+    for (let start = '-'; ;) {
+      const page = await this.admin.xrange(`sse:{${channel}}:history`, start, '+', 'COUNT', PAGE);
+      for (const each of page) chain.push(entryOf(each));
+      if (page.length < PAGE) return chain;
+      start = `(${page.at(-1)![0]}`;
     }
-    return chains;
   }
 
   /** Every node is subscribed to what its clients want, and to nothing when they have gone; nothing else is left open. */
   async leave(): Promise<void> {
-    const subscribed = () => this.admin.pubsub('NUMSUB', ...CHANNELS.map((channel) => `sse:${channel}`));
-    const wanted = (counts: unknown[], count: number) =>
-      counts.every((each, n) => n % 2 === 0 || each === count);
-    await until(subscribed, (counts) => wanted(counts, this.nodes.length), 20_000);
-    for (const client of this.clients) client.close();
-    await until(subscribed, (counts) => wanted(counts, 0), 20_000);
+    const { channels, clients } = this;
+    const subscribed = async () => {
+      const counts = await this.admin.pubsub('NUMSUB', ...channels.map((channel) => `sse:${channel}`));
+      return counts.filter((_, n) => n % 2 === 1).join();
+    };
+    const ports = new Map(channels.map((channel) => [channel, new Set<number | undefined>()]));
+    for (const { channel, port } of clients) ports.get(channel)!.add(port);
+    const wanted = [...ports.values()].map(({ size }) => size).join();
+    await until(subscribed, (counts) => counts === wanted, 20_000);
+    for (const client of clients) client.close();
+    const fresh = await this.#visit();
+    await until(subscribed, (counts) => !/[1-9]/.test(counts), 20_000);
+    for (const node of this.nodes) await until(() => node.resources(), isBare);
+    const few = await fresh.timers();
     for (const node of this.nodes) {
-      // Two connections to Redis, and the one that asks.
       await until(
-        () => node.resources(),
-        ({ sockets, streams, channels }) => sockets === 3 && streams + channels === 0,
+        () => node.timers(),
+        (count) => count <= few,
       );
     }
     const connections = async () => String(await this.admin.client('LIST')).match(/name=sse:/g)?.length ?? 0;
     await until(connections, (count) => count === 2 * this.nodes.length + this.publishers.length);
+  }
+
+  /** A new node, which one client has come to, and left. */
+  async #visit(): Promise<Node> {
+    await this.startNode();
+    const node = this.nodes.at(-1)!;
+    const { random, sightings, channels } = this;
+    const client = new HoppingClient({
+      channel: channels[0]!,
+      ports: () => [node.port],
+      random,
+      sightings,
+    });
+    await until(() => client.lastEventId !== undefined);
+    client.close();
+    return node;
   }
 
   async stop(): Promise<void> {
@@ -161,4 +219,12 @@ export class Rig {
     this.admin.disconnect();
     process.off('unhandledRejection', this.#unhandled);
   }
+}
+
+/** Two connections to Redis, and the one that asks. */
+const isBare = ({ sockets, streams, channels }: Resources) => sockets === 3 && streams + channels === 0;
+
+function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry {
+  const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: string };
+  return { id: id ?? cursor, data: data.replace(/\.+$/, '') };
 }

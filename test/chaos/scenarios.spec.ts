@@ -150,7 +150,7 @@ describe('Under faults of one kind', () => {
   );
 
   it('what expires is missed by those who were away, and not by those who were there', async () => {
-    rig = new Rig(1, { ...HISTORY, maxAgeMs: 1_000 });
+    rig = new Rig(1, { history: { ...HISTORY, maxAgeMs: 1_000 } });
     await rig.start({ publishers: 1 });
     for (const client of rig.clients) client.settle();
     const [away, ...there] = rig.clients.filter(({ channel }) => channel === 'a');

@@ -1,0 +1,51 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { check } from './check.js';
+import { disturb, LOSSY_FAULTS, SOAK_FAULTS } from './faults.js';
+import { Measures } from './measures.js';
+import { Rig } from './rig.js';
+
+/** As `soak.js` has been told. */
+const { minutes, seed, lossy, clients, channels, rate, every } = JSON.parse(process.env.SOAK!) as Record<
+  string,
+  number
+>;
+const MS = minutes! * 60_000;
+const FAULTS = lossy ? { ...SOAK_FAULTS, ...LOSSY_FAULTS } : SOAK_FAULTS;
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+describe('For long', () => {
+  beforeAll(() => Logger.overrideLogger(false));
+
+  it(
+    'the invariants hold, memory is flat, and nothing is left open',
+    async () => {
+      const rig = new Rig(seed!, { channels: Array.from({ length: channels! }, (_, n) => `channel-${n}`) });
+      const note = (error: unknown) => rig.problems.push(String(error));
+      try {
+        await rig.start({ spared: 1, clients, rate, stayMs: [30_000, 90_000] });
+        const measures = new Measures(rig, every! * 1_000);
+        const happened = await disturb(rig, { faults: FAULTS, ms: MS, tell: say, pause: measures.pause });
+        await rig.settle().catch(note);
+        const report = await check(rig);
+        await rig.leave().catch(note);
+        const measured = await measures.report();
+        const failures = [...report.violations, ...measures.failures, ...rig.problems];
+        say(
+          [
+            `Seed ${seed}: ${minutes} minutes, 2 nodes, ${clients} clients, ${channels} channels, ${rate} publications/s, a fault every ${every} s`,
+            report.table(happened),
+            measured,
+            failures.length === 0
+              ? 'All invariants held.'
+              : failures.map((failure) => `- FAILED: ${failure}`).join('\n'),
+          ].join('\n\n'),
+        );
+        expect(failures.slice(0, 10)).toEqual([]);
+      } finally {
+        await rig.stop();
+      }
+    },
+    MS + 900_000,
+  );
+});
