@@ -39,5 +39,7 @@ export default {
       },
     ],
   },
+  // Most of the time tests wait, for Redis, browsers and clocks.
+  maxWorkers: 2,
   testTimeout: 20_000,
 };

@@ -110,7 +110,8 @@ describe.each(platforms)('Hostile input on %s', (_, platform) => {
   const start = async () => {
     const prefix = randomPrefix();
     const { app, url } = await startApp(platform, {
-      imports: [SseModule.forRoot({ redis: redisUrl(), prefix })],
+      // What it asks of Redis at its start is answered before what it does is watched.
+      imports: [SseModule.forRoot({ redis: redisUrl(), prefix, requireRedis: true })],
       controllers: [HostileController],
     });
     const admin = new Redis(adminUrl());
