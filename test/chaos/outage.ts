@@ -1,0 +1,71 @@
+import { get, type IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { until } from '../support/until.js';
+import { check } from './check.js';
+import { Rig } from './rig.js';
+
+/** As `soak.js` has been told. */
+const { outage, seed, clients, channels } = JSON.parse(process.env.SOAK!) as Record<string, number>;
+const AWAY = 'Redis is away';
+const HEARTBEAT_MS = 15_000;
+const GROWTH = 0.05;
+const say = (text: string) => process.stdout.write(`${text}\n`);
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const mean = (numbers: number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
+
+describe('While Redis is away', () => {
+  beforeAll(() => Logger.overrideLogger(false));
+
+  it(
+    'streams stay open with heartbeats, memory is flat, and everybody gets everything when it is back',
+    async () => {
+      const rig = new Rig(seed!, { channels: Array.from({ length: channels! }, (_, n) => `channel-${n}`) });
+      try {
+        await rig.start({ clients, rate: 50 });
+        for (const client of rig.clients) client.settle();
+        await until(() => rig.clients.every(({ deliveries }) => deliveries.length > 1), Boolean, 60_000);
+        const stream = await open(`http://127.0.0.1:${rig.nodes[0]!.port}/events/silent`);
+        let heartbeats = 0;
+        stream.on('data', (chunk: string) => (heartbeats += chunk.split(':\n').length - 1));
+
+        rig.sightings.fault = AWAY;
+        await rig.server.kill();
+        const heaps: number[] = [];
+        for (let minute = 0; minute < outage!; minute++) {
+          await sleep(60_000);
+          const { heap, rss } = await rig.nodes[0]!.memory();
+          heaps.push(heap);
+          say(`After ${minute + 1} minutes: heap ${mib(heap)}, RSS ${mib(rss)}, ${heartbeats} heartbeats`);
+        }
+        const left = rig.clients.filter(({ reconnects }) => reconnects.includes(AWAY));
+
+        const backAt = performance.now();
+        await rig.server.start();
+        await rig.settle();
+        say(
+          `All clients have everything ${Math.round(performance.now() - backAt)} ms after Redis was started`,
+        );
+        const report = await check(rig);
+        say(report.table(new Map([[AWAY, 1]])));
+        stream.destroy();
+        await rig.leave();
+        expect([report.violations, rig.problems, left]).toEqual([[], [], []]);
+        expect(heartbeats).toBeGreaterThanOrEqual(Math.floor((outage! * 60_000) / HEARTBEAT_MS) - 1);
+        const third = Math.ceil(heaps.length / 3);
+        const [first, last] = [heaps.slice(0, third), heaps.slice(-third)].map(mean) as [number, number];
+        expect(last).toBeLessThan(first * (1 + GROWTH));
+      } finally {
+        await rig.stop();
+      }
+    },
+    outage! * 60_000 + 300_000,
+  );
+});
+
+function open(url: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false }, (response) => resolve(response.setEncoding('utf8'))).on('error', reject);
+  });
+}
