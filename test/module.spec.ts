@@ -8,6 +8,7 @@ import {
   type SseOptionsFactory,
   SseService,
 } from 'nestjs-sse-channels';
+import { resolveOptions } from '../src/resolve-options.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
@@ -127,6 +128,12 @@ describe('SseModule', () => {
     ['heartbeatMs', NaN, /got NaN/],
     ['retryMs', 99, /a whole number from 100 to 3600000, got 99/],
     ['revalidateMs', 999, /a whole number from 1000 to 86400000, got 999/],
+    ['drainMs', -1, /a whole number from 0 to 600000, got -1/],
+    ['maxConnectionAgeMs', 0, /a whole number from 1000 to 604800000, got 0/],
+    ['maxConnectionAgeMs', true, /a whole number from 1000 to 604800000, got true/],
+    ['requireRedis', 'yes', /true or false, got "yes"/],
+    ['metrics', {}, /an object with start\(\) and publication\(\), got an object/],
+    ['metrics', null, /an object with start\(\) and publication\(\), got null/],
     ['limits', 5, /an object, got 5/],
     ['origins', '*', /a list of origins such as https:\/\/app.example.com, got "\*"/],
     ['origins', ['*'], /got "\*"/],
@@ -142,6 +149,15 @@ describe('SseModule', () => {
     });
     const async = compile({ imports: [SseModule.forRootAsync({ useFactory: () => options })] });
     await expect(async).rejects.toThrow(`SseModule: expected \`${option}\``);
+  });
+
+  it.each<[SseModuleOptions, number | false]>([
+    [{}, 1_800_000],
+    [{ history: false }, false],
+    [{ history: false, maxConnectionAgeMs: 60_000 }, 60_000],
+    [{ maxConnectionAgeMs: false }, false],
+  ])('lets streams grow as old as is said, or fits: %j', (options, expected) => {
+    expect(resolveOptions(options).maxConnectionAgeMs).toBe(expected);
   });
 
   it.each<[SseModuleOptions['limits'] | object, string]>([

@@ -12,14 +12,14 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'an outage is reported once',
-    find: `if (this.#outage || this.#closed) return;`,
-    replace: `if (this.#closed) return;`,
+    find: `this.#outage === undefined && !this.connected`,
+    replace: `!this.connected`,
   },
   {
     ...redisBroker,
     guard: 'Redis is back when both connections are',
-    find: `!this.#outage || !this.connected`,
-    replace: `!this.#outage`,
+    find: `this.#outage !== undefined && this.connected`,
+    replace: `this.#outage !== undefined`,
   },
   {
     ...redisBroker,
@@ -96,7 +96,7 @@ export const broker = [
   {
     ...connection,
     guard: 'a read waits for a connection for a bounded time',
-    find: `setTimeout(() => fail(this.unreachable()), WAIT_MS)`,
+    find: `setTimeout(() => fail(this.unreachable()), waitMs)`,
     replace: `undefined`,
   },
   {

@@ -120,13 +120,13 @@ export const hub = [
   },
   {
     guard: 'subscribers are told of what is lost',
-    find: `      this.#subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));\n`,
-    replace: '',
+    find: `this.#subscribers.deliver(\n        resetEvent(this.channel, 'lost', page.tip),\n      );`,
+    replace: `0;`,
   },
   {
     guard: 'an event that was delivered is not delivered again from the history',
-    find: `if (!this.#ring.has(event.cursor)) this.#append(event);`,
-    replace: `this.#append(event);`,
+    find: `page.events.filter(({ cursor }) => !this.#ring.has(cursor))`,
+    replace: `page.events`,
   },
   {
     guard: 'a message that follows a tip which the ring has been beyond may be known',

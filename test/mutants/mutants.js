@@ -4,6 +4,7 @@ import { channels } from './channels.js';
 import { http } from './http.js';
 import { hub } from './hub.js';
 import { memory } from './memory.js';
+import { production } from './production.js';
 import { publisher } from './publisher.js';
 import { scripts } from './scripts.js';
 
@@ -21,6 +22,7 @@ export const MUTANTS = [
   ...memory,
   ...broker,
   ...publisher,
+  ...production,
   ...scripts,
   ...http,
 ].map((mutant) => ({

@@ -1,0 +1,202 @@
+/** Guards of what goes on for long, and of how it ends. */
+const PROBE_SPEC = 'src/broker/redis.probe.spec.ts';
+const SUBSCRIBER_SPEC = 'test/subscriber.spec.ts';
+const REQUIRE_SPEC = 'test/require-redis.spec.ts';
+const DRAIN_SPEC = 'test/drain.spec.ts';
+const HEALTH_SPEC = 'test/health.spec.ts';
+
+const probe = { file: 'src/broker/redis.probe.ts', tests: [PROBE_SPEC] };
+const redisBroker = { file: 'src/broker/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
+const check = { file: 'src/broker/redis.check.ts', tests: [REQUIRE_SPEC] };
+const module = { file: 'src/sse.module.ts', tests: [DRAIN_SPEC] };
+const connections = { file: 'src/access/connections.ts', tests: [DRAIN_SPEC] };
+const publisher = { file: 'src/broker/redis.publisher.ts', tests: [`${DRAIN_SPEC} › At the end`] };
+const terminus = { file: 'src/terminus.ts', tests: [HEALTH_SPEC] };
+const prometheus = { file: 'src/prometheus.ts', tests: [HEALTH_SPEC] };
+const counts = { tests: [`${HEALTH_SPEC} › count`] };
+
+export const production = [
+  {
+    ...probe,
+    guard: 'a probe that was not accepted proves nothing',
+    find: `      if (this.#awaited === text) this.#awaited = undefined;\n`,
+    replace: '',
+  },
+  {
+    ...probe,
+    guard: 'only the last probe counts',
+    find: `    if (text !== this.#awaited) return;\n`,
+    replace: '',
+  },
+  {
+    ...probe,
+    guard: 'a probe that was sent before an interruption proves nothing',
+    find: `  onInterrupted(): void {\n    this.#awaited = undefined;\n    clearTimeout(this.#timer);`,
+    replace: `  onInterrupted(): void {`,
+  },
+  {
+    ...probe,
+    guard: 'what has arrived at a busy process is read before it is judged',
+    find: `    setImmediate(() => {\n      if`,
+    replace: `    queueMicrotask(() => {\n      if`,
+  },
+  {
+    ...probe,
+    guard: 'connections that did not help get more time',
+    find: `      this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE);\n`,
+    replace: '',
+  },
+  {
+    ...probe,
+    guard: 'but no more than ten times as much',
+    find: `Math.min(2 * this.#patience, MAX_PATIENCE)`,
+    replace: `2 * this.#patience`,
+  },
+  {
+    ...redisBroker,
+    guard: 'a deaf connection is opened anew',
+    find: `    if (isDeaf) this.#subscriber?.connection.client.disconnect(true);\n`,
+    replace: '',
+  },
+  {
+    ...redisBroker,
+    guard: 'a deaf process is not connected',
+    find: `this.#probe.isDeaf ? 'deaf' : 'up'`,
+    replace: `'up'`,
+  },
+  {
+    ...redisBroker,
+    guard: 'Redis that comes does not begin an outage',
+    find: ` && trouble !== undefined`,
+    replace: '',
+  },
+  {
+    ...redisBroker,
+    guard: 'what requires Redis does not start with one that cannot be used',
+    find: `    if (error !== undefined) throw new SseError('SSE_UNAVAILABLE', error);\n`,
+    replace: '',
+    tests: [REQUIRE_SPEC],
+  },
+  {
+    ...check,
+    guard: 'an old Redis is told',
+    find: `version !== undefined && isOlder(version)`,
+    replace: `false`,
+  },
+  {
+    ...check,
+    guard: 'a minor version may be too old',
+    find: `(major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])`,
+    replace: `false`,
+  },
+  { ...check, guard: 'a replica is told', find: `field('role') === 'slave'`, replace: `false` },
+  {
+    ...check,
+    guard: 'a Redis that throws keys away is told',
+    find: `policy !== undefined && policy !== 'noeviction'`,
+    replace: `false`,
+  },
+  {
+    ...module,
+    guard: 'a start that fails leaves nothing open',
+    find: `    await broker.close();\n    throw error;`,
+    replace: `    throw error;`,
+    tests: [REQUIRE_SPEC],
+  },
+  {
+    ...module,
+    guard: 'a signal drains',
+    find: `    if (signal !== undefined) await this.connections.drain();\n`,
+    replace: '',
+  },
+  {
+    ...module,
+    guard: 'nothing else does',
+    find: `    if (signal !== undefined) await`,
+    replace: `    await`,
+    tests: ['test/shutdown.spec.ts › ends at once with open streams'],
+  },
+  {
+    ...connections,
+    guard: 'no stream begins while they are drained',
+    find: `      (this.#draining && this.#elsewhereMs()) ||\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'streams that end by themselves are not waited for',
+    find: `      if (!this.#open.has(connection)) continue;\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'the ends of streams are spread',
+    find: `      if (wait > 0) await sleep(wait);\n`,
+    replace: '',
+  },
+  {
+    ...connections,
+    guard: 'each is told another time to come back',
+    find: `this.options.retryMs * (0.5 + Math.random() / 2)`,
+    replace: `this.options.retryMs * 2`,
+  },
+  {
+    ...publisher,
+    guard: 'what is under way at the end is waited for',
+    find: `    await Promise.race([answered, sleep(CLOSE_MS, undefined, { ref: false })]);\n`,
+    replace: '',
+  },
+  {
+    ...publisher,
+    guard: 'for a while',
+    find: `await Promise.race([answered, sleep(CLOSE_MS, undefined, { ref: false })])`,
+    replace: `await answered`,
+  },
+  {
+    file: 'src/http/open-streams.ts',
+    guard: 'a stream ends at its age',
+    find: `      if (now >= stream.dueAt) stream.end();\n`,
+    replace: '',
+    tests: [DRAIN_SPEC],
+  },
+  {
+    file: 'src/resolve-options.ts',
+    guard: 'without history a stream has no age',
+    find: `    ...(history === false && { maxConnectionAgeMs: false }),\n`,
+    replace: '',
+    tests: ['test/module.spec.ts'],
+  },
+  {
+    ...terminus,
+    guard: 'health is down while the application ends',
+    find: `connected && !draining`,
+    replace: `connected`,
+  },
+  {
+    ...terminus,
+    guard: 'health is down without Redis',
+    find: `connected && !draining`,
+    replace: `!draining`,
+  },
+  {
+    ...prometheus,
+    guard: 'counters do not add up with every scrape',
+    find: `          this.reset();\n          this.inc(value(stats()));`,
+    replace: `          this.inc(value(stats()));`,
+  },
+  {
+    ...prometheus,
+    guard: 'metrics leave the registry',
+    find: `if (registry.getSingleMetric(name) === metric) registry.removeSingleMetric(name);`,
+    replace: ``,
+  },
+  ...[
+    ['src/channel/replay.ts', `      this.options.counts.delivered++;\n`],
+    ['src/channel/replay.ts', `      this.options.counts.replayed++;\n`],
+    ['src/channel/replay.ts', `    this.options.counts.resets[reason]++;\n`],
+    ['src/channel/channel-hub.ts', `    if (missed.length > 0) this.options.counts.gaps++;\n`],
+    ['src/channel/channel-hub.ts', `this.options.counts.delivered += `],
+    ['src/sse.service.ts', `      this.#published++;\n`],
+    ['src/sse.service.ts', `      this.#rejected++;\n`],
+  ].map(([file, find]) => ({ ...counts, file, guard: `${find.trim()} is counted`, find, replace: '' })),
+];
