@@ -22,3 +22,22 @@ export class Limiter {
     }
   }
 }
+
+/** So many a second, and up to what five seconds have left over. */
+export class Bucket {
+  #left: number;
+  #since = performance.now();
+
+  constructor(private readonly perSecond: number) {
+    this.#left = 5 * perSecond;
+  }
+
+  take(): boolean {
+    const now = performance.now();
+    this.#left = Math.min(5 * this.perSecond, this.#left + ((now - this.#since) / 1_000) * this.perSecond);
+    this.#since = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}

@@ -5,13 +5,14 @@ import {
   type Metric,
   type Registry,
   register as defaultRegistry,
+  type RegistryContentType,
 } from 'prom-client';
 import type { SseMetrics, SseStats } from './sse.metrics.js';
 
 /** Where the metrics go, and what they are called. All fields are optional. */
 export interface PrometheusMetricsOptions {
   /** Of prom-client. @default its default registry */
-  registry?: Registry;
+  registry?: Registry<RegistryContentType>;
   /** Starts the name of every metric. @default 'sse_' */
   prefix?: string;
   /** Upper bounds of the buckets of the publish duration, in seconds. @default 1 ms to 5 s */
@@ -49,13 +50,16 @@ export class PrometheusMetrics implements SseMetrics {
 
   start(stats: () => SseStats): () => void {
     const { registry } = this.#options;
-    const metrics: Metric[] = [this.#duration, ...this.#read(stats)];
+    const metrics = [this.#duration, ...this.#read(stats)] as (Metric & { name: string })[];
+    const taken = metrics.find(({ name }) => registry.getSingleMetric(name));
+    if (taken) {
+      throw new Error(
+        `The registry has a metric called ${taken.name} already: give PrometheusMetrics another \`prefix\`, or a \`registry\` of its own`,
+      );
+    }
     for (const metric of metrics) registry.registerMetric(metric);
     return () => {
-      for (const metric of metrics) {
-        const { name } = metric as unknown as { name: string };
-        if (registry.getSingleMetric(name) === metric) registry.removeSingleMetric(name);
-      }
+      for (const { name } of metrics) registry.removeSingleMetric(name);
     };
   }
 
@@ -85,7 +89,7 @@ export class PrometheusMetrics implements SseMetrics {
       });
     const resets = new Counter({
       name: `${this.#options.prefix}resets_total`,
-      help: 'Streams that got sse.reset',
+      help: 'Each sse.reset that a stream got',
       labelNames: ['reason'],
       registers: [],
       collect() {
@@ -114,7 +118,7 @@ export class PrometheusMetrics implements SseMetrics {
       resets,
       counter(
         'gaps_healed_total',
-        'Times that a channel had missed events, and read them',
+        'Times that a channel read from its history what had not arrived',
         ({ gaps }) => gaps,
       ),
       counter('dropped_total', 'Messages that are no events', ({ dropped }) => dropped),

@@ -14,13 +14,16 @@ export interface SseStats {
   published: number;
   /** Those that it was called with and that were not confirmed: `SSE_UNAVAILABLE`. */
   rejected: number;
-  /** Events that streams were given: one for each of them, before filters. */
+  /** Events that streams were given: one for each stream, before filters. */
   delivered: number;
   /** Those of them that a client had missed, and came back for. */
   replayed: number;
-  /** Streams that got `sse.reset`, by its reason. */
+  /** Each `sse.reset` that a stream got, by its reason; a stream of several channels gets one for each. */
   resets: Readonly<Record<'unknown' | 'lost' | 'limit', number>>;
-  /** Times that a channel had missed events, as after an outage, and got them from its history. */
+  /**
+   * Times that a channel got from its history what had not arrived: after an outage; or not yet, as where a client comes back that
+   * was further on another node.
+   */
   gaps: number;
   /** Messages that arrived on subscribed channels but are no events. */
   dropped: number;

@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
-  Inject,
   Module,
   type OnApplicationShutdown,
 } from '@nestjs/common';
@@ -12,14 +11,13 @@ import { MemorySseBroker } from './broker/memory.broker.js';
 import { RedisSseBroker } from './broker/redis.broker.js';
 import { Channels } from './channel/channels.js';
 import { Authorization } from './http/authorization.js';
+import { Figures } from './figures.js';
 import { EventStreams } from './http/event-streams.js';
 import { resolveOptions } from './resolve-options.js';
 import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
-
-const STOP_METRICS = Symbol('SSE_STOP_METRICS');
 
 /**
  * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
@@ -38,6 +36,7 @@ const STOP_METRICS = Symbol('SSE_STOP_METRICS');
         if (redis === undefined) return new MemorySseBroker(history);
         const broker = new RedisSseBroker(redis, prefix, history);
         if (requireRedis) await openOrClose(broker);
+        else broker.inspect();
         return broker;
       },
       inject: [RESOLVED_OPTIONS],
@@ -51,11 +50,7 @@ const STOP_METRICS = Symbol('SSE_STOP_METRICS');
     Connections,
     EventStreams,
     SseService,
-    {
-      provide: STOP_METRICS,
-      useFactory: ({ metrics }: ResolvedOptions, sse: SseService) => metrics.start(() => sse.stats()),
-      inject: [RESOLVED_OPTIONS, SseService],
-    },
+    Figures,
   ],
   exports: [SseService, EventStreams, Authorization],
 })
@@ -67,7 +62,6 @@ export class SseModule
     private readonly broker: SseBroker,
     private readonly connections: Connections,
     private readonly streams: EventStreams,
-    @Inject(STOP_METRICS) private readonly stopMetrics: () => void,
   ) {
     super();
   }
@@ -100,7 +94,6 @@ export class SseModule
 
   async onApplicationShutdown(): Promise<void> {
     await this.broker.close();
-    this.stopMetrics();
   }
 }
 

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
 import { Connections, type SseConnection } from './access/connections.js';
@@ -22,6 +22,7 @@ export interface MessagesOptions extends SseAccess {
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
 export class SseService {
+  readonly #logger = new Logger('SseModule');
   #published = 0;
   #rejected = 0;
 
@@ -49,15 +50,22 @@ export class SseService {
     const channel = checkChannel(options.channel === undefined ? DEFAULT_CHANNEL : options.channel);
     const publication = checkPublication(data, options, this.options.maxPayloadBytes);
     const start = performance.now();
+    const publishing = this.broker.publish(channel, publication);
+    publishing.then(
+      () => this.#count('published', start),
+      () => this.#count('rejected', start),
+    );
+    return publishing;
+  }
+
+  #count(outcome: 'published' | 'rejected', start: number): void {
+    if (outcome === 'published') this.#published++;
+    else this.#rejected++;
     try {
-      const id = await this.broker.publish(channel, publication);
-      this.#published++;
-      this.options.metrics.publication(performance.now() - start, 'published');
-      return id;
+      this.options.metrics.publication(performance.now() - start, outcome);
     } catch (error) {
-      this.#rejected++;
-      this.options.metrics.publication(performance.now() - start, 'rejected');
-      throw error;
+      // What becomes of the figures is nothing to who publishes.
+      this.#logger.error(error);
     }
   }
 

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 const LAYERS = [
   ['index.ts', 'prometheus.ts', 'terminus.ts'],
   ['cli/'],
-  ['sse.module.ts', 'sse.module-definition.ts'],
+  ['sse.module.ts', 'sse.module-definition.ts', 'figures.ts'],
   ['http/'],
   ['sse.service.ts'],
   ['access/'],

@@ -32,6 +32,21 @@ describe('A connection to Redis', () => {
   const isRefused = (promise: Promise<unknown>, ms: number) =>
     within(ms, 'the rejection', expect(promise).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE' }));
 
+  it('is made anew after another time in each process, which have lost it together', () => {
+    const { retryStrategy } = connection.client.options;
+    for (const [attempt, ms] of [
+      [1, 50],
+      [4, 400],
+      [20, 2_000],
+    ] as const) {
+      const waits = Array.from({ length: 200 }, () => retryStrategy!(attempt) as number);
+      expect(Math.min(...waits)).toBeGreaterThanOrEqual(0.5 * ms);
+      expect(Math.min(...waits)).toBeLessThan(0.6 * ms);
+      expect(Math.max(...waits)).toBeGreaterThan(1.4 * ms);
+      expect(Math.max(...waits)).toBeLessThanOrEqual(1.5 * ms);
+    }
+  });
+
   it('is made anew once where its server has become a replica, for all that is refused there', async () => {
     const admin = server.admin();
     const { stream } = connection.client;

@@ -44,7 +44,13 @@ describe.each(platforms)('On %s', (_, platform) => {
     await until(() => sse.stats().streams === clients.length);
     const ends: number[] = [];
     const begin = performance.now();
-    for (const { response } of clients) response.once('close', () => ends.push(performance.now() - begin));
+    const order: number[] = [];
+    for (const [n, { response }] of clients.entries()) {
+      response.once('close', () => {
+        ends.push(performance.now() - begin);
+        order.push(n);
+      });
+    }
     const closing = terminate(app);
     await until(() => ends.length > 5);
     await sse.publish('meanwhile');
@@ -58,7 +64,13 @@ describe.each(platforms)('On %s', (_, platform) => {
     const retries = clients.filter((_each, n) => paths[n] === 'channel').map(retryOf);
     expect(Math.min(...retries)).toBeGreaterThanOrEqual(1_000);
     expect(Math.max(...retries)).toBeLessThanOrEqual(3_000);
+    // Some come back sooner than usual, and some later.
+    expect(Math.min(...retries)).toBeLessThan(2_000);
+    expect(Math.max(...retries)).toBeGreaterThan(2_000);
     expect(new Set(retries).size).toBeGreaterThan(20);
+    // Under `@Sse` it is Nest that writes.
+    expect(clients.filter((_each, n) => paths[n] === 'sse').map(retryOf)).toEqual(Array(10).fill(NaN));
+    expect(order).not.toEqual(order.toSorted((a, b) => a - b));
     // Who was still there got what was published meanwhile.
     const reached = clients.filter(({ text }) => text.includes('meanwhile'));
     expect(reached.length).toBeGreaterThan(10);
@@ -96,10 +108,10 @@ describe.each(platforms)('On %s', (_, platform) => {
 
   it('streams that end meanwhile are not waited for', async () => {
     const { app, url } = await start({ drainMs: 8_000 });
-    const clients = await Promise.all(Array.from({ length: 20 }, () => connect(`${url}/channel`)));
+    const clients = await Promise.all(Array.from({ length: 2 }, () => connect(`${url}/channel`)));
     const closing = terminate(app);
     for (const client of clients) client.close();
-    await within(1_500, 'app.close()', closing);
+    await within(2_000, 'app.close()', closing);
   });
 
   it('a stream ends at its age, and its client goes on where it was', async () => {

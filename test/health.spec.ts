@@ -5,7 +5,8 @@ import { TerminusModule } from '@nestjs/terminus';
 import { LastEventId, SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { PrometheusMetrics } from 'nestjs-sse-channels/prometheus';
 import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
-import { register, Registry } from 'prom-client';
+import { Redis } from 'ioredis';
+import { Gauge, type OpenMetricsContentType, openMetricsContentType, register, Registry } from 'prom-client';
 import { SseBroker } from '../src/broker/broker.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { platforms, startApp, terminate } from './support/app.js';
@@ -127,7 +128,12 @@ describe('Figures', () => {
     const proxy = await Proxy.start(server.port);
     proxies.push(proxy);
     jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
-    const { url, sse } = await start({ redis: proxy.url, history: { maxReplayEvents: 3 } });
+    const outcomes: string[] = [];
+    const metrics = {
+      start: () => () => undefined,
+      publication: (_ms: number, outcome: string) => outcomes.push(outcome),
+    };
+    const { url, sse } = await start({ redis: proxy.url, history: { maxReplayEvents: 3 }, metrics });
     const [one, two] = [await connect(`${url}/channel`), await connect(`${url}/sse`)];
     const cursor = (await one.next()).id!;
     await until(() => sse.stats().streams === 2);
@@ -149,21 +155,36 @@ describe('Figures', () => {
       resets: { unknown: 1, lost: 1, limit: 0 },
       gaps: 0,
     });
+    // What is interrupted, and has missed nothing, has no gap.
+    proxy.cut();
+    await until(() => !sse.stats().connected);
+    await until(() => sse.stats().connected);
+    await sse.publish('seen');
+    await back.next();
+    expect(sse.stats()).toMatchObject({ published: 4, delivered: 12, gaps: 0 });
     // One that no message tells of: the next one does.
     let lost = 1;
     proxy.dropMessage = () => lost-- > 0;
     await sse.publish('lost');
     await sse.publish('shows it');
     await back.take(2);
-    expect(sse.stats()).toMatchObject({ published: 5, delivered: 15, gaps: 1 });
+    expect(sse.stats()).toMatchObject({ published: 6, delivered: 18, gaps: 1 });
+    // However much it is: more than a page of the history.
+    proxy.dropMessage = () => true;
+    for (let n = 0; n < 250; n++) await sse.publish(n);
+    proxy.dropMessage = undefined;
+    await sse.publish('shows it');
+    await back.take(251);
+    expect(sse.stats()).toMatchObject({ published: 257, delivered: 18 + 3 * 251, gaps: 2 });
     const late = await connect(`${url}/channel`, { 'last-event-id': cursor });
     expect(await late.next()).toMatchObject({ event: 'sse.reset', data: expect.stringContaining('limit') });
     expect(sse.stats().resets).toEqual({ unknown: 1, lost: 1, limit: 1 });
     await expect(sse.publish(undefined)).rejects.toMatchObject({ code: 'SSE_INPUT' });
-    expect(sse.stats()).toMatchObject({ published: 5, rejected: 0 });
+    expect(sse.stats()).toMatchObject({ published: 257, rejected: 0 });
     await server.kill();
     await expect(sse.publish('nowhere')).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE' });
-    expect(sse.stats()).toMatchObject({ published: 5, rejected: 1, state: 'down' });
+    expect(sse.stats()).toMatchObject({ published: 257, rejected: 1, state: 'down' });
+    expect(outcomes.slice(-2)).toEqual(['published', 'rejected']);
     await server.start();
   });
 
@@ -215,6 +236,43 @@ describe('Figures', () => {
       await app.close();
     }
     expect(await register.metrics()).not.toContain('shop_sse_');
+  });
+
+  it('do not keep an application from publishing, where they go wrong', async () => {
+    const failed = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
+    const metrics = {
+      start: () => () => undefined,
+      publication: () => {
+        throw new Error('these metrics fail');
+      },
+    };
+    const { sse } = await start({ metrics });
+    expect(await sse.publish('one')).toMatch(/^\d+-\d+$/);
+    expect(sse.stats()).toMatchObject({ published: 1, rejected: 0 });
+    expect(failed.mock.calls).toEqual([[new Error('these metrics fail')]]);
+    failed.mockRestore();
+  });
+
+  it('do not start where the registry has one of that name, which is left as it was', async () => {
+    const registry = new Registry();
+    registry.registerMetric(
+      new Gauge({ name: 'sse_refused_total', help: 'Of the application', registers: [] }),
+    );
+    const { url } = await startRedis();
+    const admin = new Redis(url);
+    const starting = start({ redis: url, metrics: new PrometheusMetrics({ registry }) });
+    await expect(starting).rejects.toThrow('a metric called sse_refused_total already');
+    expect(registry.getMetricsAsArray()).toHaveLength(1);
+    await until(async () => !String(await admin.client('LIST')).includes('name=sse:'));
+    admin.disconnect();
+    await start({ metrics: new PrometheusMetrics({ registry, prefix: 'other_' }) });
+  });
+
+  it('go to a registry of OpenMetrics, too', async () => {
+    const registry = new Registry<OpenMetricsContentType>();
+    registry.setContentType(openMetricsContentType);
+    await start({ metrics: new PrometheusMetrics({ registry }) });
+    expect(await registry.metrics()).toContain('sse_connections 0');
   });
 
   it('go where an interface of two methods leads', async () => {

@@ -148,8 +148,9 @@ function showStats() {
   const line = rates.map((rate, x) => `${x},${1 - rate / Math.max(peak, 1)}`).join(' ');
   byId('chart').querySelector('polyline').setAttribute('points', line);
   byId('chart').querySelector('polygon').setAttribute('points', `0,1 ${line} 59,1`);
-  byId('streams').textContent = sum('streams');
-  byId('channels').textContent = sum('channels');
+  // Without Redis, nobody says anything.
+  byId('streams').textContent = nodes.size > 0 ? sum('streams') : '–';
+  byId('channels').textContent = nodes.size > 0 ? sum('channels') : '–';
   byId('rate').textContent = rates.at(-1);
   byId('peak').textContent = peak;
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import { Channels } from '../channel/channels.js';
+import { Bucket } from '../limiter.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseLimits } from '../sse.options.js';
 import { isExpired, type SseAccess } from './access.js';
 import {
@@ -64,6 +65,8 @@ export class Connections {
   #count = 0;
   #refused = 0;
   #draining = false;
+  /** Of connections, while they are drained. */
+  readonly #empty = new AbortController();
 
   constructor(
     broker: SseBroker,
@@ -114,7 +117,9 @@ export class Connections {
       lease?.stop();
       this.#perUser.delete(user);
       this.#perAddress.delete(address);
-      if (this.#open.size === 0) this.#disconnections.pause();
+      if (this.#open.size > 0) return;
+      this.#disconnections.pause();
+      if (this.#draining) this.#empty.abort();
     };
   }
 
@@ -141,13 +146,15 @@ export class Connections {
     for (const [n, connection] of all.entries()) {
       if (!this.#open.has(connection)) continue;
       const wait = start + (drainMs * n) / all.length - performance.now();
-      if (wait > 0) await sleep(wait);
+      // Nobody is waited for who has left.
+      if (wait > 0) await sleep(wait, undefined, { signal: this.#empty.signal }).catch(() => undefined);
       if (this.#open.has(connection)) connection.end(this.#elsewhereMs());
     }
   }
 
   /** Ends all of them at once. */
   close(): void {
+    this.#draining = true;
     this.#disconnections.close();
     for (const { lease } of this.#open.values()) lease?.stop();
     this.channels.close();
@@ -204,25 +211,6 @@ function shuffle<T>(list: T[]): T[] {
     [list[last], list[other]] = [list[other]!, list[last]!];
   }
   return list;
-}
-
-/** So many a second, and up to what five seconds have left over. */
-class Bucket {
-  #left: number;
-  #since = performance.now();
-
-  constructor(private readonly perSecond: number) {
-    this.#left = 5 * perSecond;
-  }
-
-  take(): boolean {
-    const now = performance.now();
-    this.#left = Math.min(5 * this.perSecond, this.#left + ((now - this.#since) / 1_000) * this.perSecond);
-    this.#since = now;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
-  }
 }
 
 /** How many there are of each; of what is unknown, none. */

@@ -1,4 +1,5 @@
 import type { Publication } from '../event.js';
+import { SseError } from '../sse.errors.js';
 import type { Message } from './message.js';
 
 /** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
@@ -10,6 +11,10 @@ export const POSITION_MS = 86_400_000;
 /** Bounds of one page of history: events, and characters beyond which no further ones are added. Also in `read.lua`. */
 export const PAGE_EVENTS = 100;
 export const PAGE_BYTES = 524_288;
+
+/** For what is published after `close()`. */
+export const closedError = (): SseError =>
+  new SseError('SSE_UNAVAILABLE', 'Not published: the application is closing');
 
 /** Receives one channel of a broker. Its methods must not throw. */
 export interface ChannelListener {
@@ -103,6 +108,6 @@ export abstract class SseBroker {
    */
   abstract read(channel: string, positions: readonly string[], limit: number): Promise<Page>;
 
-  /** Ends all subscriptions, and the connections the broker itself has opened. */
+  /** Takes no more publications, and ends all subscriptions, and the connections the broker itself has opened. */
   abstract close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { compareCursors, isCursor, type Publication } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import {
+  closedError,
   CONTROL_CHANNEL,
   CONTROL_KEEPS,
   OLDEST,
@@ -25,6 +26,7 @@ export class MemorySseBroker extends SseBroker {
   readonly #chains: ExpiringMap<Chain>;
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();
+  #closed = false;
 
   constructor(private readonly history: History | false = HISTORY_DEFAULTS) {
     super();
@@ -34,6 +36,7 @@ export class MemorySseBroker extends SseBroker {
   }
 
   async publish(channel: string, publication: Publication): Promise<string> {
+    if (this.#closed) throw closedError();
     const { id, idempotencyKey, transient } = publication;
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
@@ -68,6 +71,7 @@ export class MemorySseBroker extends SseBroker {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#listeners.clear();
   }
 

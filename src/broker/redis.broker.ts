@@ -70,11 +70,10 @@ export class RedisSseBroker extends SseBroker {
     this.#publisher = new RedisPublisher(this.#commands, (client, where) => this.#find(client, where));
     this.#probe = new RedisProbe(
       (text) => this.#commands.run((client) => client.publish(this.#prefix + this.#probe.channel, text)),
-      (isDeaf) => this.#reconnect(isDeaf),
+      (isDeaf, isStill) => this.#reconnect(isDeaf, isStill),
       probeMs,
     );
     this.#observe(this.#commands);
-    this.#commands.client.once('ready', () => void this.#inspect());
   }
 
   get state(): BrokerState {
@@ -88,8 +87,19 @@ export class RedisSseBroker extends SseBroker {
    * @throws SseError `SSE_UNAVAILABLE` if it is out of reach for 5 s, or cannot be used
    */
   async opened(): Promise<void> {
-    const { error } = await this.#commands.run(inspect, OPEN_MS);
+    const { error, warning } = await this.#commands.run(inspect, OPEN_MS);
     if (error !== undefined) throw new SseError('SSE_UNAVAILABLE', error);
+    if (warning !== undefined) this.#logger.warn(warning);
+  }
+
+  /** Says what keeps the server from being used, or its events from being safe, as soon as it is there. */
+  inspect(): void {
+    this.#commands.client.once('ready', async () => {
+      // Where it is gone again, that is said elsewhere.
+      const { error, warning } = await this.#commands.run(inspect).catch((): Findings => ({}));
+      if (error !== undefined) this.#logger.error(error);
+      if (warning !== undefined) this.#logger.warn(warning);
+    });
   }
 
   publish(channel: string, publication: Publication): Promise<string> {
@@ -147,6 +157,7 @@ export class RedisSseBroker extends SseBroker {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#probe.onInterrupted();
     await Promise.all([
       this.#subscriber?.close(),
       this.#publisher.close().then(() => this.#commands.close()),
@@ -203,16 +214,10 @@ export class RedisSseBroker extends SseBroker {
     }
   }
 
-  /** A connection that nothing arrives on may lead elsewhere than that on which events are published. */
-  #reconnect(isDeaf: boolean): void {
+  /** A connection that nothing arrives on leads elsewhere than that on which events are published; or the other way round. */
+  #reconnect(isDeaf: boolean, isStill: boolean): void {
     this.#report('What is published does not arrive: the connection that receives is opened anew');
     if (isDeaf) this.#subscriber?.connection.client.disconnect(true);
-  }
-
-  async #inspect(): Promise<void> {
-    // Where it may not be asked, nothing can be said of it.
-    const { error, warning } = await this.#commands.run(inspect).catch((): Findings => ({}));
-    if (error !== undefined) this.#logger.error(error);
-    if (warning !== undefined) this.#logger.warn(warning);
+    if (isStill) this.#commands.client.disconnect(true);
   }
 }

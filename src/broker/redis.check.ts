@@ -8,9 +8,13 @@ export interface Findings {
   readonly warning?: string;
 }
 
-/** Cost: one INFO. @throws what ioredis throws, where that may not be asked */
+/** Cost: one INFO. @throws what ioredis throws where there is no answer */
 export async function inspect(client: Redis): Promise<Findings> {
-  const info = await client.info();
+  const info = await client.info().catch((error: Error) => {
+    // Where it may not be asked, nothing can be said of it.
+    if (error.name === 'ReplyError') return '';
+    throw error;
+  });
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version');
   const policy = field('maxmemory_policy');

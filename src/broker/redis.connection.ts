@@ -9,6 +9,8 @@ export type RedisSource = NonNullable<SseModuleOptions['redis']>;
 
 /** How long a command waits for a connection before it is given up, in ms, if nothing else is said. */
 const WAIT_MS = 2_000;
+/** How often it is asked whether it is still there. */
+const PING_MS = 2_000;
 /** How long a server may take to answer what is in flight when the connection is closed. */
 const CLOSE_MS = 1_000;
 /** How many commands may wait at once: an outage must not fill the memory (256 MiB, with the largest events). */
@@ -26,6 +28,7 @@ export class RedisConnection {
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
   /** Of the outage that lasts. */
   #firstError: Error | undefined;
+  readonly #ping: NodeJS.Timeout;
   #leaving = false;
   #closed = false;
 
@@ -34,7 +37,7 @@ export class RedisConnection {
       connectionName: `sse:${role}`,
       lazyConnect: false,
       keyPrefix: '',
-      connectTimeout: 5_000,
+      connectTimeout: 4_000,
       disconnectTimeout: 300,
       // Nodes that have lost Redis together must not all come back together.
       retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random()),
@@ -48,6 +51,8 @@ export class RedisConnection {
       maxRetriesPerRequest: 0,
       ...overrides,
     });
+    // A hung server closes nothing. The time-out runs while an answer is due, and the PING sees to it that one is.
+    this.#ping = setInterval(() => this.ready && this.client.ping().catch(() => undefined), PING_MS).unref();
     // Without a listener ioredis prints errors to the console.
     this.client.on('error', (error: Error) => {
       // What follows from an error says less than the error itself.
@@ -68,7 +73,8 @@ export class RedisConnection {
 
   /** Why there is no connection, as far as ioredis has said. */
   get reason(): string {
-    return this.#firstError?.message ?? 'the connection was closed';
+    const isOpening = this.client.status === 'connecting' || this.client.status === 'connect';
+    return this.#firstError?.message ?? (isOpening ? 'it does not answer' : 'the connection was closed');
   }
 
   /**
@@ -95,6 +101,7 @@ export class RedisConnection {
   /** Lets the commands in flight end, for a second at most, and closes. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#ping);
     for (const { fail } of this.#waiting) fail(this.unreachable());
     if (this.ready) {
       const quit = this.client.quit().catch(() => undefined);

@@ -9,16 +9,20 @@ describe('A probe', () => {
   let sent: string[];
   let isAccepted: boolean;
   let changes: boolean[];
+  let stills: boolean[];
   let probe: RedisProbe;
 
   beforeEach(() => {
     jest.useFakeTimers();
-    [sent, isAccepted, changes] = [[], true, []];
+    [sent, isAccepted, changes, stills] = [[], true, [], []];
     const publish = async (text: string) => {
       sent.push(text);
       if (!isAccepted) throw new Error('Redis is out of reach');
     };
-    probe = new RedisProbe(publish, (isDeaf) => changes.push(isDeaf));
+    probe = new RedisProbe(publish, (isDeaf, isStill) => {
+      changes.push(isDeaf);
+      stills.push(isStill);
+    });
     probe.onSubscribed();
   });
   afterEach(() => void jest.useRealTimers());
@@ -70,6 +74,21 @@ describe('A probe', () => {
     expect([sent.length, changes]).toEqual([1, []]);
     probe.onSubscribed();
     expect(sent).toHaveLength(2);
+  });
+
+  it('is not judged where it is interrupted in the same turn', async () => {
+    // Before what is due behind it.
+    setTimeout(() => probe.onInterrupted(), 10_000);
+    await pass(60_000);
+    expect([sent, changes]).toEqual([['1'], []]);
+  });
+
+  it('says when another connection did not help', async () => {
+    await pass(10_100);
+    probe.onInterrupted();
+    probe.onSubscribed();
+    await pass(20_100);
+    expect(stills).toEqual([false, true]);
   });
 
   it('does not take a process for deaf that was busy, and finds what has arrived meanwhile', async () => {

@@ -11,10 +11,11 @@ const MAX_PATIENCE = 10;
  * nobody publishes.
  *
  * It publishes to a channel of its own as events are published, and expects that back on the connection that receives. What
- * Redis has not accepted proves nothing. Cost: one PUBLISH in 10 s and process that is subscribed to something.
+ * Redis has not accepted proves nothing. Cost: one PUBLISH in 10 s and process that has been subscribed to something.
  */
 export class RedisProbe implements ChannelListener {
   readonly channel = `!probe:${randomBytes(6).toString('base64url')}`;
+  #isSubscribed = false;
   #isDeaf = false;
   #patience = 1;
   #count = 0;
@@ -23,8 +24,8 @@ export class RedisProbe implements ChannelListener {
 
   constructor(
     private readonly publish: (text: string) => Promise<unknown>,
-    /** Nothing arrives, or it does again. */
-    private readonly onChange: (isDeaf: boolean) => void,
+    /** Nothing arrives; `isStill`: nor did it on another connection. Or it does again. */
+    private readonly onChange: (isDeaf: boolean, isStill: boolean) => void,
     private readonly probeMs = PROBE_MS,
   ) {}
 
@@ -34,10 +35,12 @@ export class RedisProbe implements ChannelListener {
   }
 
   onSubscribed(): void {
+    this.#isSubscribed = true;
     void this.#probe();
   }
 
   onInterrupted(): void {
+    this.#isSubscribed = false;
     this.#awaited = undefined;
     clearTimeout(this.#timer);
   }
@@ -64,6 +67,7 @@ export class RedisProbe implements ChannelListener {
   #judge(): void {
     // Of a process that was busy, timers come before what has arrived meanwhile.
     setImmediate(() => {
+      if (!this.#isSubscribed) return;
       if (this.#awaited === undefined) return void this.#probe();
       this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE);
       this.#change(true);
@@ -73,6 +77,6 @@ export class RedisProbe implements ChannelListener {
   #change(isDeaf: boolean): void {
     const wasDeaf = this.#isDeaf;
     this.#isDeaf = isDeaf;
-    if (isDeaf || wasDeaf) this.onChange(isDeaf);
+    if (isDeaf || wasDeaf) this.onChange(isDeaf, isDeaf && wasDeaf);
   }
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../sse.errors.js';
+import { closedError } from './broker.js';
 import type { RedisConnection } from './redis.connection.js';
 import type { Find, Found, Sending } from './redis.pending.js';
 import { isFinal, newPrefix, PendingPublication as Pending } from './redis.pending.js';
@@ -59,12 +60,11 @@ export class RedisPublisher {
 
   /** @throws SseError `SSE_UNAVAILABLE` */
   publish(sending: Sending): Promise<string> {
-    const refuse = (why: string) => Promise.reject(new SseError('SSE_UNAVAILABLE', why));
-    if (this.#closing) return refuse('Not published: the application is closing');
+    if (this.#closing) return Promise.reject(closedError());
     const count = this.#queue.size + this.#sent.size + this.#failed.length;
     if (count >= MAX_PENDING || this.#size + sending.size > MAX_PENDING_SIZE) {
-      const waiting = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published`;
-      return refuse(`${waiting}: await publish()`);
+      const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
+      return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
     }
     const pending = new Pending(sending, this.#count++);
     this.#queue.add(pending);

@@ -4,7 +4,6 @@ import { RedisConnection, type RedisSource } from './redis.connection.js';
 
 /** Channels named in one SUBSCRIBE: 20,000 take 160 ms in batches of this size (measured). */
 const BATCH = 512;
-const PING_MS = 2_000;
 const RETRY_MS = 1_000;
 
 /**
@@ -21,7 +20,6 @@ export class RedisSubscriber {
   /** Channels whose state may differ from what is wanted. */
   readonly #unsettled = new Set<string>();
   readonly #refused = new Map<string, NodeJS.Timeout>();
-  readonly #ping: NodeJS.Timeout;
   #settling = false;
   #generation = 0;
 
@@ -29,13 +27,8 @@ export class RedisSubscriber {
     source: RedisSource,
     private readonly logger: Logger,
   ) {
-    // A hung server closes nothing. The time-out runs while an answer is due, and the PING sees to it that one is.
     this.connection = new RedisConnection(source, 'subscriber', { socketTimeout: 5_000 });
     const { client } = this.connection;
-    this.#ping = setInterval(
-      () => this.connection.ready && client.ping().catch(() => undefined),
-      PING_MS,
-    ).unref();
     client.on('message', (channel: string, text: string) => this.#receive(channel, text));
     client.on('close', () => this.#interrupted());
     client.on('ready', () => this.#settle());
@@ -55,7 +48,6 @@ export class RedisSubscriber {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#ping);
     for (const timer of this.#refused.values()) clearTimeout(timer);
     this.#listeners.clear();
     this.#unsettled.clear();

@@ -10,7 +10,7 @@ export interface ChannelCounts {
   delivered: number;
   /** Those of them that had been missed. */
   replayed: number;
-  /** Times that a channel had missed events, and read them. */
+  /** Times that a channel read from its history what had not arrived, or not yet. */
   gaps: number;
   /** Subscribers that were told that they have missed something. */
   readonly resets: Record<ResetReason, number>;

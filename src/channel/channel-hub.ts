@@ -35,6 +35,8 @@ export class ChannelHub extends Liveness implements ChannelListener {
   #tip: string | undefined;
   #generation = 0;
   #reported = false;
+  /** Whether events came from the history that had not arrived. */
+  #hasMissed = false;
 
   constructor(
     readonly channel: string,
@@ -143,12 +145,17 @@ export class ChannelHub extends Liveness implements ChannelListener {
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
       this.begin();
-      if (this.#drain(round >= MAX_ROUNDS)) return;
+      if (this.#drain(round >= MAX_ROUNDS)) return this.#count();
       this.interrupt();
       from = this.#positions();
       await sleep(RETRY_MS[0] * round++, undefined, { ref: false });
       if (generation !== this.#generation) return;
     }
+  }
+
+  #count(): void {
+    if (this.#hasMissed) this.options.counts.gaps++;
+    this.#hasMissed = false;
   }
 
   #positions(): string[] {
@@ -187,7 +194,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     }
     const missed = page.events.filter(({ cursor }) => !this.#ring.has(cursor));
     for (const event of missed) this.#append(event);
-    if (missed.length > 0) this.options.counts.gaps++;
+    this.#hasMissed ||= missed.length > 0;
     // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
     this.#tip = page.end;
     return page.end === page.tip ? [] : [page.end];

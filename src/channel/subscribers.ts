@@ -46,10 +46,11 @@ export class Subscribers {
    * @returns to how many
    */
   deliver(event: ChannelEvent): number {
-    const count = this.#all.size;
+    let count = 0;
     this.#delivering = true;
     for (const subscriber of this.#all) {
-      if (!this.send(subscriber, event)) this.#all.delete(subscriber);
+      if (this.send(subscriber, event)) count++;
+      else this.#all.delete(subscriber);
     }
     this.#delivering = false;
     for (const newcomer of this.#newcomers) this.#all.add(newcomer);

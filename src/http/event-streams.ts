@@ -9,7 +9,7 @@ import { Batch } from './batch.js';
 import { type AnyResponse, END_MS, EventStream, HEAD, isGone } from './event-stream.js';
 import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
-import { OpenStreams } from './open-streams.js';
+import { dueAt, OpenStreams } from './open-streams.js';
 import { checkOrigin } from './origin.js';
 import { Outbox } from './outbox.js';
 import type { CheckedTarget } from './sse-target.js';
@@ -74,7 +74,7 @@ export class EventStreams {
       filter,
       resumes: lastEventId !== undefined,
       retry: this.#retries[number % this.#retries.length]!,
-      dueAt: this.#dueAt(),
+      dueAt: dueAt(this.options.maxConnectionAgeMs),
       onCut: this.#onCut,
     });
     const end = (retryMs?: number) => {
@@ -130,11 +130,6 @@ export class EventStreams {
   async #beginSoon(stream: EventStream, ready: Promise<void>): Promise<void> {
     await Promise.race([ready, stream.closed(), sleep(HEAD_WAIT_MS, undefined, { ref: false })]);
     stream.begin();
-  }
-
-  #dueAt(): number {
-    const { maxConnectionAgeMs: age } = this.options;
-    return age === false ? Infinity : performance.now() + age * (0.8 + 0.4 * Math.random());
   }
 
   readonly #onCut = (): void => {

@@ -1,21 +1,24 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { type OpenStream, OpenStreams } from './open-streams.js';
+import { dueAt, type OpenStream, OpenStreams } from './open-streams.js';
 
 describe('Open streams', () => {
   let streams: OpenStreams<OpenStream>;
   let count = 0;
   const cut: OpenStream[] = [];
+  const ended: OpenStream[] = [];
 
   beforeEach(() => {
     jest.useFakeTimers();
     streams = new OpenStreams(16_000);
-    cut.length = 0;
+    cut.length = ended.length = 0;
   });
   afterEach(() => {
     jest.useRealTimers();
   });
 
-  function open(): { number: number; sent: number; pending: number; heartbeats: number } & OpenStream {
+  function open(): { number: number; sent: number; pending: number; dueAt: number } & OpenStream & {
+      heartbeats: number;
+    } {
     const stream = {
       number: count++,
       sent: 0,
@@ -25,7 +28,7 @@ describe('Open streams', () => {
       cut: () => cut.push(stream),
       giveUpIfLost: () => undefined,
       dueAt: Infinity,
-      end: () => undefined,
+      end: () => ended.push(stream),
     };
     streams.add(stream);
     return stream;
@@ -54,6 +57,22 @@ describe('Open streams', () => {
     }
     expect(new Set(cut)).toEqual(new Set([stalled]));
     expect(idle.heartbeats).toBeGreaterThan(0);
+  });
+
+  it('end when they are due, which is not the same for all', async () => {
+    const all = Array.from({ length: 200 }, () => dueAt(10_000) - performance.now());
+    expect(Math.min(...all)).toBeGreaterThanOrEqual(8_000);
+    expect(Math.min(...all)).toBeLessThan(8_500);
+    expect(Math.max(...all)).toBeGreaterThan(11_500);
+    expect(Math.max(...all)).toBeLessThanOrEqual(12_000);
+    expect(dueAt(false)).toBe(Infinity);
+    const [due, not] = [open(), open()];
+    due.dueAt = performance.now() + 5_000;
+    await jest.advanceTimersByTimeAsync(4_500);
+    expect(ended).toEqual([]);
+    await jest.advanceTimersByTimeAsync(2_500);
+    expect(ended).toEqual([due]);
+    expect(not.dueAt).toBe(Infinity);
   });
 
   it('leave no timer behind', () => {

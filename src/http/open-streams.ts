@@ -4,6 +4,11 @@ const PARTS = 16;
 const STALL_MS = 30_000;
 const CHECK_MS = 2_000;
 
+/** When a stream that begins now is to be ended, by the clock of `performance`: by a fifth of its age earlier or later. */
+export function dueAt(ageMs: number | false): number {
+  return ageMs === false ? Infinity : performance.now() + ageMs * (0.8 + 0.4 * Math.random());
+}
+
 /** What the clock has to do with a stream. */
 export interface OpenStream {
   /** Counts up with the streams of the process. */

@@ -23,7 +23,7 @@ export const publisher = [
   },
   {
     guard: 'a closed publisher takes nothing',
-    find: `    if (this.#closing) return refuse('Not published: the application is closing');\n`,
+    find: `    if (this.#closing) return Promise.reject(closedError());\n`,
     replace: '',
   },
   {

@@ -45,6 +45,7 @@ const MODULES = [
   'cli/sse.command',
   'cli/subscribe.command',
   'event',
+  'figures',
   'http/allow-channels.guard',
   'http/authorization',
   'http/authorizer',
