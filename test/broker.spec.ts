@@ -73,6 +73,16 @@ describe.each([
 
   it('is connected when it can be used', () => until(() => broker.connected));
 
+  it('takes nothing once it is closed', async () => {
+    await publish('a', 1);
+    await broker.close();
+    await expect(publish('a', 2)).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      message: 'Not published: the application is closing',
+      mayBePublished: false,
+    });
+  });
+
   it('delivers what is published after onSubscribed, with everything the publisher gave', async () => {
     const listener = await subscribe('a');
     const cursor = await publish('a', { deep: [1, 'é'] }, { type: 't', retry: 5 });

@@ -249,6 +249,15 @@ describe('With Redis', () => {
     await arrivesAgain(sse, events);
   });
 
+  it('notices a hung Redis although nothing is asked of it', async () => {
+    const sse = await start();
+    await sse.publish('connected');
+    server.signal('SIGSTOP');
+    await until(() => !sse.stats().connected, Boolean, 7_000);
+    server.signal('SIGCONT');
+    await until(() => sse.stats().connected);
+  });
+
   it('fails within 5 s with a 503 that says nothing was sent, while Redis is out of reach', async () => {
     const sse = await start(`redis://127.0.0.1:${await freePort()}`);
     const rejected = expect(sse.publish('nowhere')).rejects.toMatchObject({

@@ -108,6 +108,8 @@ describe('When it starts', () => {
   });
 
   it('one that requires Redis starts where it may not ask what Redis that is', async () => {
+    // ioredis does, in its own words.
+    jest.spyOn(console, 'warn').mockReturnValue(undefined);
     const server = await startRedis();
     const admin = server.admin();
     await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-info');

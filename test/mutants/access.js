@@ -147,7 +147,7 @@ export const access = [
   {
     ...late,
     guard: 'nobody is subscribed to disconnections without a stream',
-    find: `      if (this.#open.size === 0) this.#disconnections.pause();\n`,
+    find: `      this.#disconnections.pause();\n`,
     replace: '',
   },
   {

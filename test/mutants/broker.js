@@ -140,8 +140,9 @@ export const broker = [
   {
     ...subscriber,
     guard: 'a server that hangs is noticed by the connection that receives',
-    find: `this.connection.ready && client.ping()`,
-    replace: `this.connection.ready && Promise.resolve()`,
+    file: 'src/broker/redis.connection.ts',
+    find: `this.ready && this.client.ping()`,
+    replace: `this.ready && Promise.resolve()`,
     tests: [`${REDIS_SPEC} › notices a hung Redis`],
   },
   {

@@ -223,8 +223,8 @@ export const channels = [
   {
     ...subscribers,
     guard: 'a subscriber that fails gets nothing more',
-    find: `if (!this.send(subscriber, event)) this.#all.delete(subscriber);`,
-    replace: `this.send(subscriber, event);`,
+    find: `      else this.#all.delete(subscriber);\n`,
+    replace: '',
   },
   {
     ...subscribers,

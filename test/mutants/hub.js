@@ -150,7 +150,7 @@ export const hub = [
   },
   {
     guard: 'who waits for the hub gets what is held back, too',
-    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) return;`,
+    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) return this.#count();`,
     replace: `      if (this.#drain(round >= MAX_ROUNDS)) return this.begin();`,
   },
   {
