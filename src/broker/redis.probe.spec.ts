@@ -70,6 +70,7 @@ describe('A probe', () => {
 
   it('waits while nothing is subscribed', async () => {
     probe.onInterrupted();
+    expect(jest.getTimerCount()).toBe(0);
     await pass(60_000);
     expect([sent.length, changes]).toEqual([1, []]);
     probe.onSubscribed();

@@ -41,7 +41,6 @@ export class RedisProbe implements ChannelListener {
 
   onInterrupted(): void {
     this.#isSubscribed = false;
-    this.#awaited = undefined;
     clearTimeout(this.#timer);
   }
 

@@ -30,8 +30,8 @@ export const production = [
   },
   {
     ...probe,
-    guard: 'a probe that was sent before an interruption proves nothing',
-    find: `    this.#awaited = undefined;\n    clearTimeout(this.#timer);\n  }`,
+    guard: 'an interrupted probe leaves no timer',
+    find: `    clearTimeout(this.#timer);\n  }`,
     replace: `  }`,
   },
   {
