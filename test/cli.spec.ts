@@ -262,6 +262,11 @@ describe('The command line', () => {
   it('comes back by itself when Redis went away, and says so', async () => {
     const redis = await startRedis();
     const subscriber = await subscribe('--channel news', redis.url);
+    const admin = redis.admin();
+    await admin.publish(`${env.SSE_PREFIX}news`, '{"data":"before"}');
+    // It knows where the channel is.
+    await until(() => subscriber.stdout.includes('data: before'));
+    admin.disconnect();
     await redis.kill();
     await until(() => subscriber.stderr.includes('Redis is out of reach'));
     await redis.start();

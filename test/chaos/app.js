@@ -1,4 +1,4 @@
-/** An application of the rig: one `@SseChannel` route on the Redis of the first argument. Prints its port. */
+/** An application of the rig: one `@SseChannel` route, with the options of the first argument. Prints its port. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
@@ -72,9 +72,8 @@ Controller()(EventsController);
 
 // oxlint-disable-next-line typescript/no-extraneous-class -- Nest takes its modules for what is written on them
 class AppModule {}
-const history = JSON.parse(process.argv[3] ?? '{}');
 Module({
-  imports: [SseModule.forRoot({ redis: process.argv[2], history })],
+  imports: [SseModule.forRoot(JSON.parse(process.argv[2]))],
   controllers: [EventsController],
 })(AppModule);
 
@@ -88,5 +87,5 @@ process.on('warning', (warning) => {
 const app = await NestFactory.create(AppModule, { logger: false });
 app.enableShutdownHooks([], { useProcessExit: true });
 delay.enable();
-await app.listen(Number(process.argv[4] ?? 0), '127.0.0.1');
+await app.listen(0, '127.0.0.1');
 process.stdout.write(`${app.getHttpServer().address().port}\n`);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { SseHistoryOptions } from '../../src/sse.options.js';
+import type { SseModuleOptions } from '../../src/sse.options.js';
 import type { Proxy } from '../support/proxy.js';
 import { within } from '../support/until.js';
 
@@ -34,9 +34,13 @@ export class Node {
     readonly ended: Promise<string | undefined>,
   ) {}
 
-  static async start(proxy: Proxy, history: SseHistoryOptions): Promise<Node> {
+  static async start(proxy: Proxy, options: SseModuleOptions): Promise<Node> {
     const flags = ['--trace-warnings', '--unhandled-rejections=strict', '--expose-gc'];
-    const process = spawn('node', [...flags, 'test/chaos/app.js', proxy.url, JSON.stringify(history)]);
+    const process = spawn('node', [
+      ...flags,
+      'test/chaos/app.js',
+      JSON.stringify({ redis: proxy.url, ...options }),
+    ]);
     let stderr = '';
     process.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const ended = once(process, 'exit').then(([code, signal]) =>

@@ -56,14 +56,20 @@ export class Rig {
   server!: RedisServer;
   admin!: Redis;
   readonly #history: typeof HISTORY;
+  readonly #maxConnectionAgeMs: false | undefined;
   #spared = 0;
   readonly #unhandled = (error: unknown) => this.problems.push(`Nobody has handled ${String(error)}`);
 
   constructor(
     readonly seed: number,
-    { history = HISTORY, channels = CHANNELS } = {},
+    {
+      history = HISTORY,
+      channels = CHANNELS,
+      maxConnectionAgeMs,
+    }: { history?: typeof HISTORY; channels?: readonly string[]; maxConnectionAgeMs?: false } = {},
   ) {
     this.#history = history;
+    this.#maxConnectionAgeMs = maxConnectionAgeMs;
     this.channels = channels;
     this.losses = new Map(channels.map((channel) => [channel, 0]));
     this.random = new Random(seed);
@@ -99,7 +105,10 @@ export class Rig {
   }
 
   async startNode(proxy?: Proxy): Promise<void> {
-    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), this.#history);
+    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), {
+      history: this.#history,
+      maxConnectionAgeMs: this.#maxConnectionAgeMs,
+    });
     void node.ended.then((how) => how && this.problems.push(`A node ended by itself: ${how}`));
     this.nodes.push(node);
   }
