@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
+import { Redis, type RedisOptions } from 'ioredis';
+import { freePort } from './port.js';
+import { type RedisServer, startRedis } from './redis.js';
+import { until } from './until.js';
+
+const NAME = 'events';
+/** How long a master may be silent before the others take it for gone. */
+const DOWN_AFTER_MS = 1_000;
+
+const running = new Set<Sentinels>();
+
+/** A master, two replicas, and three sentinels that watch over them, each a process of its own. */
+export class Sentinels {
+  readonly #dir = mkdtempSync(join(tmpdir(), 'sse-sentinel-'));
+  readonly #processes: ChildProcess[] = [];
+
+  private constructor(
+    readonly servers: readonly RedisServer[],
+    private readonly ports: readonly number[],
+  ) {
+    running.add(this);
+    const [master] = servers;
+    for (const port of ports) {
+      const file = join(this.#dir, `${port}.conf`);
+      const monitor = `sentinel monitor ${NAME} 127.0.0.1 ${master!.port} 2`;
+      const settings = [`down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`, `failover-timeout ${NAME} 5000`];
+      const lines = [`port ${port}`, monitor, ...settings.map((each) => `sentinel ${each}`)];
+      writeFileSync(file, [...lines, ''].join('\n'));
+      this.#processes.push(
+        spawn('redis-server', [file, '--sentinel', '--dir', this.#dir], { stdio: 'ignore' }),
+      );
+    }
+  }
+
+  /** Starts them; they are stopped after the test. */
+  static async start(): Promise<Sentinels> {
+    const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
+    const master = await startRedis(args);
+    const replicate = ['--replicaof', '127.0.0.1', `${master.port}`];
+    const replicas = await Promise.all([1, 2].map(() => startRedis([...args, ...replicate])));
+    const ports = await Promise.all([1, 2, 3].map(() => freePort()));
+    const sentinels = new Sentinels([master, ...replicas], ports);
+    await sentinels.settled();
+    return sentinels;
+  }
+
+  /** What an application is given. */
+  get options(): RedisOptions {
+    return { sentinels: this.ports.map((port) => ({ host: '127.0.0.1', port })), name: NAME };
+  }
+
+  /** The one that the sentinels name. */
+  async master(): Promise<RedisServer> {
+    const port = await this.#ask(async (sentinel) => {
+      const [, text] = (await sentinel.sentinel('GET-MASTER-ADDR-BY-NAME', NAME)) as string[];
+      return Number(text);
+    });
+    return this.servers.find((server) => server.port === port)!;
+  }
+
+  /** When all sentinels know both replicas and one another. */
+  async settled(): Promise<void> {
+    for (const port of this.ports) {
+      const state = () =>
+        this.#ask(async (sentinel) => {
+          const text = String(await sentinel.call('SENTINEL', 'MASTER', NAME));
+          const field = (name: string) => Number(new RegExp(`${name},(\\d+)`).exec(text)?.[1]);
+          return [field('num-slaves'), field('num-other-sentinels')].join();
+        }, port);
+      await until(state, (counts) => counts === '2,2', 20_000);
+    }
+  }
+
+  /** As an operator has it done. */
+  async failOver(): Promise<void> {
+    const from = await this.master();
+    await until(() =>
+      this.#ask((sentinel) =>
+        sentinel.sentinel('FAILOVER', NAME).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    await until(
+      () => this.master(),
+      (master) => master !== from,
+      20_000,
+    );
+  }
+
+  async stop(): Promise<void> {
+    running.delete(this);
+    const exits = this.#processes.map(async (child) => {
+      if (child.exitCode === null) {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    });
+    await Promise.all(exits);
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  async #ask<T>(question: (sentinel: Redis) => Promise<T>, port = this.ports[0]!): Promise<T> {
+    const sentinel = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 100, retryStrategy: () => 50 });
+    sentinel.on('error', () => undefined);
+    try {
+      return await question(sentinel);
+    } finally {
+      sentinel.disconnect();
+    }
+  }
+}
+
+afterEach(async () => {
+  await Promise.all([...running].map((sentinels) => sentinels.stop()));
+});
