@@ -43,6 +43,8 @@ export class RedisConnection {
       retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random()),
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
       reconnectOnError: (error) => (/(^|-)READONLY\b/.test(error.message) && this.#leave() ? 1 : false),
+      // Behind Sentinel: leaves a master that hangs as soon as another one has taken over.
+      failoverDetector: true,
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,
