@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { failOver } from './fail-over.js';
 import type { Rig } from './rig.js';
 
 /** Something that happens to the rig, and is over when it resolves. */
@@ -184,7 +185,7 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
   },
   'a replica that lags takes over': async (rig) => {
     rig.lose(...rig.channels);
-    await rig.failOver(rig.random.between(50, 500));
+    await failOver(rig, rig.random.between(50, 500));
   },
   'Redis loses a history': async (rig) => {
     const channel = rig.random.of(rig.channels);

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { SseModuleOptions } from '../../src/sse.options.js';
-import type { Proxy } from '../support/proxy.js';
+import type { RedisOptions } from 'ioredis';
+import { Proxy } from '../support/proxy.js';
 import { within } from '../support/until.js';
 
 /** What a node has open. */
@@ -24,22 +25,22 @@ export interface Memory {
   readonly rss: number;
 }
 
-/** An application as a process of its own, which gets to Redis through a proxy. */
+/** An application as a process of its own. */
 export class Node {
   private constructor(
     private readonly process: ChildProcess,
     readonly port: number,
-    readonly proxy: Proxy,
+    private readonly way: Proxy | RedisOptions,
     /** What it said when it ended by itself, or badly; `undefined` when it was killed, or ended as it was told. */
     readonly ended: Promise<string | undefined>,
   ) {}
 
-  static async start(proxy: Proxy, options: SseModuleOptions): Promise<Node> {
+  static async start(way: Proxy | RedisOptions, options: SseModuleOptions): Promise<Node> {
     const flags = ['--trace-warnings', '--unhandled-rejections=strict', '--expose-gc'];
     const process = spawn('node', [
       ...flags,
       'test/chaos/app.js',
-      JSON.stringify({ redis: proxy.url, ...options }),
+      JSON.stringify({ redis: way instanceof Proxy ? way.url : way, ...options }),
     ]);
     let stderr = '';
     process.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -50,7 +51,13 @@ export class Node {
     );
     const port = await Promise.race([once(process.stdout, 'data').then(([line]) => Number(line)), ended]);
     if (typeof port !== 'number') throw new Error(`A node did not start, and ended ${port}`);
-    return new Node(process, port, proxy, ended);
+    return new Node(process, port, way, ended);
+  }
+
+  /** Its way to Redis, where that is one server. */
+  get proxy(): Proxy {
+    if (this.way instanceof Proxy) return this.way;
+    throw new Error('It has no proxy');
   }
 
   async resources(): Promise<Resources> {
@@ -75,12 +82,16 @@ export class Node {
   async end(): Promise<void> {
     this.process.kill('SIGTERM');
     await within(10_000, 'The end of a node', this.ended);
-    this.proxy.close();
+    this.#close();
   }
 
   kill(): void {
     this.process.kill('SIGKILL');
-    this.proxy.close();
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.way instanceof Proxy) this.way.close();
   }
 
   async #get(path: string): Promise<string> {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisOptions } from 'ioredis';
 import { RedisSseBroker } from '../../src/broker/redis.broker.js';
 import { checkPublication } from '../../src/event.js';
 import type { SseError } from '../../src/sse.errors.js';
 import type { SseHistoryOptions } from '../../src/sse.options.js';
-import type { Proxy } from '../support/proxy.js';
+import { Proxy } from '../support/proxy.js';
 import type { Random } from './random.js';
 
 /** What became of one call of `publish()`. */
@@ -18,18 +19,19 @@ export interface Outcome {
 
 interface PublisherOptions {
   readonly number: number;
-  readonly proxy: Proxy;
+  readonly way: Proxy | RedisOptions;
   readonly history: Required<SseHistoryOptions>;
   readonly channels: readonly string[];
   /** Publications a second. */
   readonly rate: number;
+  /** How many of its events have an id of their own, of 1. */
+  readonly ownIds: number;
   readonly random: Random;
   readonly during: () => string;
 }
 
 /** Publishes several events at once all the time, and notes what it was told about each. */
 export class Publisher {
-  readonly proxy: Proxy;
   readonly outcomes: Outcome[] = [];
   readonly #broker: RedisSseBroker;
   readonly #pending = new Set<Promise<unknown>>();
@@ -37,9 +39,18 @@ export class Publisher {
   #stopped = false;
 
   constructor(private readonly options: PublisherOptions) {
-    const { proxy, history } = options;
-    this.proxy = proxy;
-    this.#broker = new RedisSseBroker(proxy.url, 'sse:', { ...history, explicit: true });
+    const { way, history } = options;
+    this.#broker = new RedisSseBroker(way instanceof Proxy ? way.url : way, 'sse:', {
+      ...history,
+      explicit: true,
+    });
+  }
+
+  /** Its way to Redis, where that is one server. */
+  get proxy(): Proxy {
+    const { way } = this.options;
+    if (way instanceof Proxy) return way;
+    throw new Error('It has no proxy');
   }
 
   start(): void {
@@ -78,10 +89,10 @@ export class Publisher {
   }
 
   async #publish(): Promise<void> {
-    const { random, channels, rate } = this.options;
+    const { random, ownIds, channels, rate } = this.options;
     for (let due = performance.now(); !this.#stopped;) {
       for (let left = random.below(8); left >= 0; left--) {
-        const sending = this.send(random.of(channels), { own: random.next() < 0.2 });
+        const sending = this.send(random.of(channels), { own: random.next() < ownIds });
         this.#pending.add(sending);
         void sending.finally(() => this.#pending.delete(sending));
       }

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { Proxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
+import type { Sentinels } from '../support/sentinel.js';
 import { until } from '../support/until.js';
 import { HoppingClient, Sightings } from './client.js';
 import { Node, type Resources } from './node.js';
@@ -18,13 +18,21 @@ export const HISTORY = {
 };
 /** Read of a history at once. */
 const PAGE = 1_000;
-const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
+export const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** An entry of a history. */
 export interface Entry {
   readonly id: string;
   /** Without the dots that make events large. */
   readonly data: string;
+}
+
+interface RigOptions {
+  readonly history?: typeof HISTORY;
+  readonly channels?: readonly string[];
+  readonly maxConnectionAgeMs?: false;
+  /** In place of one server. */
+  readonly sentinels?: Sentinels;
 }
 
 interface Load {
@@ -35,6 +43,8 @@ interface Load {
   /** Publications a second, of all publishers. */
   readonly rate?: number;
   readonly clients?: number;
+  /** How many events have an id of their own, of 1. */
+  readonly ownIds?: number;
   /** For how long clients stay on a connection. */
   readonly stayMs?: readonly [min: number, max: number];
   /** Publishers wait for `send()`. */
@@ -53,8 +63,10 @@ export class Rig {
   readonly nodes: Node[] = [];
   readonly publishers: Publisher[] = [];
   readonly problems: string[] = [];
+  /** That all go to, through proxies; unless there are sentinels to ask. */
   server!: RedisServer;
   admin!: Redis;
+  readonly sentinels: Sentinels | undefined;
   readonly #history: typeof HISTORY;
   readonly #maxConnectionAgeMs: false | undefined;
   #spared = 0;
@@ -62,32 +74,42 @@ export class Rig {
 
   constructor(
     readonly seed: number,
-    {
-      history = HISTORY,
-      channels = CHANNELS,
-      maxConnectionAgeMs,
-    }: { history?: typeof HISTORY; channels?: readonly string[]; maxConnectionAgeMs?: false } = {},
+    { history = HISTORY, channels = CHANNELS, maxConnectionAgeMs, sentinels }: RigOptions = {},
   ) {
     this.#history = history;
     this.#maxConnectionAgeMs = maxConnectionAgeMs;
+    this.sentinels = sentinels;
     this.channels = channels;
     this.losses = new Map(channels.map((channel) => [channel, 0]));
     this.random = new Random(seed);
   }
 
   async start(load: Load = {}): Promise<void> {
-    const { nodes = 2, spared = 0, publishers = 2, rate = 850, clients = 18, stayMs, quiet } = load;
+    const {
+      nodes = 2,
+      spared = 0,
+      publishers = 2,
+      rate = 850,
+      clients = 18,
+      ownIds = 0.2,
+      stayMs,
+      quiet,
+    } = load;
     this.#spared = spared;
     process.on('unhandledRejection', this.#unhandled);
-    this.server = await startRedis(REDIS, { ownClock: true });
-    this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
+    if (this.sentinels) {
+      this.admin = this.sentinels.admin();
+    } else {
+      this.server = await startRedis(REDIS, { ownClock: true });
+      this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
+    }
     for (let n = 0; n < nodes; n++) await this.startNode();
     const { channels, sightings } = this;
     for (let number = 0; number < publishers; number++) {
       const random = new Random(this.seed * 77 + number);
-      const proxy = await Proxy.start(this.server.port);
+      const way = await this.#way();
       const during = () => sightings.fault;
-      const options = { number, proxy, history: this.#history, channels, rate: rate / publishers };
+      const options = { number, way, history: this.#history, channels, rate: rate / publishers, ownIds };
       this.publishers.push(new Publisher({ ...options, random, during }));
     }
     if (!quiet) for (const publisher of this.publishers) publisher.start();
@@ -101,16 +123,21 @@ export class Rig {
   readonly ports = (): number[] => this.nodes.map(({ port }) => port);
 
   get proxies(): Proxy[] {
-    return [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
+    return this.sentinels ? [] : [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
   }
 
   async startNode(proxy?: Proxy): Promise<void> {
-    const node = await Node.start(proxy ?? (await Proxy.start(this.server.port)), {
+    const node = await Node.start(proxy ?? (await this.#way()), {
       history: this.#history,
       maxConnectionAgeMs: this.#maxConnectionAgeMs,
     });
     void node.ended.then((how) => how && this.problems.push(`A node ended by itself: ${how}`));
     this.nodes.push(node);
+  }
+
+  /** To Redis, for one process. */
+  async #way(): Promise<Proxy | RedisOptions> {
+    return this.sentinels?.options ?? Proxy.start(this.server.port);
   }
 
   /** Some node that may end. */
@@ -121,26 +148,6 @@ export class Rig {
   /** Clients do not come to it any more. */
   forget(node: Node): void {
     this.nodes.splice(this.nodes.indexOf(node), 1);
-  }
-
-  /** A replica that has not got the last events takes over, and the master is gone. */
-  async failOver(lagMs: number): Promise<void> {
-    const link = await Proxy.start(this.server.port);
-    const replica = await startRedis(REDIS, { ownClock: true });
-    const admin = replica.admin({ maxRetriesPerRequest: 10_000 });
-    await admin.replicaof('127.0.0.1', new URL(link.url).port);
-    await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
-    link.holdDown = true;
-    await sleep(lagMs);
-    await admin.replicaof('NO', 'ONE');
-    link.close();
-    for (const proxy of this.proxies) {
-      proxy.target = replica.port;
-      proxy.cut();
-    }
-    await this.server.kill();
-    this.admin.disconnect();
-    [this.server, this.admin] = [replica, admin];
   }
 
   /** Notes a loss, which clients may be told of, once each. */

@@ -55,10 +55,16 @@ export class Sentinels {
     return { sentinels: this.ports.map((port) => ({ host: '127.0.0.1', port })), name: NAME };
   }
 
+  /** A client of whichever is the master. */
+  admin(): Redis {
+    const admin = new Redis({ ...this.options, failoverDetector: true, maxRetriesPerRequest: 10_000 });
+    return admin.on('error', () => undefined);
+  }
+
   /** The one that the sentinels name. */
   async master(): Promise<RedisServer> {
     const port = await this.#ask(async (sentinel) => {
-      const [, text] = (await sentinel.sentinel('GET-MASTER-ADDR-BY-NAME', NAME)) as string[];
+      const [, text] = (await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)) as string[];
       return Number(text);
     });
     return this.servers.find((server) => server.port === port)!;
@@ -82,12 +88,18 @@ export class Sentinels {
     const from = await this.master();
     await until(() =>
       this.#ask((sentinel) =>
-        sentinel.sentinel('FAILOVER', NAME).then(
+        sentinel.call('SENTINEL', 'FAILOVER', NAME).then(
           () => true,
           () => false,
         ),
       ),
     );
+    await this.moved(from);
+    await this.settled();
+  }
+
+  /** When another one is the master. */
+  async moved(from: RedisServer): Promise<void> {
     await until(
       () => this.master(),
       (master) => master !== from,

@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Proxy } from '../support/proxy.js';
+import { startRedis } from '../support/redis.js';
+import { until } from '../support/until.js';
+import { REDIS, type Rig } from './rig.js';
+
+/** A replica that has not got the last events takes over, and the master is gone. */
+export async function failOver(rig: Rig, lagMs: number): Promise<void> {
+  const link = await Proxy.start(rig.server.port);
+  const replica = await startRedis(REDIS, { ownClock: true });
+  const admin = replica.admin({ maxRetriesPerRequest: 10_000 });
+  await admin.replicaof('127.0.0.1', new URL(link.url).port);
+  await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
+  link.holdDown = true;
+  await sleep(lagMs);
+  await admin.replicaof('NO', 'ONE');
+  link.close();
+  for (const proxy of rig.proxies) {
+    proxy.target = replica.port;
+    proxy.cut();
+  }
+  await rig.server.kill();
+  rig.admin.disconnect();
+  [rig.server, rig.admin] = [replica, admin];
+}
