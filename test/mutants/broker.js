@@ -10,6 +10,13 @@ const subscriber = { file: 'src/broker/redis.subscriber.ts', tests: [SUBSCRIBER_
 
 export const broker = [
   {
+    ...connection,
+    guard: 'behind Sentinel, a master that hangs is left',
+    find: `      failoverDetector: true,\n`,
+    replace: '',
+    tests: ['test/sentinel.spec.ts › a master that hangs'],
+  },
+  {
     ...redisBroker,
     guard: 'an outage is reported once',
     find: `this.#outage === undefined && !this.connected`,
