@@ -35,6 +35,16 @@ describe('The structure', () => {
     expect(imports.filter((target) => layerOf(target) < layerOf(file))).toEqual([]);
   });
 
+  it.each([
+    ['@nestjs/terminus', 'terminus'],
+    ['prom-client', 'prometheus'],
+  ])('leaves %s to an entry point of its own', (name, entry) => {
+    const users = (what: string) =>
+      files.filter((file) => readFileSync(join('src', file), 'utf8').includes(`from '${what}'`));
+    expect(users(name)).toEqual([`${entry}.ts`]);
+    expect(users(`./${entry}.js`)).toEqual([]);
+  });
+
   it('keeps HTTP out of everything but http/', () => {
     const inner = files.filter((file) => layerOf(file) > layerOf('http/'));
     const users = inner.filter((file) =>

@@ -1,7 +1,8 @@
-import { Body, Controller, Module, Post, Query, Sse } from '@nestjs/common';
+import { Body, Controller, Get, Module, Post, Query, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import {
   heartbeat,
   LastEventId,
@@ -11,12 +12,25 @@ import {
   SseModule,
   SseService,
 } from 'nestjs-sse-channels';
+import { PrometheusMetrics } from 'nestjs-sse-channels/prometheus';
+import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
+import { register } from 'prom-client';
 import { map } from 'rxjs';
 
 /** An application as users write it, with every public name; compiled and run against the installed tarball. */
 @Controller()
 class AppController {
-  constructor(private readonly sse: SseService) {}
+  constructor(
+    private readonly sse: SseService,
+    private readonly health: HealthCheckService,
+    private readonly indicator: SseHealthIndicator,
+  ) {}
+
+  @Get('health')
+  @HealthCheck()
+  check() {
+    return this.health.check([() => this.indicator.isHealthy()]);
+  }
 
   @Sse('sse')
   stream(@Query('channel') channel = 'sse', @LastEventId() lastEventId?: string) {
@@ -37,7 +51,11 @@ class AppController {
   }
 }
 
-@Module({ imports: [SseModule.forRoot()], controllers: [AppController] })
+@Module({
+  imports: [SseModule.forRoot({ metrics: new PrometheusMetrics() }), TerminusModule],
+  controllers: [AppController],
+  providers: [SseHealthIndicator],
+})
 class AppModule {}
 
 /** Reads the stream until the text is there. */
@@ -72,6 +90,10 @@ async function run(name: string, adapter: ExpressAdapter | FastifyAdapter): Prom
       post({ data: { n: 1 }, channel: path }),
     );
   }
+  const { status } = (await (await fetch(`${url}/health`)).json()) as { status: string };
+  if (status !== 'ok') throw new Error(`Expected ok, got ${status}`);
+  const figures = await register.metrics();
+  if (!figures.includes('sse_redis_state{state="up"} 1')) throw new Error(`Not up: ${figures}`);
   await app.close();
   process.stdout.write(`${name} works\n`);
 }

@@ -192,7 +192,14 @@ describe('The packed package', () => {
         const versionOf = (part: string) =>
           part === 'platform-fastify' ? nest.replace(/^11\.2\.0$/, '~11.2.0') : nest;
         const versions = packages.map((part) => `@nestjs/${part}@${versionOf(part)}`);
-        const others = ['rxjs@^7', 'reflect-metadata@^0.2', `typescript@${typescript}`, '@types/node@^20'];
+        const optional = [`@nestjs/terminus@${nest.split('.')[0]!.replace(/^\^?/, '^')}`, 'prom-client@^15'];
+        const others = [
+          ...optional,
+          'rxjs@^7',
+          'reflect-metadata@^0.2',
+          `typescript@${typescript}`,
+          '@types/node@^20',
+        ];
         run('npm', 'install', '--no-audit', '--no-fund', tarball, ...versions, ...others, ...extra);
       }, 300_000);
 
