@@ -55,6 +55,9 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   if (typeof resolved.requireRedis !== 'boolean') {
     throw optionError('requireRedis', 'true or false', show(resolved.requireRedis));
   }
+  if (resolved.requireRedis && resolved.redis === undefined) {
+    throw optionError('redis', 'where Redis is, as `requireRedis` is true', 'nothing');
+  }
   checkMetrics(resolved.metrics);
   return resolved;
 }

@@ -57,7 +57,7 @@ export interface SseModuleOptions {
   redis?: string | RedisOptions | RedisClient;
   /**
    * Whether the application does not start without Redis: where it is out of reach for 5 s, is older than 6.2 or a read-only
-   * replica. Else the application starts, streams open, publishing fails, and all is well when Redis comes.
+   * replica, or `redis` is not given. Else the application starts, streams open, publishing fails, and all is well when Redis comes.
    *
    * @default false
    */

@@ -134,8 +134,10 @@ describe('When it starts', () => {
     expect(warned.mock.calls).toEqual([[expect.stringMatching(/noeviction \(it is allkeys-lru\)$/)]]);
   });
 
-  it('in memory, nothing is required', async () => {
-    const sse = await start({ requireRedis: true });
-    expect(sse.stats()).toMatchObject({ connected: true, state: 'up' });
+  it('one that requires Redis does not start where nobody says which', async () => {
+    await expect(start({ redis: undefined, requireRedis: true })).rejects.toMatchObject({
+      code: 'SSE_OPTIONS',
+      message: 'SseModule: expected `redis` to be where Redis is, as `requireRedis` is true, got nothing',
+    });
   });
 });
