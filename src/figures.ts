@@ -1,11 +1,11 @@
-import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { SseBroker } from './broker/broker.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
 
 /** Leads the module's figures to where they are wanted, for as long as the application runs. */
 @Injectable()
-export class Figures implements OnModuleInit, OnApplicationShutdown {
+export class Figures implements OnApplicationBootstrap {
   #stop: (() => void) | undefined;
 
   constructor(
@@ -14,7 +14,7 @@ export class Figures implements OnModuleInit, OnApplicationShutdown {
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {}
 
-  async onModuleInit(): Promise<void> {
+  async onApplicationBootstrap(): Promise<void> {
     try {
       this.#stop = this.options.metrics.start(() => this.sse.stats());
     } catch (error) {
@@ -24,7 +24,8 @@ export class Figures implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
-  onApplicationShutdown(): void {
+  /** Once the last publication has been answered. */
+  stop(): void {
     this.#stop?.();
   }
 }

@@ -59,7 +59,10 @@ export class PrometheusMetrics implements SseMetrics {
     }
     for (const metric of metrics) registry.registerMetric(metric);
     return () => {
-      for (const { name } of metrics) registry.removeSingleMetric(name);
+      for (const metric of metrics) {
+        // Somebody may have cleared it, and put others there.
+        if (registry.getSingleMetric(metric.name) === metric) registry.removeSingleMetric(metric.name);
+      }
     };
   }
 

@@ -21,8 +21,8 @@ export interface SseStats {
   /** Each `sse.reset` that a stream got, by its reason; a stream of several channels gets one for each. */
   resets: Readonly<Record<'unknown' | 'lost' | 'limit', number>>;
   /**
-   * Times that a channel got from its history what had not arrived: after an outage; or not yet, as where a client comes back that
-   * was further on another node.
+   * Times that a channel got from its history what had not arrived: after an outage, or on its way; or not yet, as where a client
+   * comes back that was further on another node.
    */
   gaps: number;
   /** Messages that arrived on subscribed channels but are no events. */

@@ -62,6 +62,7 @@ export class SseModule
     private readonly broker: SseBroker,
     private readonly connections: Connections,
     private readonly streams: EventStreams,
+    private readonly figures: Figures,
   ) {
     super();
   }
@@ -94,6 +95,7 @@ export class SseModule
 
   async onApplicationShutdown(): Promise<void> {
     await this.broker.close();
+    this.figures.stop();
   }
 }
 

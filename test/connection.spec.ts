@@ -47,6 +47,13 @@ describe('A connection to Redis', () => {
     }
   });
 
+  it('comes back where ioredis has given it up', async () => {
+    connection.client.disconnect();
+    await until(() => connection.client.status === 'end');
+    await until(() => connection.ready);
+    expect(await write()).toBe('OK');
+  });
+
   it('is made anew once where its server has become a replica, for all that is refused there', async () => {
     const admin = server.admin();
     const { stream } = connection.client;

@@ -143,10 +143,17 @@ describe('At the end', () => {
   const startBehindProxy = async () => {
     const proxy = await Proxy.start((await startRedis()).port);
     proxies.push(proxy);
-    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot(proxy.url)] });
+    const told: string[] = [];
+    const metrics = {
+      start: () => () => told.push('the end'),
+      publication: (_ms: number, outcome: string) => told.push(outcome),
+    };
+    const { app } = await startApp(platforms[0][1], {
+      imports: [SseModule.forRoot({ redis: proxy.url, metrics })],
+    });
     const sse = app.get(SseService);
     await sse.publish('connected');
-    return { app, proxy, sse };
+    return { app, proxy, sse, told };
   };
 
   it('what is being published at the end is waited for, and confirmed', async () => {
@@ -165,7 +172,7 @@ describe('At the end', () => {
   });
 
   it('for 2 s: then it is rejected as possibly published', async () => {
-    const { app, proxy, sse } = await startBehindProxy();
+    const { app, proxy, sse, told } = await startBehindProxy();
     proxy.dropDown = true;
     const rejected = expect(sse.publish('the last')).rejects.toMatchObject({
       code: 'SSE_UNAVAILABLE',
@@ -173,5 +180,6 @@ describe('At the end', () => {
     });
     await within(4_000, 'app.close()', app.close());
     await rejected;
+    expect(told).toEqual(['published', 'rejected', 'the end']);
   });
 });

@@ -50,6 +50,25 @@ describe('Behind Sentinel', () => {
     );
   }, 60_000);
 
+  it('a sentinel that hangs is left, too', async () => {
+    const sentinels = await Sentinels.start();
+    const sse = await start(sentinels.options);
+    const events: SseEvent[] = [];
+    sse.messages().subscribe((event) => events.push(event));
+    await until(async () => {
+      await sse.publish('before');
+      return events.length > 0;
+    });
+    sentinels.signal('SIGSTOP');
+    const master = await sentinels.master();
+    await master.kill();
+    await sentinels.moved(master);
+    await until(() => sse.stats().connected, Boolean, 20_000);
+    await sse.publish('after');
+    await until(() => events.at(-1)!.data === 'after');
+    sentinels.signal('SIGCONT');
+  }, 60_000);
+
   it('options and an instance that were made for it lead to the master, and to the one after it', async () => {
     const sentinels = await Sentinels.start();
     const client = new Redis({ ...sentinels.options, lazyConnect: true });

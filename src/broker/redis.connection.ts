@@ -29,6 +29,7 @@ export class RedisConnection {
   /** Of the outage that lasts. */
   #firstError: Error | undefined;
   readonly #ping: NodeJS.Timeout;
+  #again: NodeJS.Timeout | undefined;
   #leaving = false;
   #closed = false;
 
@@ -39,12 +40,13 @@ export class RedisConnection {
       keyPrefix: '',
       connectTimeout: 4_000,
       disconnectTimeout: 300,
-      // Nodes that have lost Redis together must not all come back together.
-      retryStrategy: (attempt) => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random()),
+      retryStrategy: retryMs,
       // A demoted master refuses writes: connect anew (1), without sending the command again (2 would).
       reconnectOnError: (error) => (/(^|-)READONLY\b/.test(error.message) && this.#leave() ? 1 : false),
-      // Behind Sentinel: leaves a master that hangs as soon as another one has taken over.
+      // Behind Sentinel: leaves a master that hangs as soon as another one has taken over; and a sentinel that does.
       failoverDetector: true,
+      sentinelCommandTimeout: 2_000,
+      sentinelRetryStrategy: retryMs,
       enableReadyCheck: true,
       enableOfflineQueue: false,
       enableAutoPipelining: false,
@@ -61,6 +63,11 @@ export class RedisConnection {
       this.#firstError ??= error;
       // ioredis goes on in database 0 where the one that was asked for cannot be selected.
       if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);
+    });
+    // ioredis gives up where it is told to leave while it looks for a server.
+    this.client.on('end', () => {
+      if (this.#closed) return;
+      this.#again = setTimeout(() => this.client.connect().catch(() => undefined), retryMs(1));
     });
     this.client.on('ready', () => {
       this.#leaving = false;
@@ -104,6 +111,7 @@ export class RedisConnection {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#ping);
+    clearTimeout(this.#again);
     for (const { fail } of this.#waiting) fail(this.unreachable());
     if (this.ready) {
       const quit = this.client.quit().catch(() => undefined);
@@ -134,6 +142,9 @@ export class RedisConnection {
     });
   }
 }
+
+/** After how long a connection is made anew: nodes that have lost Redis together must not all come back together. */
+const retryMs = (attempt: number): number => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random());
 
 function connect(source: RedisSource, options: RedisOptions): Redis {
   if (typeof source === 'string') {

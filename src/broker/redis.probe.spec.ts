@@ -59,6 +59,19 @@ describe('A probe', () => {
     expect([sent.length, changes]).toEqual([6, []]);
   });
 
+  it('does not wait any longer where the next one is not accepted', async () => {
+    await pass(10_100);
+    isAccepted = false;
+    probe.onInterrupted();
+    probe.onSubscribed();
+    await pass(100);
+    isAccepted = true;
+    // And not 20 s, as after one that was.
+    await pass(10_000);
+    arrive();
+    expect(changes).toEqual([true, false]);
+  });
+
   it('proves nothing where an earlier one arrives in its place', async () => {
     const [first] = sent;
     arrive();

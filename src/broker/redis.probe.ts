@@ -54,13 +54,19 @@ export class RedisProbe implements ChannelListener {
   async #probe(): Promise<void> {
     const text = `${++this.#count}`;
     this.#awaited = text;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#judge(), this.probeMs * this.#patience).unref();
+    this.#wait(this.probeMs * this.#patience);
     try {
       await this.publish(text);
     } catch {
-      if (this.#awaited === text) this.#awaited = undefined;
+      if (this.#awaited !== text || !this.#isSubscribed) return;
+      this.#awaited = undefined;
+      this.#wait(this.probeMs);
     }
+  }
+
+  #wait(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#judge(), ms).unref();
   }
 
   #judge(): void {

@@ -11,6 +11,19 @@ const subscriber = { file: 'src/broker/redis.subscriber.ts', tests: [SUBSCRIBER_
 export const broker = [
   {
     ...connection,
+    guard: 'a connection that ioredis has given up is made anew',
+    find: `      this.#again = setTimeout(() => this.client.connect().catch(() => undefined), retryMs(1));\n`,
+    replace: '',
+  },
+  {
+    ...connection,
+    guard: 'behind Sentinel, a sentinel that hangs is left',
+    find: `      sentinelCommandTimeout: 2_000,\n`,
+    replace: '',
+    tests: ['test/sentinel.spec.ts › a sentinel that hangs'],
+  },
+  {
+    ...connection,
     guard: 'behind Sentinel, a master that hangs is left',
     find: `      failoverDetector: true,\n`,
     replace: '',

@@ -19,7 +19,7 @@ export const production = [
   {
     ...probe,
     guard: 'a probe that was not accepted proves nothing',
-    find: `      if (this.#awaited === text) this.#awaited = undefined;\n`,
+    find: `      this.#awaited = undefined;\n      this.#wait(this.probeMs);\n`,
     replace: '',
   },
   {
@@ -54,6 +54,19 @@ export const production = [
   },
   {
     ...probe,
+    guard: 'after a probe that was not accepted, the next one does not wait longer',
+    find: `      this.#wait(this.probeMs);\n`,
+    replace: '',
+  },
+  {
+    file: 'src/sse.module.ts',
+    guard: 'figures are told until the end',
+    find: `    await this.broker.close();\n    this.figures.stop();`,
+    replace: `    this.figures.stop();\n    await this.broker.close();`,
+    tests: [`${DRAIN_SPEC} › At the end`],
+  },
+  {
+    ...probe,
     guard: 'what is interrupted is not judged',
     find: `      if (!this.#isSubscribed) return;\n`,
     replace: '',
@@ -73,8 +86,8 @@ export const production = [
   {
     file: 'src/broker/redis.connection.ts',
     guard: 'connections do not come back together',
-    find: ` * (0.5 + Math.random()),\n      // A demoted`,
-    replace: `,\n      // A demoted`,
+    find: ` * (0.5 + Math.random())`,
+    replace: ``,
     tests: ['test/connection.spec.ts'],
   },
   {
@@ -252,8 +265,8 @@ export const production = [
   {
     ...prometheus,
     guard: 'metrics leave the registry',
-    find: `registry.removeSingleMetric(name)`,
-    replace: `void name`,
+    find: `registry.removeSingleMetric(metric.name)`,
+    replace: `void metric`,
   },
   ...[
     ['src/channel/replay.ts', `      this.options.counts.delivered++;\n`],

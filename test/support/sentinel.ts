@@ -119,7 +119,12 @@ export class Sentinels {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  async #ask<T>(question: (sentinel: Redis) => Promise<T>, port = this.ports[0]!): Promise<T> {
+  /** To the sentinel that applications ask first. */
+  signal(signal: NodeJS.Signals): void {
+    this.#processes[0]!.kill(signal);
+  }
+
+  async #ask<T>(question: (sentinel: Redis) => Promise<T>, port = this.ports.at(-1)!): Promise<T> {
     const sentinel = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 100, retryStrategy: () => 50 });
     sentinel.on('error', () => undefined);
     try {
