@@ -19,6 +19,9 @@ export interface PrometheusMetricsOptions {
   buckets?: number[];
 }
 
+/** A number, or one for each value of a label. */
+type Value = (now: SseStats) => number | Readonly<Record<string, number>>;
+
 const BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /**
@@ -71,54 +74,37 @@ export class PrometheusMetrics implements SseMetrics {
   }
 
   #read(stats: () => SseStats): Metric[] {
-    const gauge = (name: string, help: string, value: (now: SseStats) => number) =>
-      new Gauge({
-        name: this.#options.prefix + name,
-        help,
-        registers: [],
-        collect() {
-          this.set(value(stats()));
-        },
-      });
-    const counter = (name: string, help: string, value: (now: SseStats) => number) =>
-      new Counter({
-        name: this.#options.prefix + name,
-        help,
-        registers: [],
-        collect() {
-          this.reset();
-          this.inc(value(stats()));
-        },
-      });
-    const resets = new Counter({
-      name: `${this.#options.prefix}resets_total`,
-      help: 'Each sse.reset that a stream got',
-      labelNames: ['reason'],
+    const definition = (name: string, help: string, value: Value, label = '') => ({
+      name: this.#options.prefix + name,
+      help,
+      labelNames: label === '' ? [] : [label],
       registers: [],
-      collect() {
+      collect(this: Pick<Counter, 'reset' | 'inc'>) {
+        const now = value(stats());
         this.reset();
-        for (const [reason, count] of Object.entries(stats().resets)) this.inc({ reason }, count);
+        if (typeof now === 'number') this.inc(now);
+        else for (const [each, count] of Object.entries(now)) this.inc({ [label]: each }, count);
       },
     });
-    const state = new Gauge({
-      name: `${this.#options.prefix}redis_state`,
-      help: '1 for the state of the connection to Redis: up, down, or deaf (published events do not arrive)',
-      labelNames: ['state'],
-      registers: [],
-      collect() {
-        for (const each of ['up', 'down', 'deaf']) this.set({ state: each }, each === stats().state ? 1 : 0);
-      },
-    });
+    const gauge = (...of: Parameters<typeof definition>) => new Gauge(definition(...of));
+    const counter = (...of: Parameters<typeof definition>) => new Counter(definition(...of));
+    const stateOf = (now: SseStats) =>
+      Object.fromEntries(['up', 'down', 'deaf'].map((state) => [state, Number(state === now.state)]));
     return [
       gauge('connections', 'Open streams', ({ streams }) => streams),
       gauge('channels', 'Channels that are subscribed to', ({ channels }) => channels),
       gauge('draining', '1 while the application is ending its streams', ({ draining }) => Number(draining)),
-      state,
+      gauge(
+        'redis_state',
+        '1 for what it is: up, down, or deaf (published events do not arrive)',
+        stateOf,
+        'state',
+      ),
       counter('published_total', 'Events that the broker has confirmed', ({ published }) => published),
       counter('publish_rejected_total', 'Events that it has not', ({ rejected }) => rejected),
       counter('delivered_total', 'Events that streams were given', ({ delivered }) => delivered),
       counter('replayed_total', 'Those that had been missed', ({ replayed }) => replayed),
-      resets,
+      counter('resets_total', 'Each sse.reset that a stream got', ({ resets }) => resets, 'reason'),
       counter(
         'gaps_healed_total',
         'Times that a channel read from its history what had not arrived',

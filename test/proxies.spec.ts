@@ -3,8 +3,9 @@ import { Controller, Get, Injectable, ServiceUnavailableException } from '@nestj
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { type Platform, platforms, startApp } from './support/app.js';
+import { launchChromium } from './support/chromium.js';
 import type { StreamClient } from './support/client.js';
 import { freePort } from './support/port.js';
 import { type ProxyName, proxyNames, ReverseProxy } from './support/reverse-proxy.js';
@@ -280,16 +281,7 @@ describe('Eight EventSources of a page in Chromium', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--disable-background-networking',
-        '--disable-sync',
-      ],
-    });
+    browser = await launchChromium();
   });
   afterAll(() => browser.close());
 

@@ -1,5 +1,4 @@
 import { type ClientRequest, get } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createParser } from 'eventsource-parser';
 import { freePort } from './support/port.js';
@@ -114,8 +113,8 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
       expect(await node.signal('SIGTERM')).toEqual({ code: 0, signal: null });
       await start(ports[n]!);
       await until(() => clients.every(({ isOpen }) => isOpen));
-      // HAProxy has noticed, too.
-      await sleep(1_000);
+      // HAProxy has noticed, too, and sends what comes to the one with the fewest streams.
+      await until(async () => (await streams(proxy.url)) < CLIENTS / NODES);
     }
     clearInterval(load);
     await Promise.all(publishing);

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { SseModuleOptions } from '../../src/sse.options.js';
-import type { RedisOptions } from 'ioredis';
 import { Proxy } from '../support/proxy.js';
 import { within } from '../support/until.js';
+import { proxyOf, redisOf, type Way } from './way.js';
 
 /** What a node has open. */
 export interface Resources {
@@ -30,17 +30,17 @@ export class Node {
   private constructor(
     private readonly process: ChildProcess,
     readonly port: number,
-    private readonly way: Proxy | RedisOptions,
+    private readonly way: Way,
     /** What it said when it ended by itself, or badly; `undefined` when it was killed, or ended as it was told. */
     readonly ended: Promise<string | undefined>,
   ) {}
 
-  static async start(way: Proxy | RedisOptions, options: SseModuleOptions): Promise<Node> {
+  static async start(way: Way, options: SseModuleOptions): Promise<Node> {
     const flags = ['--trace-warnings', '--unhandled-rejections=strict', '--expose-gc'];
     const process = spawn('node', [
       ...flags,
       'test/chaos/app.js',
-      JSON.stringify({ redis: way instanceof Proxy ? way.url : way, ...options }),
+      JSON.stringify({ redis: redisOf(way), ...options }),
     ]);
     let stderr = '';
     process.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -56,8 +56,7 @@ export class Node {
 
   /** Its way to Redis, where that is one server. */
   get proxy(): Proxy {
-    if (this.way instanceof Proxy) return this.way;
-    throw new Error('It has no proxy');
+    return proxyOf(this.way);
   }
 
   async resources(): Promise<Resources> {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RedisOptions } from 'ioredis';
 import { RedisSseBroker } from '../../src/broker/redis.broker.js';
 import { checkPublication } from '../../src/event.js';
 import type { SseError } from '../../src/sse.errors.js';
 import type { SseHistoryOptions } from '../../src/sse.options.js';
-import { Proxy } from '../support/proxy.js';
+import type { Proxy } from '../support/proxy.js';
 import type { Random } from './random.js';
+import { proxyOf, redisOf, type Way } from './way.js';
 
 /** What became of one call of `publish()`. */
 export interface Outcome {
@@ -19,7 +19,7 @@ export interface Outcome {
 
 interface PublisherOptions {
   readonly number: number;
-  readonly way: Proxy | RedisOptions;
+  readonly way: Way;
   readonly history: Required<SseHistoryOptions>;
   readonly channels: readonly string[];
   /** Publications a second. */
@@ -40,7 +40,7 @@ export class Publisher {
 
   constructor(private readonly options: PublisherOptions) {
     const { way, history } = options;
-    this.#broker = new RedisSseBroker(way instanceof Proxy ? way.url : way, 'sse:', {
+    this.#broker = new RedisSseBroker(redisOf(way), 'sse:', {
       ...history,
       explicit: true,
     });
@@ -48,9 +48,7 @@ export class Publisher {
 
   /** Its way to Redis, where that is one server. */
   get proxy(): Proxy {
-    const { way } = this.options;
-    if (way instanceof Proxy) return way;
-    throw new Error('It has no proxy');
+    return proxyOf(this.options.way);
   }
 
   start(): void {

@@ -1,4 +1,4 @@
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Proxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import type { Sentinels } from '../support/sentinel.js';
@@ -7,6 +7,7 @@ import { HoppingClient, Sightings } from './client.js';
 import { Node, type Resources } from './node.js';
 import { Publisher } from './publisher.js';
 import { Random } from './random.js';
+import type { Way } from './way.js';
 
 export const CHANNELS = ['a', 'b', 'c'];
 /** So much that nothing is trimmed while the rig runs: then every reset needs another cause. */
@@ -136,7 +137,7 @@ export class Rig {
   }
 
   /** To Redis, for one process. */
-  async #way(): Promise<Proxy | RedisOptions> {
+  async #way(): Promise<Way> {
     return this.sentinels?.options ?? Proxy.start(this.server.port);
   }
 

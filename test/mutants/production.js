@@ -259,8 +259,8 @@ export const production = [
   {
     ...prometheus,
     guard: 'counters do not add up with every scrape',
-    find: `          this.reset();\n          this.inc(value(stats()));`,
-    replace: `          this.inc(value(stats()));`,
+    find: `        this.reset();\n`,
+    replace: '',
   },
   {
     ...prometheus,

@@ -1,0 +1,13 @@
+import type { RedisOptions } from 'ioredis';
+import { Proxy } from '../support/proxy.js';
+
+/** How a process of the rig gets to Redis: through a proxy of its own, or by what ioredis is told. */
+export type Way = Proxy | RedisOptions;
+
+export const redisOf = (way: Way): string | RedisOptions => (way instanceof Proxy ? way.url : way);
+
+/** @throws Error where the rig has none */
+export function proxyOf(way: Way): Proxy {
+  if (way instanceof Proxy) return way;
+  throw new Error('It has no proxy');
+}
