@@ -11,5 +11,11 @@ export type { SseTarget } from './http/sse-target.js';
 export { SseError, type SseErrorCode } from './sse.errors.js';
 export type { SseMetrics, SseStats } from './sse.metrics.js';
 export { SseModule } from './sse.module.js';
-export type { SseHistoryOptions, SseLimits, SseModuleOptions, SseOptionsFactory } from './sse.options.js';
+export type {
+  RedisClusterOptions,
+  SseHistoryOptions,
+  SseLimits,
+  SseModuleOptions,
+  SseOptionsFactory,
+} from './sse.options.js';
 export { type MessagesOptions, SseService } from './sse.service.js';

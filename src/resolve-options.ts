@@ -1,3 +1,4 @@
+import type { ClusterNode, ClusterOptions, Redis } from 'ioredis';
 import { SseError, show } from './sse.errors.js';
 import type { SseMetrics } from './sse.metrics.js';
 import {
@@ -6,6 +7,7 @@ import {
   HISTORY_DEFAULTS,
   LIMIT_DEFAULTS,
   type RedisClient,
+  type RedisSource,
   type ResolvedOptions,
   type SseHistoryOptions,
   type SseLimits,
@@ -123,15 +125,59 @@ export function isRedisClient(value: unknown): value is RedisClient {
 function checkRedis(redis: unknown): void {
   if (redis === undefined) return;
   if (isRedisClient(redis)) {
-    if ('isCluster' in redis && redis.isCluster === true) {
-      throw optionError('redis', 'one server or Sentinel (Redis Cluster is not supported yet)', 'a Cluster');
-    }
+    checkCluster(clusterOf(redis));
   } else if (typeof redis === 'string') {
     if (!isRedisUrl(redis)) {
       throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
     }
   } else if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
     throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
+  } else {
+    checkCluster(clusterOf(redis));
+  }
+}
+
+/** What a cluster is found by, as ioredis takes it. */
+export interface ClusterSource {
+  readonly nodes: readonly ClusterNode[];
+  readonly options: ClusterOptions;
+}
+
+/** Where `redis` is for a cluster: options with `nodes`, or a `Cluster`, told by its shape in ioredis 5 and 6. */
+export function clusterOf(redis: RedisSource): ClusterSource | undefined {
+  if (typeof redis === 'string') return undefined;
+  if (!isRedisClient(redis)) {
+    if (!('nodes' in redis)) return undefined;
+    const { nodes, ...options } = redis;
+    return { nodes, options };
+  }
+  const { isCluster, startupNodes, options } = redis as {
+    isCluster?: unknown;
+    startupNodes?: unknown;
+    options?: unknown;
+  };
+  return isCluster === true
+    ? { nodes: startupNodes as ClusterNode[], options: options as ClusterOptions }
+    : undefined;
+}
+
+/** ioredis's `keyPrefix`, as whatever was given has it. */
+export function keyPrefixOf(redis: RedisSource): string {
+  if (typeof redis === 'string') return new URL(redis).searchParams.get('keyPrefix') ?? '';
+  const { options } = clusterOf(redis) ?? {};
+  const given = isRedisClient(redis) ? (redis as Redis).options : redis;
+  return given.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
+}
+
+function checkCluster(cluster: ClusterSource | undefined): void {
+  if (!cluster) return;
+  const { nodes, options } = cluster;
+  const isNode = (node: unknown) => ['number', 'string', 'object'].includes(typeof node) && node !== null;
+  if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNode)) {
+    throw optionError('redis.nodes', 'a list of nodes such as { host, port }', show(nodes));
+  }
+  if (options.useSRVRecords) {
+    throw optionError('redis.useSRVRecords', 'left out: name the nodes', show(options.useSRVRecords));
   }
 }
 

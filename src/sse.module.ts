@@ -36,7 +36,7 @@ import { SseService } from './sse.service.js';
         if (redis === undefined) return new MemorySseBroker(history);
         const broker = new RedisSseBroker(redis, prefix, history);
         if (requireRedis) await openOrClose(broker);
-        else broker.inspect();
+        else void broker.inspect();
         return broker;
       },
       inject: [RESOLVED_OPTIONS],

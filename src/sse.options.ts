@@ -1,4 +1,4 @@
-import type { RedisOptions } from 'ioredis';
+import type { ClusterNode, ClusterOptions, RedisOptions } from 'ioredis';
 import { NO_METRICS, type SseMetrics } from './sse.metrics.js';
 
 /** An ioredis instance of yours, as far as the module knows it: versions 5 and 6, from whatever copy of ioredis. */
@@ -6,6 +6,11 @@ export interface RedisClient {
   duplicate(...args: never[]): unknown;
   subscribe(...args: never[]): unknown;
   readonly status: string;
+}
+
+/** ioredis's options for a Redis Cluster, with the nodes to begin with: one that is in reach is enough. */
+export interface RedisClusterOptions extends ClusterOptions {
+  nodes: ClusterNode[];
 }
 
 /** How much of a channel is kept, and how much of it one client gets when it comes back. All fields are optional. */
@@ -45,16 +50,19 @@ export interface SseLimits {
   resumesPerSecond?: number;
 }
 
+/** What says where Redis is. */
+export type RedisSource = string | RedisOptions | RedisClusterOptions | RedisClient;
+
 /** How the module is configured. All fields are optional. */
 export interface SseModuleOptions {
   /**
-   * Where events go through: a `redis://` or `rediss://` URL, ioredis options, or an ioredis instance of yours.
-   * An instance is duplicated for the module's own connections, never used, subscribed on or closed; its
-   * `keyPrefix` goes in front of `prefix`. Without it events stay in this process.
+   * Where events go through: a `redis://` or `rediss://` URL, ioredis options (also for Sentinel, or with the `nodes` of a
+   * cluster), or an ioredis instance of yours (`Redis` or `Cluster`). An instance tells where to connect, and is never used,
+   * subscribed on or closed; its `keyPrefix` goes in front of `prefix`. Without it events stay in this process.
    *
    * @default none: in memory
    */
-  redis?: string | RedisOptions | RedisClient;
+  redis?: RedisSource;
   /**
    * Whether the application does not start without Redis: where it is out of reach for 5 s, is older than 6.2 or a read-only
    * replica, or `redis` is not given. Else the application starts, streams open, publishing fails, and all is well when Redis comes.

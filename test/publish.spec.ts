@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import type { RedisConnection } from '../src/broker/redis.connection.js';
 import { RedisScript } from '../src/broker/redis.script.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
@@ -412,7 +413,8 @@ describe('Publishing to Redis', () => {
     const script = new RedisScript('find');
     const prefixes = numbers(100).map((n) => `prefix${n}`.padEnd(8, '-'));
     const keys = ['sse:{a}:history', 'sse:{a}:meta'];
-    for (const prefix of prefixes) await script.run(admin, keys, [prefix, '0', 1_000, '+']);
+    const place = { connection: { client: admin } as RedisConnection };
+    for (const prefix of prefixes) await script.run(place, keys, [prefix, '0', 1_000, '+']);
     const fenced = (await admin.hget('sse:{a}:meta', 'fenced'))!.split(' ');
     expect(fenced.slice(1)).toEqual(prefixes.slice(1 - fenced.length));
     expect(fenced.length).toBeLessThan(70);

@@ -2,9 +2,9 @@
 --
 -- KEYS[1] history     stream: the channel's events. An entry's one field is named for the version of its value
 -- KEYS[2] meta        hash: `cursor` of the last event, `genesis` before the first; `maxEvents`, `maxAgeMs` if set
--- KEYS[3] ids         hash: publishers' own ids to cursors
+-- KEYS[3] ids         hash: publishers' own ids to cursors; may be left out, with the next, where the event has no own id
 -- KEYS[4] olderIds    hash: the same, of events before those
--- KEYS[5] idempotency only with an idempotency key: string, the id it was first published with
+-- KEYS[#] idempotency only with an idempotency key, behind the others: string, the id it was first published with
 -- ARGV[1] live        the Pub/Sub channel
 -- ARGV[2] body        the message as a JSON object, without `cursor` and `prev`
 -- ARGV[3] id          the publisher's own id, which the body then holds; or ''
@@ -12,10 +12,12 @@
 -- ARGV[5] random      a random whole number, 0 to 2^20 - 1
 -- ARGV[6] maxEvents   how much history the channel keeps from now on; '' to leave that as it is; 0 to only send
 -- ARGV[7] maxAgeMs    the same
+-- ARGV[8] command     what sends it: PUBLISH, or SPUBLISH in a cluster with sharded Pub/Sub; PUBLISH if left out
 --
 -- Returns the event's public id; '' if it has none.
-local history, meta, ids, olderIds, idempotency = unpack(KEYS)
-local live, body, id, nonce, random, maxEvents, maxAgeMs = unpack(ARGV)
+local history, meta, ids, olderIds = unpack(KEYS)
+local idempotency = KEYS[#KEYS == 3 and 3 or 5]
+local live, body, id, nonce, random, maxEvents, maxAgeMs, command = unpack(ARGV)
 local META_S, IDEMPOTENCY_S = 86400, 600
 
 if idempotency then
@@ -24,7 +26,7 @@ if idempotency then
 end
 if maxEvents == '0' then
   if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
-  redis.call('PUBLISH', live, body)
+  redis.call(command or 'PUBLISH', live, body)
   return id
 end
 
@@ -87,7 +89,7 @@ local done, failure = pcall(function()
   if idempotency then redis.call('SET', idempotency, public, 'EX', IDEMPOTENCY_S) end
   local own = id == '' and ',"id":"' .. cursor .. '"' or ''
   local link = ',"cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
-  redis.call('PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
+  redis.call(command or 'PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
 end)
 if done then return public end
 

@@ -3,7 +3,7 @@
 --
 -- KEYS[1] history   as in publish.lua
 -- KEYS[2] meta
--- KEYS[3] ids
+-- KEYS[3] ids       may be left out, with the next, where the position is no id
 -- KEYS[4] olderIds
 -- ARGV[1] random    a random whole number, 0 to 2^20 - 1
 -- ARGV[2] maxEvents as in publish.lua

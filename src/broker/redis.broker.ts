@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import type { Redis } from 'ioredis';
 import { isCursor, type Publication } from '../event.js';
-import { isRedisClient } from '../resolve-options.js';
+import { clusterOf, keyPrefixOf } from '../resolve-options.js';
 import { SseError } from '../sse.errors.js';
-import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
+import { type History, HISTORY_DEFAULTS, type RedisSource } from '../sse.options.js';
 import {
   type BrokerState,
   type ChannelListener,
@@ -16,48 +15,47 @@ import {
 } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
 import { type Findings, inspect } from './redis.check.js';
-import { RedisConnection, type RedisSource } from './redis.connection.js';
+import { RedisCluster } from './redis.cluster.js';
+import { RedisOutage } from './redis.outage.js';
 import type { Find } from './redis.pending.js';
 import { RedisProbe } from './redis.probe.js';
 import { RedisPublisher } from './redis.publisher.js';
 import { RedisScript } from './redis.script.js';
-import { RedisSubscriber } from './redis.subscriber.js';
-
-function keyPrefixOf(source: RedisSource): string {
-  if (typeof source === 'string') return new URL(source).searchParams.get('keyPrefix') ?? '';
-  const { keyPrefix } = isRedisClient(source) ? (source as Redis).options : source;
-  return keyPrefix ?? '';
-}
+import { type Place, RedisServer, type RedisServers, type ServersListener } from './redis.servers.js';
+import { RedisSubscriptions } from './redis.subscriptions.js';
 
 /** How long an application that requires Redis waits for it when it starts, in ms. */
 const OPEN_MS = 5_000;
+/** How long one that does not waits for it, to say what is wrong with it: three weeks. */
+const INSPECT_MS = 1_814_400_000;
 
 const PUBLISH = new RedisScript('publish');
 const FIND = new RedisScript('find');
 const READ = new RedisScript('read');
 
 /**
- * Carries events between all processes on one Redis, and keeps them in it.
+ * Carries events between all processes on one Redis, or one Redis Cluster, and keeps them in it.
  *
- * Connections: one for commands, and one that receives, opened with the first subscription. Cost: one script call per
+ * Connections: one for commands (in a cluster, to each master), and one that receives, opened with the first subscription
+ * (with sharded Pub/Sub, to each master whose channels are subscribed to). Cost: one script call per
  * event (one PUBLISH if it is not kept) and per read, one SUBSCRIBE per channel and process; and by themselves a PING per
  * connection in 2 s, and a PUBLISH in 10 s once something has been subscribed.
  */
 export class RedisSseBroker extends SseBroker {
   readonly #logger = new Logger('SseModule');
-  readonly #commands: RedisConnection;
+  readonly #servers: RedisServers;
+  readonly #isCluster: boolean;
   readonly #publisher: RedisPublisher;
   readonly #prefix: string;
   /** How much the channels keep, as the scripts take it. */
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
   readonly #probe: RedisProbe;
-  #subscriber: RedisSubscriber | undefined;
-  /** Since when it lasts. */
-  #outage: number | undefined;
-  #closed = false;
+  readonly #subscriptions: RedisSubscriptions;
+  readonly #outage = new RedisOutage(() => this.connected, this.#logger);
+  #hasSubscribed = false;
 
   constructor(
-    private readonly source: RedisSource,
+    source: RedisSource,
     prefix: string,
     private readonly history: History | false = HISTORY_DEFAULTS,
     probeMs?: number,
@@ -67,18 +65,32 @@ export class RedisSseBroker extends SseBroker {
     this.#prefix = keyPrefixOf(source) + prefix;
     if (history === false) this.#kept = [0, ''];
     else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
-    this.#commands = new RedisConnection(source, 'commands', { socketTimeout: 3_000 });
-    this.#publisher = new RedisPublisher(this.#commands, (client, where) => this.#find(client, where));
+    const cluster = clusterOf(source);
+    this.#isCluster = cluster !== undefined;
+    const listener: ServersListener = {
+      onConnection: (connection) => this.#outage.observe(connection),
+      onChange: () => this.#change(),
+    };
+    this.#servers = cluster
+      ? new RedisCluster(cluster, (channel) => this.#key(channel, 'history'), listener)
+      : new RedisServer(source, listener);
+    this.#publisher = new RedisPublisher(this.#servers, (place, where) => this.#find(place, where));
+    this.#subscriptions = new RedisSubscriptions(
+      this.#servers,
+      (channel) => this.#live(channel),
+      listener,
+      this.#logger,
+    );
     this.#probe = new RedisProbe(
-      (text) => this.#commands.run((client) => client.publish(this.#prefix + this.#probe.channel, text)),
+      (text) =>
+        this.#servers.run(this.#probe.channel, (place) => this.#send(place, this.#probe.channel, text)),
       (isDeaf, isStill) => this.#reconnect(isDeaf, isStill),
       probeMs,
     );
-    this.#observe(this.#commands);
   }
 
   get state(): BrokerState {
-    if (!this.#commands.ready || this.#subscriber?.connection.ready === false) return 'down';
+    if (!this.#servers.ready || !this.#subscriptions.ready) return 'down';
     return this.#probe.isDeaf ? 'deaf' : 'up';
   }
 
@@ -88,64 +100,64 @@ export class RedisSseBroker extends SseBroker {
    * @throws SseError `SSE_UNAVAILABLE` if it is out of reach for 5 s, or cannot be used
    */
   async opened(): Promise<void> {
-    const { error, warning } = await this.#commands.run(inspect, OPEN_MS);
+    const { error, warning } = await this.#inspect(OPEN_MS);
     if (error !== undefined) throw new SseError('SSE_UNAVAILABLE', error);
     if (warning !== undefined) this.#logger.warn(warning);
   }
 
   /** Says what keeps the server from being used, or its events from being safe, as soon as it is there. */
-  inspect(): void {
-    this.#commands.client.once('ready', async () => {
-      // Where it is gone again, that is said elsewhere.
-      const { error, warning } = await this.#commands.run(inspect).catch((): Findings => ({}));
-      if (error !== undefined) this.#logger.error(error);
-      if (warning !== undefined) this.#logger.warn(warning);
-    });
+  async inspect(): Promise<void> {
+    // Where it is gone again, that is said elsewhere.
+    const { error, warning } = await this.#inspect(INSPECT_MS).catch((): Findings => ({}));
+    if (error !== undefined) this.#logger.error(error);
+    if (warning !== undefined) this.#logger.warn(warning);
+  }
+
+  async #inspect(waitMs: number): Promise<Findings> {
+    const all = await this.#servers.runOnAll((client) => inspect(client, this.#isCluster), waitMs);
+    return all.find(({ error }) => error) ?? all.find(({ warning }) => warning) ?? {};
   }
 
   publish(channel: string, publication: Publication): Promise<string> {
     const { id = '', idempotencyKey, transient } = publication;
     const kept = !transient && this.history !== false;
     const body = encodeBody(publication, kept);
-    const live = this.#prefix + channel;
     const size = body.length;
     if (!kept && idempotencyKey === undefined) {
-      const send = (client: Redis) => client.publish(live, body).then(() => id);
+      const send = (place: Place) => this.#send(place, channel, body).then(() => id);
       return this.#publisher.publish({ channel, size, repeatable: 'never', send, idOf: () => id });
     }
-    const keys = this.#keys(channel);
+    const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     return this.#publisher.publish({
       channel,
       size,
       repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
-      send: (client, { nonce, whole }) => {
-        const args = [live, body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
-        return PUBLISH[whole ? 'load' : 'call'](client, keys, args);
+      send: (place, { nonce, whole }) => {
+        const args = [this.#live(channel), body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
+        if (this.#servers.sharded) args.push('SPUBLISH');
+        return PUBLISH[whole ? 'load' : 'call'](place, keys, args);
       },
       idOf: (cursor) => id || cursor,
     });
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
-    if (!this.#subscriber) {
-      this.#subscriber = new RedisSubscriber(this.source, this.#logger);
-      this.#observe(this.#subscriber.connection);
-      this.#subscriber.subscribe(this.#prefix + this.#probe.channel, this.#probe);
-    }
-    this.#subscriber.subscribe(this.#prefix + channel, listener);
+    if (!this.#hasSubscribed) this.#subscriptions.subscribe(this.#probe.channel, this.#probe);
+    this.#hasSubscribed = true;
+    this.#subscriptions.subscribe(channel, listener);
   }
 
   unsubscribe(channel: string): void {
-    this.#subscriber?.unsubscribe(this.#prefix + channel);
+    this.#subscriptions.unsubscribe(channel);
   }
 
   async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
     const cursors = positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
-    const keys = this.#keys(channel);
+    const keys = this.#keys(channel, id !== '');
     const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, id, ...cursors];
-    const answer = await this.#commands.run((client) => READ.run(client, keys, args));
+    const answer = await this.#servers.run(channel, (place) => READ.run(place, keys, args));
     const [tip, after, entries] = answer as [string, string, [string, string[]][]];
     const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
     return {
@@ -157,20 +169,20 @@ export class RedisSseBroker extends SseBroker {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#outage.close();
     this.#probe.onInterrupted();
     await Promise.all([
-      this.#subscriber?.close(),
-      this.#publisher.close().then(() => this.#commands.close()),
+      this.#subscriptions.close(),
+      this.#publisher.close().then(() => this.#servers.close()),
     ]);
   }
 
-  async #find(client: Redis, { channel, prefix, first, age }: Parameters<Find>[1]): ReturnType<Find> {
-    const [history, meta] = this.#keys(channel);
+  async #find(place: Place, { channel, prefix, first, age }: Parameters<Find>[1]): ReturnType<Find> {
+    const keys = this.#keys(channel);
     const cursors = new Map<number, string>();
     for (let from = '+', isCertain = 1; ;) {
       const args = [prefix, first.toString(36), age, from];
-      const answer = await FIND.run(client, [history!, meta!], args);
+      const answer = await FIND.run(place, keys, args);
       let found: string[];
       [from, isCertain, ...found] = answer as [string, number, ...string[]];
       for (let n = 0; n < found.length; n += 2) {
@@ -185,8 +197,23 @@ export class RedisSseBroker extends SseBroker {
     return channel === CONTROL_CHANNEL && this.history !== false ? [maxEvents, maxAgeMs] : this.#kept;
   }
 
-  #keys(channel: string): string[] {
-    return ['history', 'meta', 'ids', 'ids:old'].map((name) => this.#key(channel, name));
+  /**
+   * Those that a script needs, and no others: while a slot moves, a server refuses what names a key that it does not have,
+   * be it that there is none.
+   */
+  #keys(channel: string, withIds = false): string[] {
+    const names = withIds ? ['history', 'meta', 'ids', 'ids:old'] : ['history', 'meta'];
+    return names.map((name) => this.#key(channel, name));
+  }
+
+  /** Its Pub/Sub channel: sharded, that has to be in the slot of the keys. */
+  #live(channel: string): string {
+    return this.#prefix + (this.#servers.sharded ? `{${channel}}` : channel);
+  }
+
+  /** To who is subscribed, and no one else. */
+  #send({ connection: { client } }: Place, channel: string, text: string): Promise<unknown> {
+    return client[this.#servers.sharded ? 'spublish' : 'publish'](this.#live(channel), text);
   }
 
   /** The channel as hash tag keeps all keys of a channel together in a cluster. */
@@ -194,31 +221,17 @@ export class RedisSseBroker extends SseBroker {
     return `${this.#prefix}{${channel}}:${name}`;
   }
 
-  #observe(connection: RedisConnection): void {
-    const fate = 'streams stay open, publishing fails';
-    connection.client.on('close', () =>
-      this.#report(`Redis is out of reach (${connection.reason}): ${fate}`),
-    );
-    connection.client.on('ready', () => this.#report());
-  }
-
-  /** One line when an outage starts and one when it has ended, however long and whichever connection. */
-  #report(trouble?: string): void {
-    if (this.#closed) return;
-    const now = performance.now();
-    if (this.#outage === undefined && !this.connected && trouble !== undefined) {
-      this.#outage = now;
-      this.#logger.warn(trouble);
-    } else if (this.#outage !== undefined && this.connected) {
-      this.#logger.log(`Redis is back, after ${((now - this.#outage) / 1_000).toFixed(1)} s`);
-      this.#outage = undefined;
-    }
+  #change(): void {
+    this.#publisher.flush();
+    this.#subscriptions.route();
+    this.#outage.report();
   }
 
   /** A connection that nothing arrives on leads elsewhere than that on which events are published; or the other way round. */
   #reconnect(isDeaf: boolean, isStill: boolean): void {
-    this.#report('What is published does not arrive: the connection that receives is opened anew');
-    if (isDeaf) this.#subscriber?.connection.client.disconnect(true);
-    if (isStill) this.#commands.client.disconnect(true);
+    this.#outage.report('What is published does not arrive: the connection that receives is opened anew');
+    const { channel } = this.#probe;
+    if (isDeaf) this.#subscriptions.leave(channel);
+    if (isStill) this.#servers.placeOf(channel).connection.client.disconnect(true);
   }
 }

@@ -8,8 +8,8 @@ export interface Findings {
   readonly warning?: string;
 }
 
-/** Cost: one INFO. @throws what ioredis throws where there is no answer */
-export async function inspect(client: Redis): Promise<Findings> {
+/** @param isCluster whether it was given as one of the nodes of a cluster. Cost: one INFO. @throws what ioredis throws where there is no answer */
+export async function inspect(client: Redis, isCluster = false): Promise<Findings> {
   const info = await client.info().catch((error: Error) => {
     // Where it may not be asked, nothing can be said of it.
     if (error.name === 'ReplyError') return '';
@@ -23,6 +23,11 @@ export async function inspect(client: Redis): Promise<Findings> {
   }
   if (field('role') === 'slave') {
     return { error: 'This Redis is a read-only replica: name its master, or its Sentinels' };
+  }
+  if (field('redis_mode') === 'cluster' && !isCluster) {
+    const warning =
+      'This Redis is a node of a cluster, and channels on others are refused: give `redis` as { nodes: [{ host, port }] }';
+    return { warning };
   }
   if (policy !== undefined && policy !== 'noeviction') {
     const warning = `Redis may throw histories away when its memory is full: set maxmemory-policy to noeviction (it is ${policy})`;

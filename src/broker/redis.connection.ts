@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { SseError } from '../sse.errors.js';
 import { isRedisClient } from '../resolve-options.js';
-import type { SseModuleOptions } from '../sse.options.js';
+import type { RedisClient } from '../sse.options.js';
 
 /** What a connection is made from. */
-export type RedisSource = NonNullable<SseModuleOptions['redis']>;
+export type ServerSource = string | RedisOptions | RedisClient;
 
 /** How long a command waits for a connection before it is given up, in ms, if nothing else is said. */
 const WAIT_MS = 2_000;
@@ -25,6 +25,8 @@ const MAX_WAITING = 1_000;
  */
 export class RedisConnection {
   readonly client: Redis;
+  /** Whether what is sent from now on finds our scripts there. */
+  knowsScripts = false;
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
   /** Of the outage that lasts. */
   #firstError: Error | undefined;
@@ -33,7 +35,7 @@ export class RedisConnection {
   #leaving = false;
   #closed = false;
 
-  constructor(source: RedisSource, role: string, overrides: RedisOptions = {}) {
+  constructor(source: ServerSource, role: string, overrides: RedisOptions = {}) {
     this.client = connect(source, {
       connectionName: `sse:${role}`,
       lazyConnect: false,
@@ -64,6 +66,7 @@ export class RedisConnection {
       // ioredis goes on in database 0 where the one that was asked for cannot be selected.
       if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);
     });
+    this.client.on('close', () => (this.knowsScripts = false));
     // ioredis gives up where it is told to leave while it looks for a server.
     this.client.on('end', () => {
       if (this.#closed) return;
@@ -78,6 +81,11 @@ export class RedisConnection {
 
   get ready(): boolean {
     return this.client.status === 'ready';
+  }
+
+  /** Whether it was closed for good. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Why there is no connection, as far as ioredis has said. */
@@ -146,7 +154,7 @@ export class RedisConnection {
 /** After how long a connection is made anew: nodes that have lost Redis together must not all come back together. */
 const retryMs = (attempt: number): number => Math.min(50 * 2 ** (attempt - 1), 2_000) * (0.5 + Math.random());
 
-function connect(source: RedisSource, options: RedisOptions): Redis {
+function connect(source: ServerSource, options: RedisOptions): Redis {
   if (typeof source === 'string') {
     // What a URL says in its query would win over options that are not open to choice.
     const url = new URL(source);

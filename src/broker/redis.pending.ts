@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { Redis } from 'ioredis';
-import type { SseError } from '../sse.errors.js';
+import { SseError } from '../sse.errors.js';
+import type { RedisConnection } from './redis.connection.js';
+import type { Place } from './redis.servers.js';
 
 /** What is to be sent: a command that publishes an event. */
 export interface Sending {
@@ -11,7 +12,7 @@ export interface Sending {
   /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
   readonly repeatable: 'never' | 'if not found' | 'always';
   /** Writes the command. `whole`: nothing is known of what the server on this connection knows. */
-  send(client: Redis, attempt: { nonce: string; whole: boolean }): Promise<unknown>;
+  send(place: Place, attempt: { nonce: string; whole: boolean }): Promise<unknown>;
   /** The event's public id, from its place. */
   idOf(cursor: string): string;
 }
@@ -27,12 +28,27 @@ export interface Found {
  * sees to it that what is still on its way under that prefix is refused.
  */
 export type Find = (
-  client: Redis,
+  place: Place,
   where: { channel: string; prefix: string; first: number; age: number },
 ) => Promise<Found>;
 
-/** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over. Nothing was written. */
-const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+/** How many publications are under way, of all senders, and how many characters they hold. */
+export interface Held {
+  count: number;
+  size: number;
+}
+
+/** What a sender sends over. */
+export interface Route {
+  /** Where to, after what was answered last. */
+  place(refusal?: Error): Place;
+  /** Is told what was refused for a while. */
+  learn(refusal: Error, from: Place): void;
+  readonly find: Find;
+}
+
+/** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over, moving. Nothing was written. */
+const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/;
 
 /** Whether Redis has refused a command, and would do so again. */
 export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyError' && !PASSING.test(message);
@@ -73,6 +89,16 @@ export class PendingPublication {
     const wasSent = refused || !error.message.startsWith('Stream isn');
     this.unanswered ||= wasSent && !refused;
     return refused ? !isFinal(error) : !wasSent || this.sending.repeatable !== 'never';
+  }
+
+  /** What is said of it where its id is not known. @param isSent whether the answer to an attempt may still come */
+  failure(connection: RedisConnection, isSent: boolean): SseError {
+    const { error: cause, unanswered } = this;
+    const mayBePublished = unanswered || isSent;
+    if (!cause && !mayBePublished) return connection.unreachable();
+    const refused = cause?.name === 'ReplyError';
+    const what = refused ? `refused: ${cause.message}` : `did not answer: ${connection.reason}`;
+    return new SseError('SSE_UNAVAILABLE', `Redis ${what}`, { cause, mayBePublished });
   }
 
   /** With its id or an error; only the first outcome counts. */

@@ -1,13 +1,15 @@
 import type { Logger } from '@nestjs/common';
 import type { ChannelListener } from './broker.js';
-import { RedisConnection, type RedisSource } from './redis.connection.js';
+import { RedisConnection } from './redis.connection.js';
+import { isFinal } from './redis.pending.js';
+import type { Home, RedisServers } from './redis.servers.js';
 
 /** Channels named in one SUBSCRIBE: 20,000 take 160 ms in batches of this size (measured). */
 const BATCH = 512;
 const RETRY_MS = 1_000;
 
 /**
- * The one connection that receives, whatever the number of channels and subscribers.
+ * One connection that receives, whatever the number of channels and subscribers.
  *
  * The listeners are the truth about what is to be subscribed; what is, is worked out from Redis's acknowledgements.
  * One loop brings the second in line with the first: for a new channel, after a reconnect (ioredis's own
@@ -20,16 +22,22 @@ export class RedisSubscriber {
   /** Channels whose state may differ from what is wanted. */
   readonly #unsettled = new Set<string>();
   readonly #refused = new Map<string, NodeJS.Timeout>();
+  #again: NodeJS.Timeout | undefined;
   #settling = false;
   #generation = 0;
 
   constructor(
-    source: RedisSource,
+    { source }: Home,
+    private readonly servers: RedisServers,
     private readonly logger: Logger,
   ) {
     this.connection = new RedisConnection(source, 'subscriber', { socketTimeout: 5_000 });
     const { client } = this.connection;
-    client.on('message', (channel: string, text: string) => this.#receive(channel, text));
+    client.on(servers.sharded ? 'smessage' : 'message', (channel: string, text: string) =>
+      this.#receive(channel, text),
+    );
+    // The server has ended subscriptions, as it has given slots away, and ioredis does not say which.
+    client.on('moved', () => this.#resubscribe());
     client.on('close', () => this.#interrupted());
     client.on('ready', () => this.#settle());
   }
@@ -48,7 +56,7 @@ export class RedisSubscriber {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#refused.values()) clearTimeout(timer);
+    for (const timer of [this.#again, ...this.#refused.values()]) clearTimeout(timer);
     this.#listeners.clear();
     this.#unsettled.clear();
     await this.connection.close();
@@ -102,7 +110,7 @@ export class RedisSubscriber {
     if (channels.length === 0) return;
     const generation = this.#generation;
     try {
-      await this.connection.client.subscribe(...channels);
+      await this.#send('subscribe', channels);
     } catch (error) {
       if (generation !== this.#generation) return;
       // Redis refuses a SUBSCRIBE as a whole: find out which of the channels it meant.
@@ -127,7 +135,7 @@ export class RedisSubscriber {
     const generation = this.#generation;
     for (const channel of channels) this.#acknowledged.delete(channel);
     try {
-      await this.connection.client.unsubscribe(...channels);
+      await this.#send('unsubscribe', channels);
     } catch (error) {
       // Gone with the connection; on a connection that lives, subscribed or not, nobody listens any more.
       if (generation === this.#generation)
@@ -135,8 +143,26 @@ export class RedisSubscriber {
     }
   }
 
+  /** Channels of several slots cannot be in one SSUBSCRIBE. */
+  async #send(command: 'subscribe' | 'unsubscribe', channels: string[]): Promise<void> {
+    const { client } = this.connection;
+    if (!this.servers.sharded) await client[command](...channels);
+    else await Promise.all(channels.map((channel) => client[`s${command}`](channel)));
+  }
+
+  /** Makes sure of all subscriptions, once for many slots. What was missed shows when the next message comes. */
+  #resubscribe(): void {
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      for (const channel of this.#acknowledged) {
+        this.#send('subscribe', [channel]).catch((error: Error) => this.servers.learn(error));
+      }
+    }, RETRY_MS).unref();
+  }
+
   #retryLater(channel: string, error: Error): void {
-    if (!this.#refused.has(channel))
+    this.servers.learn(error);
+    if (!this.#refused.has(channel) && isFinal(error))
       this.logger.error(`Redis refuses to subscribe to ${channel}: ${error.message}`);
     const retry = () => {
       this.#unsettled.add(channel);

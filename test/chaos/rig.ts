@@ -1,13 +1,12 @@
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { Proxy } from '../support/proxy.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
-import type { Sentinels } from '../support/sentinel.js';
 import { until } from '../support/until.js';
 import { HoppingClient, Sightings } from './client.js';
 import { Node, type Resources } from './node.js';
 import { Publisher } from './publisher.js';
 import { Random } from './random.js';
-import type { Way } from './way.js';
+import type { Topology, Way } from './way.js';
 
 export const CHANNELS = ['a', 'b', 'c'];
 /** So much that nothing is trimmed while the rig runs: then every reset needs another cause. */
@@ -32,8 +31,7 @@ interface RigOptions {
   readonly history?: typeof HISTORY;
   readonly channels?: readonly string[];
   readonly maxConnectionAgeMs?: false;
-  /** In place of one server. */
-  readonly sentinels?: Sentinels;
+  readonly topology?: Topology;
 }
 
 interface Load {
@@ -64,10 +62,10 @@ export class Rig {
   readonly nodes: Node[] = [];
   readonly publishers: Publisher[] = [];
   readonly problems: string[] = [];
-  /** That all go to, through proxies; unless there are sentinels to ask. */
+  /** That all go to, through proxies; unless there is another topology. */
   server!: RedisServer;
-  admin!: Redis;
-  readonly sentinels: Sentinels | undefined;
+  admin!: Redis | Cluster;
+  readonly #topology: Topology | undefined;
   readonly #history: typeof HISTORY;
   readonly #maxConnectionAgeMs: false | undefined;
   #spared = 0;
@@ -75,11 +73,11 @@ export class Rig {
 
   constructor(
     readonly seed: number,
-    { history = HISTORY, channels = CHANNELS, maxConnectionAgeMs, sentinels }: RigOptions = {},
+    { history = HISTORY, channels = CHANNELS, maxConnectionAgeMs, topology }: RigOptions = {},
   ) {
     this.#history = history;
     this.#maxConnectionAgeMs = maxConnectionAgeMs;
-    this.sentinels = sentinels;
+    this.#topology = topology;
     this.channels = channels;
     this.losses = new Map(channels.map((channel) => [channel, 0]));
     this.random = new Random(seed);
@@ -98,8 +96,8 @@ export class Rig {
     } = load;
     this.#spared = spared;
     process.on('unhandledRejection', this.#unhandled);
-    if (this.sentinels) {
-      this.admin = this.sentinels.admin();
+    if (this.#topology) {
+      this.admin = this.#topology.admin();
     } else {
       this.server = await startRedis(REDIS, { ownClock: true });
       this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
@@ -124,7 +122,7 @@ export class Rig {
   readonly ports = (): number[] => this.nodes.map(({ port }) => port);
 
   get proxies(): Proxy[] {
-    return this.sentinels ? [] : [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
+    return this.#topology ? [] : [...this.nodes, ...this.publishers].map(({ proxy }) => proxy);
   }
 
   async startNode(proxy?: Proxy): Promise<void> {
@@ -138,7 +136,7 @@ export class Rig {
 
   /** To Redis, for one process. */
   async #way(): Promise<Way> {
-    return this.sentinels?.options ?? Proxy.start(this.server.port);
+    return this.#topology?.options ?? Proxy.start(this.server.port);
   }
 
   /** Some node that may end. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { TestCluster } from '../support/cluster.js';
 import { Sentinels } from '../support/sentinel.js';
 import { until } from '../support/until.js';
 import { check } from './check.js';
@@ -13,14 +14,13 @@ const SEED = Number(process.env.SOAK_SEED ?? 1);
 const say = (text: string) => process.env.SOAK_SECONDS && process.stdout.write(`${text}\n`);
 
 /** Each may lose what the old master has confirmed and the new one has not got. */
-const SENTINEL_FAULTS: Record<string, Fault> = {
+const sentinelFaults = (sentinels: Sentinels): Record<string, Fault> => ({
   'an operator lets a replica take over': async (rig) => {
     rig.lose(...rig.channels);
-    await rig.sentinels!.failOver();
+    await sentinels.failOver();
   },
   'the master hangs, and goes on when another one has taken over': async (rig) => {
     rig.lose(...rig.channels);
-    const sentinels = rig.sentinels!;
     const master = await sentinels.master();
     master.signal('SIGSTOP');
     await sentinels.moved(master);
@@ -30,41 +30,99 @@ const SENTINEL_FAULTS: Record<string, Fault> = {
   },
   'the master is killed, and comes back': async (rig) => {
     rig.lose(...rig.channels);
-    const sentinels = rig.sentinels!;
     const master = await sentinels.master();
     await master.kill();
     await sentinels.moved(master);
     await master.start();
     await sentinels.settled();
   },
+});
+
+/** The first two lose nothing; the others what the old master has confirmed and the new one has not got. */
+const clusterFaults = (cluster: TestCluster): Record<string, Fault> => {
+  /** A master, whose channels may lose events. */
+  const victim = async (rig: Rig) => {
+    const channel = rig.random.of(rig.channels);
+    const master = await cluster.ownerOf(channel);
+    for (const each of rig.channels) if ((await cluster.ownerOf(each)) === master) rig.lose(each);
+    return [master, channel] as const;
+  };
+  return {
+    'a slot is moved to another master, a key at a time': async ({ random, channels }) => {
+      const channel = random.of(channels);
+      const owner = await cluster.ownerOf(channel);
+      const others = (await cluster.masters()).filter((master) => master !== owner);
+      await cluster.move(channel, random.of(others), random.between(0, 300));
+    },
+    'an operator lets the replica of a master take over': async ({ random, channels }) =>
+      cluster.failOver(random.of(channels)),
+    'a master hangs, and goes on when its replica has taken over': async (rig) => {
+      const [master, channel] = await victim(rig);
+      await cluster.hang(master, channel);
+      await sleep(rig.random.between(0, 4_000));
+      await cluster.bringBack(master);
+    },
+    'a master is killed, and comes back': async (rig) => {
+      const [master, channel] = await victim(rig);
+      await cluster.kill(master, channel);
+      await cluster.bringBack(master);
+    },
+    'a master is killed, forgotten, and replaced': async (rig) => {
+      const [master, channel] = await victim(rig);
+      await cluster.kill(master, channel);
+      await cluster.replace(master, channel);
+    },
+  };
 };
 
-describe('Behind Sentinel', () => {
+const rowsOf = (title: string) => {
+  const [, section] = readFileSync('docs/reliability.md', 'utf8').split(`## ${title}\n`);
+  const rows = section!.split('\n## ')[0]!.matchAll(/^\| (?!Fault|-)(.*?) +\|/gm);
+  return [...rows].map(([, fault]) => fault);
+};
+
+describe('Beyond one Redis', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
   it('there is a row of docs/reliability.md for each fault, in order', () => {
-    const [, section] = readFileSync('docs/reliability.md', 'utf8').split('## Behind Sentinel\n');
-    const rows = [...section!.split('\n## ')[0]!.matchAll(/^\| (?!Fault|-)(.*?) +\|/gm)];
-    expect(rows.map(([, fault]) => fault)).toEqual(Object.keys(SENTINEL_FAULTS));
+    expect(rowsOf('Behind Sentinel')).toEqual(Object.keys(sentinelFaults(undefined!)));
+    expect(rowsOf('In a cluster')).toEqual(Object.keys(clusterFaults(undefined!)));
   });
 
-  it(
-    'clients miss nothing that Redis still has, whichever way the master is replaced',
-    async () => {
-      const rig = new Rig(SEED, { sentinels: await Sentinels.start() });
+  const clustered = async (shardedSubscribers: boolean) => {
+    const cluster = await TestCluster.start();
+    const options = { ...cluster.options, shardedSubscribers };
+    return { faults: clusterFaults(cluster), topology: { options, admin: () => cluster.admin() } };
+  };
+
+  it.each([
+    [
+      'behind Sentinel',
+      async () => {
+        const topology = await Sentinels.start();
+        return { faults: sentinelFaults(topology), topology };
+      },
+    ],
+    ['in a cluster', () => clustered(false)],
+    ['in a cluster with sharded Pub/Sub', () => clustered(true)],
+  ])(
+    'clients miss nothing that Redis still has, %s',
+    async (name, start) => {
+      const { faults, topology } = await start();
+      const rig = new Rig(SEED, { topology });
       try {
         // What an old master has sent, and lost, is told from what was then published again by its cursor.
         await rig.start({ rate: 100, ownIds: 0 });
         await until(() => rig.clients.every(({ deliveries }) => deliveries.length > 1));
         const happened = await disturb(rig, {
-          faults: SENTINEL_FAULTS,
+          faults,
           ms: SECONDS * 1_000,
           tell: say,
-          pause: () => sleep(rig.random.between(2_000, 4_000)),
+          pause: () => sleep(rig.random.between(1_000, 3_000)),
         });
         await rig.settle();
         const report = await check(rig);
-        say(`Seed ${SEED}\n\n${report.table(happened)}`);
+        say(`${name}, seed ${SEED}\n\n${report.table(happened)}`);
         expect(report.violations).toEqual([]);
         expect(report.sum('delivered')).toBeGreaterThan(1_000);
         expect(rig.problems).toEqual([]);

@@ -75,6 +75,10 @@ export class RedisServer {
     return new Redis(this.url, { maxRetriesPerRequest: 500, ...options }).on('error', () => undefined);
   }
 
+  get isRunning(): boolean {
+    return this.#process?.exitCode === null && this.#process.signalCode === null;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#process?.kill(signal);
   }
@@ -89,11 +93,16 @@ export class RedisServer {
   /** The same, and what it had stored is gone. */
   async killAndErase(): Promise<void> {
     await this.kill();
+    this.erase();
+  }
+
+  /** What it had stored, while it is not running. */
+  erase(): void {
     rmSync(join(this.dir, 'appendonlydir'), { recursive: true, force: true });
   }
 
   async stop(): Promise<void> {
-    if (this.#process?.exitCode === null && this.#process.signalCode === null) await this.kill();
+    if (this.isRunning) await this.kill();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

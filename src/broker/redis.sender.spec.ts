@@ -1,11 +1,10 @@
-import { EventEmitter } from 'node:events';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { within } from '../../test/support/until.js';
 import { SseError } from '../sse.errors.js';
-import type { RedisConnection } from './redis.connection.js';
 import type { Find, Sending } from './redis.pending.js';
 import { RedisPublisher } from './redis.publisher.js';
+import type { RedisServers } from './redis.servers.js';
 
 /** An attempt that was sent, or a question: the test says what becomes of it. */
 interface Sent {
@@ -23,7 +22,7 @@ const FOR_GOOD = refused('WRONGTYPE Operation against a key holding the wrong ki
 
 /** What is sent when, by what became of what was sent before. */
 describe('A publisher', () => {
-  let client: EventEmitter;
+  let connection: { ready: boolean; knowsScripts: boolean };
   let publisher: RedisPublisher;
   let sent: Sent[];
   let ages: number[];
@@ -36,10 +35,12 @@ describe('A publisher', () => {
   };
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'nextTick'] });
-    [client, sent, ages] = [new EventEmitter(), [], []];
+    [sent, ages] = [[], []];
     const unreachable = () => new SseError('SSE_UNAVAILABLE', 'Redis is out of reach');
-    const connection = { client, ready: true, reason: 'it hangs', unreachable };
-    publisher = new RedisPublisher(connection as unknown as RedisConnection, find);
+    const reached = { ready: true, knowsScripts: false, reason: 'it hangs', unreachable };
+    connection = reached;
+    const servers = { laneOf: () => '', placeOf: () => ({ connection }), learn: () => undefined };
+    publisher = new RedisPublisher(servers as unknown as RedisServers, find);
   });
 
   afterEach(() => void jest.useRealTimers());
@@ -104,7 +105,7 @@ describe('A publisher', () => {
 
   it('sends the script as a whole on a new connection, and by its hash after that', () => {
     for (const name of ['a1', 'a2']) void publish(name);
-    client.emit('close');
+    connection.knowsScripts = false;
     for (const name of ['a3', 'a4']) void publish(name);
     expect(sent.map(({ whole }) => whole)).toEqual([true, false, true, false]);
   });

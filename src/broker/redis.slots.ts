@@ -1,0 +1,87 @@
+import calculateSlot from 'cluster-key-slot';
+import type { ClusterOptions } from 'ioredis';
+
+const SLOTS = 16_384;
+
+/** What CLUSTER SLOTS answers: ranges of slots, each with its master first. */
+export type SlotsReply = [
+  first: number,
+  last: number,
+  master: [host: string | null, port: number],
+  ...replicas: unknown[],
+][];
+
+/** An answer that names another server for a slot: for good (MOVED), or for this one command (ASK). */
+export interface Redirection {
+  readonly kind: 'MOVED' | 'ASK';
+  readonly slot: number;
+  readonly address: string;
+}
+
+/** Which master has which of the 16,384 slots of a cluster. An address is `host:port`, as it is reached from here. */
+export class RedisSlots {
+  #owners: (string | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
+  #masters: ReadonlySet<string> = new Set();
+  #version = 0;
+
+  constructor(private readonly natMap: ClusterOptions['natMap']) {}
+
+  /** Counts the changes. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** All that have slots. */
+  get masters(): ReadonlySet<string> {
+    return this.#masters;
+  }
+
+  /** Who has the key, where that is known. */
+  ownerOf(key: string): string | undefined {
+    return this.#owners[calculateSlot(key)];
+  }
+
+  /**
+   * Takes what a server says in place of what was known. One that knows of no slots has left the cluster, or is new to it.
+   *
+   * @param asked the address of the server
+   * @returns whether it could be taken
+   */
+  take(reply: SlotsReply, asked: string): boolean {
+    if (reply.length === 0) return false;
+    const owners = Array<string | undefined>(SLOTS).fill(undefined);
+    for (const [first, last, [host, port]] of reply) {
+      owners.fill(this.#mapped(`${host || hostOf(asked)}:${port}`), first, last + 1);
+    }
+    this.#set(owners);
+    return true;
+  }
+
+  /** Takes what a redirection says. */
+  move({ slot, address }: Redirection): void {
+    this.#set(this.#owners.with(slot, address));
+  }
+
+  redirectionIn(error: Error | undefined): Redirection | undefined {
+    const [, kind, number, host, port] = /^(MOVED|ASK) (\d+) (\S*):(\d+)/.exec(error?.message ?? '') ?? [];
+    if (kind === undefined) return undefined;
+    const slot = Number(number);
+    // A server that does not know its own name leaves it out.
+    const address = this.#mapped(`${host || hostOf(this.#owners[slot] ?? '')}:${port}`);
+    return { kind: kind as Redirection['kind'], slot, address };
+  }
+
+  #set(owners: (string | undefined)[]): void {
+    if (owners.every((owner, slot) => owner === this.#owners[slot])) return;
+    this.#owners = owners;
+    this.#masters = new Set(owners.filter((owner) => owner !== undefined));
+    this.#version++;
+  }
+
+  #mapped(address: string): string {
+    const mapped = typeof this.natMap === 'function' ? this.natMap(address) : this.natMap?.[address];
+    return mapped ? `${mapped.host}:${mapped.port}` : address;
+  }
+}
+
+const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':'));

@@ -1,0 +1,255 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import calculateSlot from 'cluster-key-slot';
+import { Cluster } from 'ioredis';
+import type { SseModuleOptions } from 'nestjs-sse-channels';
+import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { checkPublication } from '../src/event.js';
+import { slotOf, TestCluster } from './support/cluster.js';
+import { Proxy } from './support/proxy.js';
+import { type RedisServer, startRedis } from './support/redis.js';
+import { until, within } from './support/until.js';
+
+const MODES = [
+  ['classic', false],
+  ['sharded', true],
+] as const;
+/** One on each of three masters, and some that look like keys. */
+const CHANNELS = ['a', 'b', 'c', 'news:1', 'user@example', '~/x', '0', 'A-b_c.d'];
+
+/** That nothing is lost on the way, whatever happens to masters and slots: `test/chaos/topologies.spec.ts`. */
+describe('In a Redis Cluster', () => {
+  const brokers: RedisSseBroker[] = [];
+  const failed = jest.spyOn(Logger.prototype, 'error');
+  const warned = jest.spyOn(Logger.prototype, 'warn');
+  const logged = jest.spyOn(Logger.prototype, 'log');
+  beforeEach(() => {
+    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
+  });
+  afterEach(async () => {
+    await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+  });
+
+  const start = (redis: NonNullable<SseModuleOptions['redis']>) => {
+    const broker = new RedisSseBroker(redis, 'sse:');
+    brokers.push(broker);
+    return broker;
+  };
+  const publish = (broker: RedisSseBroker, channel: string, data: unknown, options = {}) =>
+    broker.publish(channel, checkPublication(data, options, 1_000));
+  const subscribe = (broker: RedisSseBroker, channel: string) => {
+    const calls: string[] = [];
+    broker.subscribe(channel, {
+      onSubscribed: () => calls.push('subscribed'),
+      onInterrupted: () => calls.push('interrupted'),
+      onMessage: (text) => calls.push(String((JSON.parse(text) as { data: unknown }).data)),
+    });
+    return calls;
+  };
+  const settled = (...all: string[][]) => until(() => all.every((calls) => calls.at(-1) === 'subscribed'));
+  /** The slot of a channel is on its way; its keys are moved by the caller, if they are to be. */
+  const halfway = async (cluster: TestCluster, channel: string) => {
+    const from = await cluster.ownerOf(channel);
+    const to = (await cluster.masters()).find((master) => master !== from)!;
+    const slot = slotOf(channel);
+    await cluster.call(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', await cluster.idOf(from));
+    await cluster.call(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', await cluster.idOf(to));
+    const carry = async (name: string) =>
+      cluster.call(from, 'MIGRATE', '127.0.0.1', to.port, `sse:{${channel}}:${name}`, 0, 5_000);
+    return { from, to, carry };
+  };
+
+  it.each(MODES)(
+    '%s: publishes, receives and reads every channel, wherever it is, with all its keys in one slot',
+    async (_, shardedSubscribers) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      const redis = { ...cluster.options, shardedSubscribers };
+      const [one, other] = [start(redis), start(redis)];
+      const calls = CHANNELS.map((channel) => subscribe(other, channel));
+      await settled(...calls);
+      await other.opened();
+      expect(other.state).toBe('up');
+      for (const channel of CHANNELS) {
+        await publish(one, channel, 1);
+        await publish(one, channel, 2, { transient: true });
+        await publish(one, channel, 3, { id: `of-${channel}`, idempotencyKey: 'key' });
+      }
+      await until(() => calls.every((each) => each.join() === 'subscribed,1,2,3'));
+      for (const channel of CHANNELS) {
+        const { events } = await other.read(channel, ['0000000000-0'], 10);
+        expect(events.map(({ data }) => data)).toEqual(['1', '3']);
+        const { after, tip } = await one.read(channel, [`of-${channel}`], 10);
+        expect(after).toBe(tip);
+      }
+      for (const master of await cluster.masters()) {
+        for (const key of (await cluster.call(master, 'KEYS', '*')) as string[]) {
+          const [, channel] = /^sse:\{(.*?)\}:/.exec(key)!;
+          expect([key, calculateSlot(key)]).toEqual([key, slotOf(channel!)]);
+        }
+      }
+      // One connection to each master, and those that receive.
+      const names = new Map<string, number>();
+      for (const master of await cluster.masters()) {
+        const list = String(await cluster.call(master, 'CLIENT', 'LIST'));
+        for (const [, name] of list.matchAll(/ name=sse:(\w+)/g))
+          names.set(name!, (names.get(name!) ?? 0) + 1);
+      }
+      expect(Object.fromEntries(names)).toEqual({ commands: 6, subscriber: shardedSubscribers ? 3 : 1 });
+      expect([failed.mock.calls, warned.mock.calls]).toEqual([[], []]);
+    },
+    60_000,
+  );
+
+  it.each(MODES)(
+    '%s: goes on with a channel that has moved, and has moved back',
+    async (_, shardedSubscribers) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      const [one, other] = [start(cluster.options), start({ ...cluster.options, shardedSubscribers })];
+      const sender = shardedSubscribers ? other : one;
+      const calls = subscribe(other, 'a');
+      await settled(calls);
+      const home = await cluster.ownerOf('a');
+      const away = (await cluster.masters()).find((master) => master !== home)!;
+      for (const [n, master] of [away, home, away].entries()) {
+        await cluster.move('a', master);
+        const arrives = async () => {
+          await publish(sender, 'a', `after ${n}`);
+          return calls.at(-1) === `after ${n}`;
+        };
+        await until(arrives);
+      }
+      expect(await cluster.ownerOf('a')).toBe(away);
+    },
+    60_000,
+  );
+
+  it('publishes and reads while a slot is moved: waits for a half, and follows the whole', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const broker = start(cluster.options);
+    const ids = [await publish(broker, 'a', 1)];
+    const { from, to, carry } = await halfway(cluster, 'a');
+    // All that it needs is still there, although there are no keys of ids.
+    ids.push(await publish(broker, 'a', 2));
+    await carry('history');
+    const waiting = [3, 4].map((n) => publish(broker, 'a', n));
+    const read = broker.read('a', [ids[0]!], 10);
+    let done = false;
+    void waiting[0]!.then(() => (done = true));
+    const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
+    await until(refusals, (text) => text.includes('errorstat_TRYAGAIN'));
+    await publish(broker, 'b', 1);
+    expect(done).toBe(false);
+    await carry('meta');
+    ids.push(...(await Promise.all(waiting)));
+    expect((await read).after).toBe(ids[0]);
+    ids.push(await publish(broker, 'a', 5));
+    const { events } = await broker.read('a', [ids[0]!], 10);
+    expect(events.map(({ cursor }) => cursor)).toEqual(ids.slice(1));
+    expect(String(await cluster.call(to, 'INFO', 'commandstats'))).toContain('cmdstat_asking');
+  }, 60_000);
+
+  it('a master that is gone holds up its own channels only, until its replica has taken over', async () => {
+    const cluster = await TestCluster.start();
+    const broker = start(cluster.options);
+    for (const channel of CHANNELS) await publish(broker, channel, 1);
+    const master = await cluster.ownerOf('a');
+    const killed = cluster.kill(master, 'a');
+    await until(() => !master.isRunning);
+    let settledFirst = false;
+    const waiting = publish(broker, 'a', 2).then(() => (settledFirst = true));
+    for (let n = 0; n < 20; n++) await publish(broker, 'b', n);
+    expect(settledFirst).toBe(false);
+    expect(broker.state).toBe('down');
+    await waiting;
+    await killed;
+    await until(() => broker.state === 'up');
+    expect(warned.mock.calls.flat().filter((line) => /out of reach/.test(String(line)))).toHaveLength(1);
+    await until(() => logged.mock.calls.flat().some((line) => /is back/.test(String(line))));
+  }, 60_000);
+
+  it.each<[string, (ports: number[]) => NonNullable<SseModuleOptions['redis']>]>([
+    ['a Cluster', (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix: 'app:' })],
+    ['a URL of one node', ([port]) => ({ nodes: [`redis://127.0.0.1:${port}`], keyPrefix: 'app:' })],
+    [
+      'an address of one node',
+      ([, port]) => ({ nodes: [`127.0.0.1:${port}`], redisOptions: { keyPrefix: 'app:' } }),
+    ],
+  ])(
+    'takes %s, with its keyPrefix',
+    async (_, given) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      const redis = given(cluster.servers.map(({ port }) => port));
+      const broker = start(redis);
+      await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
+      const admin = cluster.admin();
+      expect(await admin.exists('app:sse:{a}:history')).toBe(1);
+      admin.disconnect();
+      if (redis instanceof Cluster) expect(redis.status).toBe('wait');
+    },
+    60_000,
+  );
+
+  it('reaches servers by a natMap alone', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const proxies = new Map<number, Proxy>();
+    for (const { port } of cluster.servers) proxies.set(port, await Proxy.start(port));
+    const through = (port: number) => ({
+      host: '127.0.0.1',
+      port: Number(new URL(proxies.get(port)!.url).port),
+    });
+    const nodes = cluster.servers.map(({ port }) => through(port));
+    const broker = start({ nodes, natMap: (address) => through(Number(address.split(':')[1])) });
+    const calls = subscribe(broker, 'a');
+    await settled(calls);
+    await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
+    const connections = async ({ port }: RedisServer) => {
+      const admin = await cluster.call(
+        cluster.servers.find((each) => each.port === port)!,
+        'CLIENT',
+        'LIST',
+      );
+      return String(admin).match(/name=sse:/g)?.length ?? 0;
+    };
+    const before = await Promise.all(cluster.servers.map(connections));
+    expect(before.reduce((sum, count) => sum + count)).toBe(4);
+    for (const proxy of proxies.values()) {
+      proxy.refuse = true;
+      proxy.cut();
+    }
+    await until(async () => (await Promise.all(cluster.servers.map(connections))).join() === '0,0,0');
+    for (const proxy of proxies.values()) proxy.refuse = false;
+    await until(() => broker.state === 'up');
+    for (const proxy of proxies.values()) proxy.close();
+  }, 60_000);
+
+  it('finds a cluster whose servers all have other addresses, by what it was given', async () => {
+    const [before, after] = [
+      await TestCluster.start({ replicas: 0 }),
+      await TestCluster.start({ replicas: 0 }),
+    ];
+    const entrance = await Proxy.start(before.servers[0]!.port);
+    const broker = start({ nodes: [entrance.url] });
+    const calls = subscribe(broker, 'a');
+    await settled(calls);
+    await publish(broker, 'a', 'before');
+    entrance.target = after.servers[0]!.port;
+    entrance.cut();
+    await Promise.all(before.servers.map((server) => server.kill()));
+    const again = () =>
+      publish(broker, 'a', 'after').then(
+        () => calls.at(-1) === 'after',
+        () => false,
+      );
+    await until(again, Boolean, 30_000);
+    entrance.close();
+  }, 60_000);
+
+  it('says what is wrong where a node is given as if it were alone, or one that is alone as a node', async () => {
+    const [cluster, alone] = [await TestCluster.start({ replicas: 0 }), await startRedis()];
+    await start(cluster.servers[0]!.url).opened();
+    expect(String(warned.mock.calls.flat()[0])).toContain('{ nodes: [');
+    const misled = start({ nodes: [alone.port] });
+    await within(8_000, 'the error', expect(misled.opened()).rejects.toThrow('cluster support disabled'));
+    expect(String(failed.mock.calls.flat()[0])).toContain('cluster support disabled');
+  }, 60_000);
+});

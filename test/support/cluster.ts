@@ -1,0 +1,209 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import calculateSlot from 'cluster-key-slot';
+import { Cluster } from 'ioredis';
+import type { RedisClusterOptions } from 'nestjs-sse-channels';
+import { freePort } from './port.js';
+import { type RedisServer, startRedis } from './redis.js';
+import { until } from './until.js';
+
+/** How long a master may be silent before the others take it for gone. */
+const NODE_TIMEOUT_MS = 1_500;
+
+/** A server as the others see it. */
+interface Member {
+  readonly id: string;
+  readonly port: number;
+  /** The port by which the others reach it. */
+  readonly bus: number;
+  readonly flags: string;
+  readonly master: string;
+  readonly slots: readonly string[];
+}
+
+/** Masters, each with a replica or none, each a process of its own, in one Redis Cluster. They are stopped after the test. */
+export class TestCluster {
+  readonly #down = new Set<RedisServer>();
+
+  private constructor(readonly servers: readonly RedisServer[]) {}
+
+  static async start({ masters = 3, replicas = 1 } = {}): Promise<TestCluster> {
+    const count = masters * (1 + replicas);
+    const servers = await Promise.all(Array.from({ length: count }, startMember));
+    const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
+    const options = ['--cluster-replicas', `${replicas}`, '--cluster-yes'];
+    await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, ...options]);
+    const cluster = new TestCluster(servers);
+    await cluster.settled();
+    return cluster;
+  }
+
+  /** What an application is given. */
+  get options(): RedisClusterOptions {
+    return { nodes: this.servers.map(({ port }) => ({ host: '127.0.0.1', port })) };
+  }
+
+  get #up(): RedisServer[] {
+    return this.servers.filter((server) => !this.#down.has(server));
+  }
+
+  /** A client of all. */
+  admin(): Cluster {
+    const redisOptions = { maxRetriesPerRequest: 10_000 };
+    const admin = new Cluster(this.options.nodes, { redisOptions, slotsRefreshInterval: 500 });
+    return admin.on('error', () => undefined);
+  }
+
+  /** A command to one server. */
+  async call(server: RedisServer, command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    const admin = server.admin();
+    try {
+      return await admin.call(command, ...args);
+    } finally {
+      admin.disconnect();
+    }
+  }
+
+  /** All that one of them knows. */
+  async members(asked = this.#up[0]!): Promise<Member[]> {
+    const text = String(await this.call(asked, 'CLUSTER', 'NODES'));
+    const lines = text.trim().split('\n');
+    return lines.map((line) => {
+      const [id, address, flags, master, , , , , ...slots] = line.split(' ') as [
+        string,
+        string,
+        string,
+        string,
+      ];
+      const [, port, bus] = /:(\d+)@(\d+)/.exec(address)!;
+      return { id, port: Number(port), bus: Number(bus), flags, master, slots };
+    });
+  }
+
+  async idOf({ port }: RedisServer): Promise<string> {
+    return (await this.members()).find((member) => member.port === port)!.id;
+  }
+
+  /** The master that has the channel. */
+  async ownerOf(channel: string): Promise<RedisServer> {
+    const slot = slotOf(channel);
+    const has = (range: string) => {
+      const [first, last = first] = range.split('-').map(Number);
+      return first! <= slot && slot <= last!;
+    };
+    const members = await this.members();
+    const owner = members.find(({ slots }) => slots.some((range) => !range.startsWith('[') && has(range)));
+    return this.servers.find(({ port }) => port === owner?.port)!;
+  }
+
+  async masters(): Promise<RedisServer[]> {
+    const ports = (await this.members()).filter(({ slots }) => slots.length > 0).map(({ port }) => port);
+    return this.servers.filter(({ port }) => ports.includes(port));
+  }
+
+  /** As an operator has it done: the replica gets all before it takes over. */
+  async failOver(channel: string): Promise<void> {
+    const from = await this.ownerOf(channel);
+    const { id } = (await this.members()).find(({ port }) => port === from.port)!;
+    const { port } = (await this.members()).find(({ master }) => master === id)!;
+    await this.call(
+      this.servers.find((server) => server.port === port)!,
+      'CLUSTER',
+      'FAILOVER',
+    );
+    await this.#moved(channel, from);
+    await this.settled();
+  }
+
+  /** Its replica takes over. */
+  async kill(master: RedisServer, channel: string): Promise<void> {
+    this.#down.add(master);
+    await master.kill();
+    await this.#moved(channel, master);
+  }
+
+  /** The same, and it does not know. */
+  async hang(master: RedisServer, channel: string): Promise<void> {
+    this.#down.add(master);
+    master.signal('SIGSTOP');
+    await this.#moved(channel, master);
+  }
+
+  /** One that hung, or was killed. */
+  async bringBack(server: RedisServer): Promise<void> {
+    if (server.isRunning) server.signal('SIGCONT');
+    else await server.start();
+    this.#down.delete(server);
+    await this.settled();
+  }
+
+  /** One that was killed comes back as if it had never been one of them, and is made a replica. */
+  async replace(server: RedisServer, channel: string): Promise<void> {
+    const id = await this.idOf(server);
+    for (const other of this.#up) await this.call(other, 'CLUSTER', 'FORGET', id);
+    server.erase();
+    await server.start();
+    await this.call(server, 'CLUSTER', 'RESET', 'HARD');
+    const master = await this.ownerOf(channel);
+    const { id: masterId, bus } = (await this.members()).find(({ port }) => port === master.port)!;
+    await this.call(server, 'CLUSTER', 'MEET', '127.0.0.1', master.port, bus);
+    const members = () => this.members(server);
+    await until(members, ({ length }) => length === this.servers.length, 20_000);
+    await this.call(server, 'CLUSTER', 'REPLICATE', masterId);
+    this.#down.delete(server);
+    await this.settled();
+  }
+
+  /** When all that are up agree, and every master has its replica beside it. */
+  async settled(): Promise<void> {
+    for (const server of this.#up) {
+      const isWell = async () => {
+        const info = String(await this.call(server, 'CLUSTER', 'INFO'));
+        const replication = String(await this.call(server, 'INFO', 'replication'));
+        const members = await this.members(server);
+        const knowsAll = members.length === this.servers.length;
+        const isUp = info.includes('cluster_state:ok') && !replication.includes('master_link_status:down');
+        return knowsAll && isUp && !members.some(({ flags }) => /fail|handshake/.test(flags));
+      };
+      await until(isWell, Boolean, 30_000);
+    }
+  }
+
+  /** Moves the slot of a channel, a key at a time. @param pauseMs between two steps, for which it is halfway */
+  async move(channel: string, to: RedisServer, pauseMs = 0): Promise<void> {
+    const slot = slotOf(channel);
+    const from = await this.ownerOf(channel);
+    const [fromId, toId] = [await this.idOf(from), await this.idOf(to)];
+    await this.call(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+    await this.call(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+    await sleep(pauseMs);
+    for (;;) {
+      const [key] = (await this.call(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[];
+      if (key === undefined) break;
+      await this.call(from, 'MIGRATE', '127.0.0.1', to.port, key, 0, 5_000);
+      await sleep(pauseMs);
+    }
+    for (const server of [to, from, ...(await this.masters())]) {
+      await this.call(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
+    }
+  }
+
+  async #moved(channel: string, from: RedisServer): Promise<void> {
+    await until(
+      () => this.ownerOf(channel),
+      (owner) => owner !== undefined && owner !== from,
+      20_000,
+    );
+  }
+}
+
+/** The slot of a channel, with `sse:` as prefix. */
+export const slotOf = (channel: string): number => calculateSlot(`sse:{${channel}}:history`);
+
+async function startMember(): Promise<RedisServer> {
+  const cluster = ['enabled', 'yes', 'node-timeout', `${NODE_TIMEOUT_MS}`, 'port', `${await freePort()}`];
+  const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
+  for (let n = 0; n < cluster.length; n += 2) args.push(`--cluster-${cluster[n]}`, cluster[n + 1]!);
+  return startRedis(args);
+}
