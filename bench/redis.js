@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
-export async function startRedis(port) {
+export async function startRedis(port, more = []) {
   const dir = mkdtempSync(join(tmpdir(), 'sse-bench-'));
-  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', '', ...more];
   const server = spawn('redis-server', args, { stdio: 'ignore' });
   while (spawnSync('redis-cli', ['-p', `${port}`, 'ping']).status !== 0) await sleep(50);
   const url = `redis://127.0.0.1:${port}/0`;

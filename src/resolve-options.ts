@@ -172,14 +172,24 @@ export function keyPrefixOf(redis: RedisSource): string {
 function checkCluster(cluster: ClusterSource | undefined): void {
   if (!cluster) return;
   const { nodes, options } = cluster;
-  const isNode = (node: unknown) => ['number', 'string', 'object'].includes(typeof node) && node !== null;
+  const isNode = (node: unknown) =>
+    typeof node === 'string' ? isRedisUrl(node) || /^[\w.:[\]-]+$/.test(node) : isPortOrOptions(node);
   if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNode)) {
-    throw optionError('redis.nodes', 'a list of nodes such as { host, port }', show(nodes));
+    const wrong: unknown = Array.isArray(nodes) ? nodes.find((node) => !isNode(node)) : nodes;
+    const got = typeof wrong === 'string' ? withoutPassword(wrong) : wrong;
+    throw optionError(
+      'redis.nodes',
+      'a list of nodes such as { host, port } or redis://host:6379',
+      show(got ?? nodes),
+    );
   }
   if (options.useSRVRecords) {
     throw optionError('redis.useSRVRecords', 'left out: name the nodes', show(options.useSRVRecords));
   }
 }
+
+const isPortOrOptions = (node: unknown) =>
+  typeof node === 'number' || (typeof node === 'object' && node !== null);
 
 function isRedisUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;

@@ -58,8 +58,34 @@ describe('The command line', () => {
   );
 
   it.each([
-    ['publish', ['--channel', '--type', '--id', '--retry', '--text', '--ndjson', '--redis-url', '--prefix']],
-    ['subscribe', ['--channel', '--last-event-id', '--json', '--count', '--redis-url', '--prefix']],
+    [
+      'publish',
+      [
+        '--channel',
+        '--type',
+        '--id',
+        '--retry',
+        '--text',
+        '--ndjson',
+        '--redis-url',
+        '--cluster',
+        '--sharded',
+        '--prefix',
+      ],
+    ],
+    [
+      'subscribe',
+      [
+        '--channel',
+        '--last-event-id',
+        '--json',
+        '--count',
+        '--redis-url',
+        '--cluster',
+        '--sharded',
+        '--prefix',
+      ],
+    ],
   ])('shows the flags of %s', async (command, flags) => {
     const { stdout } = await run(`sse ${command} --help`);
     expect(

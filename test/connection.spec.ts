@@ -47,6 +47,14 @@ describe('A connection to Redis', () => {
     }
   });
 
+  it('does not count on scripts that another server may not have', async () => {
+    connection.knowsScripts = true;
+    await breakOff();
+    proxy.refuse = false;
+    await until(() => connection.ready);
+    expect(connection.knowsScripts).toBe(false);
+  });
+
   it('comes back where ioredis has given it up', async () => {
     connection.client.disconnect();
     await until(() => connection.client.status === 'end');

@@ -116,7 +116,6 @@ describe('SseModule', () => {
     ['redis', 7, /a URL, ioredis options or an ioredis instance, got 7/],
     ['redis', null, /got null/],
     ['redis', [], /got an array/],
-    ['redis', { duplicate() {}, subscribe() {}, isCluster: true }, /Redis Cluster is not supported yet/],
     ['prefix', 5, /at most 100 characters without spaces and braces, got 5/],
     ['prefix', 'a b', /got "a b"/],
     ['prefix', '{x}', /got "{x}"/],
@@ -166,6 +165,22 @@ describe('SseModule', () => {
     [{ streams: 5 }, '`limits.streams` to be one of the options connections, connectionsPerAddress'],
   ])('does not start with a wrong limit: %j', async (limits, message) => {
     await expect(compile({ imports: [SseModule.forRoot({ limits })] })).rejects.toThrow(message);
+  });
+
+  it.each<[object, string]>([
+    [
+      { nodes: [] },
+      '`redis.nodes` to be a list of nodes such as { host, port } or redis://host:6379, got an array',
+    ],
+    [{ nodes: [null] }, 'got an array'],
+    [{ nodes: [`http://:${SECRET}@host`] }, 'got "***@host"'],
+    [
+      { nodes: [7_000], useSRVRecords: true },
+      '`redis.useSRVRecords` to be left out: name the nodes, got true',
+    ],
+    [{ duplicate() {}, subscribe() {}, isCluster: true }, '`redis.nodes` to be a list'],
+  ])('does not start with a cluster that cannot be found: %j', async (redis, message) => {
+    await expect(compile({ imports: [SseModule.forRoot({ redis })] })).rejects.toThrow(message);
   });
 
   it('does not start with options that are none', async () => {

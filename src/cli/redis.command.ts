@@ -15,6 +15,8 @@ export type Commander = Parameters<CommandRunner['setCommand']>[0];
 export interface RedisCommandOptions {
   channel?: string;
   redisUrl?: string;
+  cluster?: boolean;
+  sharded?: boolean;
   prefix?: string;
 }
 
@@ -85,6 +87,16 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
     return url;
   }
 
+  @Option({ flags: '--cluster', description: 'that Redis is a node of a cluster' })
+  parseCluster(): boolean {
+    return true;
+  }
+
+  @Option({ flags: '--sharded', description: 'the same, of one with sharded Pub/Sub' })
+  parseSharded(): boolean {
+    return true;
+  }
+
   @Option({
     flags: '--prefix <prefix>',
     description: 'prefix of keys and channels (default: $SSE_PREFIX, else sse:)',
@@ -93,13 +105,19 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
     return prefix;
   }
 
-  async #withService({ redisUrl, prefix }: Options, work: (sse: SseService) => Promise<void>): Promise<void> {
+  async #withService(
+    { redisUrl, cluster, sharded, prefix }: Options,
+    work: (sse: SseService) => Promise<void>,
+  ): Promise<void> {
     const own = this.#find<ResolvedOptions>(RESOLVED_OPTIONS);
     // In memory there is nobody to publish to from here.
     const mounted = own?.redis === undefined ? undefined : own;
-    if (mounted && redisUrl === undefined && prefix === undefined) return work(this.#find(SseService)!);
+    const flags = [redisUrl, cluster, sharded, prefix];
+    if (mounted && flags.every((flag) => flag === undefined)) return work(this.#find(SseService)!);
+    const url = redisUrl ?? (process.env.SSE_REDIS_URL || DEFAULT_URL);
+    const given = cluster || sharded ? { nodes: [url], shardedSubscribers: sharded } : redisUrl;
     const options = {
-      redis: redisUrl ?? mounted?.redis ?? (process.env.SSE_REDIS_URL || DEFAULT_URL),
+      redis: given ?? mounted?.redis ?? url,
       prefix: prefix ?? mounted?.prefix ?? process.env.SSE_PREFIX,
     };
     const context = await NestFactory.createApplicationContext(SseModule.forRoot(options), {

@@ -32,14 +32,16 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'an outage is reported once',
-    find: `this.#outage === undefined && !this.connected`,
-    replace: `!this.connected`,
+    file: 'src/broker/redis.outage.ts',
+    find: `this.#since === undefined && trouble`,
+    replace: `trouble`,
   },
   {
     ...redisBroker,
     guard: 'Redis is back when both connections are',
-    find: `this.#outage !== undefined && this.connected`,
-    replace: `this.#outage !== undefined`,
+    file: 'src/broker/redis.outage.ts',
+    find: `this.#since !== undefined && this.isConnected()`,
+    replace: `this.#since !== undefined`,
   },
   {
     ...redisBroker,
@@ -65,6 +67,7 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'a server that hangs is noticed by the connection for commands',
+    file: 'src/broker/redis.servers.ts',
     find: `{ socketTimeout: 3_000 }`,
     replace: `{}`,
     tests: [`${REDIS_SPEC} › notices a hung Redis`],
@@ -214,8 +217,8 @@ export const broker = [
   {
     ...subscriber,
     guard: 'a refused channel is reported once',
-    find: `    if (!this.#refused.has(channel))\n      this.logger`,
-    replace: `    this.logger`,
+    find: `if (!this.#refused.has(channel) && isFinal(error))`,
+    replace: `if (isFinal(error))`,
   },
   {
     ...subscriber,

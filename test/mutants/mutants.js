@@ -1,6 +1,7 @@
 import { access } from './access.js';
 import { broker } from './broker.js';
 import { channels } from './channels.js';
+import { cluster } from './cluster.js';
 import { http } from './http.js';
 import { hub } from './hub.js';
 import { memory } from './memory.js';
@@ -22,6 +23,7 @@ export const MUTANTS = [
   ...memory,
   ...broker,
   ...publisher,
+  ...cluster,
   ...production,
   ...scripts,
   ...http,

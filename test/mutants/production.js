@@ -80,7 +80,7 @@ export const production = [
   {
     ...redisBroker,
     guard: 'the connection that publishes is suspected, too',
-    find: `    if (isStill) this.#commands.client.disconnect(true);\n`,
+    find: `    if (isStill) this.#servers.placeOf(channel).connection.client.disconnect(true);\n`,
     replace: '',
   },
   {
@@ -133,7 +133,7 @@ export const production = [
   {
     ...redisBroker,
     guard: 'a deaf connection is opened anew',
-    find: `    if (isDeaf) this.#subscriber?.connection.client.disconnect(true);\n`,
+    find: `    if (isDeaf) this.#subscriptions.leave(channel);\n`,
     replace: '',
   },
   {
@@ -145,6 +145,7 @@ export const production = [
   {
     ...redisBroker,
     guard: 'Redis that comes does not begin an outage',
+    file: 'src/broker/redis.outage.ts',
     find: ` && trouble !== undefined`,
     replace: '',
   },
@@ -221,14 +222,14 @@ export const production = [
   {
     ...publisher,
     guard: 'what is under way at the end is waited for',
-    find: `    await Promise.race([answered, sleep(CLOSE_MS, undefined, { ref: false })]);\n`,
+    find: `    await Promise.race([settled, sleep(CLOSE_MS, undefined, { ref: false })]);\n`,
     replace: '',
   },
   {
     ...publisher,
     guard: 'for a while',
-    find: `await Promise.race([answered, sleep(CLOSE_MS, undefined, { ref: false })])`,
-    replace: `await answered`,
+    find: `await Promise.race([settled, sleep(CLOSE_MS, undefined, { ref: false })])`,
+    replace: `await settled`,
   },
   {
     file: 'src/http/open-streams.ts',

@@ -1,34 +1,38 @@
-const PUBLISHER_SPEC = 'src/broker/redis.publisher.spec.ts';
+const SENDER_SPEC = 'src/broker/redis.sender.spec.ts';
 const PUBLISH_SPEC = 'test/publish.spec.ts';
 const inPublish = (name) => [`${PUBLISH_SPEC} › ${name}`];
 
 const publisherOf = (mutant) => ({
-  file: 'src/broker/redis.publisher.ts',
-  tests: [PUBLISHER_SPEC, PUBLISH_SPEC],
+  file: 'src/broker/redis.sender.ts',
+  tests: [SENDER_SPEC, PUBLISH_SPEC],
   ...mutant,
 });
 
 export const publisher = [
   {
     guard: 'a bounded number of publications waits',
-    find: `count >= MAX_PENDING || this.#size`,
-    replace: `this.#size`,
+    file: 'src/broker/redis.publisher.ts',
+    find: `this.#held.count >= MAX_PENDING || `,
+    replace: '',
     tests: inPublish('takes no more than its bounds'),
   },
   {
     guard: 'publications that wait take a bounded memory',
-    find: ` || this.#size + sending.size > MAX_PENDING_SIZE`,
+    file: 'src/broker/redis.publisher.ts',
+    find: ` || this.#held.size + sending.size > MAX_PENDING_SIZE`,
     replace: '',
     tests: inPublish('takes no more than its bounds'),
   },
   {
     guard: 'a closed publisher takes nothing',
+    file: 'src/broker/redis.publisher.ts',
     find: `    if (this.#closing) return Promise.reject(closedError());\n`,
     replace: '',
   },
   {
     guard: 'closing fails what is not sent',
-    find: `    for (const pending of all.filter(({ settled }) => !settled)) this.#giveUp(pending);\n`,
+    file: 'src/broker/redis.publisher.ts',
+    find: `    for (const sender of senders) sender.close();\n`,
     replace: '',
   },
   {
@@ -117,14 +121,16 @@ export const publisher = [
   },
   {
     guard: 'the script is sent as a whole after Redis forgot it',
-    find: `    this.#whole = true;\n    const [probe]`,
+    find: `    this.#place.connection.knowsScripts = false;\n    const [probe]`,
     replace: `    const [probe]`,
     tests: inPublish('keeps to the order of the calls when scripts are flushed'),
   },
   {
     guard: 'the script is sent as a whole on a new connection',
-    find: `    connection.client.on('close', () => (this.#whole = true));\n`,
+    file: 'src/broker/redis.connection.ts',
+    find: `    this.client.on('close', () => (this.knowsScripts = false));\n`,
     replace: '',
+    tests: ['test/connection.spec.ts'],
   },
   {
     guard: 'what was given up is not published later',
@@ -168,26 +174,27 @@ export const publisher = [
   },
   {
     guard: 'what may have been published is not sent again',
-    find: `} else if (isCertain) {`,
-    replace: `} else if (cursor === undefined) {`,
+    find: `} else if (isCertain) pending`,
+    replace: `} else if (cursor === undefined) pending`,
     tests: [...inPublish('says that an event may be published when')],
   },
   {
     guard: 'what is sent and unanswered may be published',
-    find: `unanswered || this.#sent.has(pending)`,
+    file: 'src/broker/redis.pending.ts',
+    find: `unanswered || isSent`,
     replace: `unanswered`,
-    tests: [PUBLISHER_SPEC],
+    tests: [SENDER_SPEC],
   },
   {
     guard: 'an attempt is looked for as far back as it was made, and not those before',
     find: `pending.sentAt = performance.now();`,
     replace: `pending.sentAt ??= performance.now();`,
-    tests: [PUBLISHER_SPEC],
+    tests: [SENDER_SPEC],
   },
   {
     file: 'src/broker/redis.script.ts',
     guard: 'a script that Redis has forgotten is sent as a whole',
-    find: `      if ((error as Error).message.startsWith('NOSCRIPT')) return this.load(client, keys, args);\n`,
+    find: `      if ((error as Error).message.startsWith('NOSCRIPT')) return this.load(place, ...call);\n`,
     replace: '',
   },
 ].map(publisherOf);

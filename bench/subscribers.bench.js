@@ -1,0 +1,87 @@
+/**
+ * What application processes that are subscribed cost one Redis: per event and process, per process, and per subscription.
+ *
+ *   npm run build && node bench/subscribers.bench.js [events] [rounds]
+ *
+ * Each process is one connection of a broker of this module, as an application has it. Events of 100 bytes, with history; every
+ * event must have come to every process at the end of each run, so that nothing is measured that did not happen.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RedisSseBroker } from '../dist/broker/redis.broker.js';
+import { median, say, startRedis } from './redis.js';
+
+const EVENTS = Number(process.argv[2] ?? 20_000);
+const ROUNDS = Number(process.argv[3] ?? 5);
+const UNDER_WAY = 256;
+const COUNTS = [0, 1, 10, 50, 100];
+const CHANNELS = 10_000;
+
+const redis = await startRedis(16_390);
+const publisher = new RedisSseBroker(redis.url, 'bench:');
+const publication = { data: JSON.stringify('x'.repeat(100)) };
+let received = 0;
+
+/** A broker that is subscribed to some channels. */
+async function startSubscriber(channels) {
+  const broker = new RedisSseBroker(redis.url, 'bench:');
+  await new Promise((resolve) => {
+    let left = channels.length;
+    const onSubscribed = () => --left === 0 && resolve();
+    for (const channel of channels) {
+      broker.subscribe(channel, { onSubscribed, onInterrupted() {}, onMessage: () => received++ });
+    }
+  });
+  return broker;
+}
+
+async function measure(count) {
+  received = 0;
+  const before = await redis.cpu();
+  let left = EVENTS;
+  const lane = async () => {
+    while (left-- > 0) await publisher.publish('all', publication);
+  };
+  await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  for (const end = Date.now() + 30_000; received < EVENTS * count && Date.now() < end;) await sleep(5);
+  if (received !== EVENTS * count) throw new Error(`Expected ${EVENTS * count} deliveries, got ${received}`);
+  return (((await redis.cpu()) - before) * 1e6) / EVENTS;
+}
+
+const brokers = [];
+try {
+  const results = new Map(COUNTS.map((count) => [count, []]));
+  for (const count of COUNTS) {
+    while (brokers.length < count) brokers.push(await startSubscriber(['all']));
+    for (let round = 0; round <= ROUNDS; round++) {
+      process.stderr.write(
+        `${count} processes, round ${round} of ${ROUNDS}${round === 0 ? ' (warm-up)' : ''}\n`,
+      );
+      const spent = await measure(count);
+      if (round > 0) results.get(count).push(spent);
+    }
+  }
+  say('| Processes that get each event | Redis, µs per event |\n| ---: | ---: |');
+  for (const [count, runs] of results) {
+    const { median: middle, min, max } = median(runs);
+    say(`| ${count} | ${middle.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)}) |`);
+  }
+  await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+
+  const channels = Array.from({ length: CHANNELS }, (_, n) => `channel-${n}`);
+  const memory = [await redis.memory()];
+  for (const each of [['all'], ['all'], channels, channels]) {
+    brokers.push(await startSubscriber(each));
+    await sleep(500);
+    memory.push(await redis.memory());
+  }
+  const grown = (n) => memory[n] - memory[n - 1];
+  say('\n| Redis’s memory | bytes |\n| --- | ---: |');
+  say(`| a process (two connections) | ${grown(2)} |`);
+  say(
+    `| a channel that the first process subscribes to | ${((grown(3) - grown(2)) / CHANNELS).toFixed(0)} |`,
+  );
+  say(`| the same of each further process | ${((grown(4) - grown(2)) / CHANNELS).toFixed(0)} |`);
+} finally {
+  await Promise.all([publisher, ...brokers].map((broker) => broker.close()));
+  redis.stop();
+}
