@@ -4,7 +4,7 @@
  *   npm run build && node bench/cluster.bench.js [events] [rounds]
  *
  * Publishers and two subscribed applications are in this process, over 64 channels, which are on all masters; no replicas.
- * Each round runs every way once, in turn, with 256 publications under way. Every event must have come to both applications at
+ * Each round runs every way once, in turn, with 256 publications under way for each master. Every event must have come to both applications at
  * the end of each run, so that nothing is measured that did not happen.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,6 +15,7 @@ import { median, say, startRedis } from './redis.js';
 
 const EVENTS = Number(process.argv[2] ?? 20_000);
 const ROUNDS = Number(process.argv[3] ?? 5);
+/** For each master, so that all have as much to do at once as one that is alone. */
 const UNDER_WAY = 256;
 const APPLICATIONS = 2;
 const CHANNELS = Array.from({ length: 64 }, (_, n) => `channel-${n}`);
@@ -98,7 +99,7 @@ async function measure({ servers }, { publisher, received }, size) {
   const lane = async () => {
     while (left-- > 0) await publisher.publish(data, { channel: CHANNELS[left % CHANNELS.length] });
   };
-  await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  await Promise.all(Array.from({ length: UNDER_WAY * servers.length }, lane));
   const seconds = (performance.now() - start) / 1_000;
   const due = before + EVENTS * APPLICATIONS;
   for (const end = Date.now() + 10_000; received.count < due && Date.now() < end;) await sleep(5);

@@ -125,7 +125,7 @@ export function isRedisClient(value: unknown): value is RedisClient {
 function checkRedis(redis: unknown): void {
   if (redis === undefined) return;
   if (isRedisClient(redis)) {
-    checkCluster(clusterOf(redis));
+    checkCluster(clusterOf(redis), keyPrefixOf(redis));
   } else if (typeof redis === 'string') {
     if (!isRedisUrl(redis)) {
       throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
@@ -133,7 +133,7 @@ function checkRedis(redis: unknown): void {
   } else if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
     throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
   } else {
-    checkCluster(clusterOf(redis));
+    checkCluster(clusterOf(redis), keyPrefixOf(redis));
   }
 }
 
@@ -165,11 +165,11 @@ export function clusterOf(redis: RedisSource): ClusterSource | undefined {
 export function keyPrefixOf(redis: RedisSource): string {
   if (typeof redis === 'string') return new URL(redis).searchParams.get('keyPrefix') ?? '';
   const { options } = clusterOf(redis) ?? {};
-  const given = isRedisClient(redis) ? (redis as Redis).options : redis;
-  return given.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
+  const given = isRedisClient(redis) ? (redis as Partial<Redis>).options : redis;
+  return given?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
 }
 
-function checkCluster(cluster: ClusterSource | undefined): void {
+function checkCluster(cluster: ClusterSource | undefined, keyPrefix: string): void {
   if (!cluster) return;
   const { nodes, options } = cluster;
   const isNode = (node: unknown) =>
@@ -182,6 +182,9 @@ function checkCluster(cluster: ClusterSource | undefined): void {
       'a list of nodes such as { host, port } or redis://host:6379',
       show(got ?? nodes),
     );
+  }
+  if (keyPrefix.includes('{}')) {
+    throw optionError('redis.keyPrefix', 'without {}, so that a channel is on one server', show(keyPrefix));
   }
   if (options.useSRVRecords) {
     throw optionError('redis.useSRVRecords', 'left out: name the nodes', show(options.useSRVRecords));

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import calculateSlot from 'cluster-key-slot';
@@ -6,6 +7,7 @@ import type { SseModuleOptions } from 'nestjs-sse-channels';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication } from '../src/event.js';
 import { runCli } from './support/cli.js';
+import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
@@ -31,8 +33,8 @@ describe('In a Redis Cluster', () => {
     await Promise.all(brokers.splice(0).map((broker) => broker.close()));
   });
 
-  const start = (redis: NonNullable<SseModuleOptions['redis']>) => {
-    const broker = new RedisSseBroker(redis, 'sse:');
+  const start = (redis: NonNullable<SseModuleOptions['redis']>, maxEvents = 10_000) => {
+    const broker = new RedisSseBroker(redis, 'sse:', { ...HISTORY_DEFAULTS, maxEvents, explicit: true });
     brokers.push(broker);
     return broker;
   };
@@ -57,7 +59,13 @@ describe('In a Redis Cluster', () => {
     await cluster.call(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', await cluster.idOf(to));
     const carry = async (name: string) =>
       cluster.call(from, 'MIGRATE', '127.0.0.1', to.port, `sse:{${channel}}:${name}`, 0, 5_000);
-    return { from, to, carry };
+    const end = async () => {
+      for (const name of ['history', 'meta', 'ids', 'ids:old']) await carry(name);
+      for (const server of [to, from, ...cluster.servers]) {
+        await cluster.call(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', await cluster.idOf(to));
+      }
+    };
+    return { from, to, carry, end };
   };
 
   it.each(MODES)(
@@ -147,6 +155,118 @@ describe('In a Redis Cluster', () => {
     const { events } = await broker.read('a', [ids[0]!], 10);
     expect(events.map(({ cursor }) => cursor)).toEqual(ids.slice(1));
     expect(String(await cluster.call(to, 'INFO', 'commandstats'))).toContain('cmdstat_asking');
+  }, 60_000);
+
+  it.each(MODES)(
+    '%s: takes all that was called at once where the slot had moved',
+    async (_, shardedSubscribers) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      const broker = start({ ...cluster.options, shardedSubscribers });
+      const first = await publish(broker, 'a', 'first');
+      const from = await cluster.ownerOf('a');
+      await cluster.move(
+        'a',
+        (await cluster.masters()).find((master) => master !== from)!,
+      );
+      const kinds = [{}, { transient: true }, { id: 'own' }, { idempotencyKey: 'key' }];
+      const mixed = kinds.map((options, n) => publish(broker, 'a', `mixed ${n}`, options));
+      const burst = Array.from({ length: 3_000 }, (__, n) => publish(broker, 'a', n));
+      const outcomes = await Promise.allSettled([...mixed, ...burst]);
+      expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
+      const { events } = await broker.read('a', [first], 10);
+      expect(events.map(({ data }) => data).slice(0, 5)).toEqual(['mixed 0', 'mixed 2', 'mixed 3', '0', '1']);
+    },
+    60_000,
+  );
+
+  it.each<[string, object, object]>([
+    ['an id of its own', { id: 'own' }, {}],
+    ['an idempotency key', { idempotencyKey: 'key' }, {}],
+    ['nothing but its channel', {}, { transient: true }],
+  ])(
+    'what comes behind does not overtake an event that waits with %s',
+    async (_, waits, follows) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      const broker = start(cluster.options);
+      await publish(broker, 'a', 1);
+      const { from, carry, end } = await halfway(cluster, 'a');
+      await carry('meta');
+      const outcomes = Promise.allSettled([publish(broker, 'a', 2, waits), publish(broker, 'a', 3, follows)]);
+      const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
+      await until(refusals, (text) => text.includes('errorstat_TRYAGAIN'));
+      await end();
+      expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    },
+    60_000,
+  );
+
+  it('keeps the ids of publishers where their hash is full while a slot is moved', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const broker = start(cluster.options, 3);
+    for (let n = 0; n < 6; n++) await publish(broker, 'a', n, { id: `own-${n}` });
+    const { from, end } = await halfway(cluster, 'a');
+    const waiting = publish(broker, 'a', 6, { id: 'own-6' });
+    const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
+    await until(refusals, (text) => /errorstat_(TRYAGAIN|ERR)/.test(text));
+    await end();
+    await waiting;
+    for (const id of ['own-4', 'own-5', 'own-6']) {
+      expect([id, (await broker.read('a', [id], 10)).after]).toEqual([id, expect.any(String)]);
+    }
+  }, 60_000);
+
+  it('tells of a sharded subscription that has ended, also where the channel is back', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const broker = start({ ...cluster.options, shardedSubscribers: true });
+    const calls = subscribe(broker, 'a');
+    await settled(calls);
+    const home = await cluster.ownerOf('a');
+    await cluster.move(
+      'a',
+      (await cluster.masters()).find((master) => master !== home)!,
+    );
+    await cluster.move('a', home);
+    await until(() => calls.length > 1 && calls.at(-1) === 'subscribed');
+    expect(calls.slice(0, 2)).toEqual(['subscribed', 'interrupted']);
+    // It may have to hear from all masters until it stays.
+    const arrives = async () => {
+      await publish(broker, 'a', 'next');
+      return calls.at(-1) === 'next';
+    };
+    await until(arrives);
+    expect([failed.mock.calls, warned.mock.calls]).toEqual([[], []]);
+  }, 60_000);
+
+  it.each(MODES)(
+    '%s: leaves no connection open where it is closed while it begins',
+    async (_, shardedSubscribers) => {
+      const cluster = await TestCluster.start({ replicas: 0 });
+      for (let n = 0; n < 15; n++) {
+        const broker = start({ ...cluster.options, shardedSubscribers });
+        for (const channel of CHANNELS) subscribe(broker, channel);
+        publish(broker, 'a', n).catch(() => undefined);
+        await sleep(2 * n);
+        await broker.close();
+      }
+      const connections = async () => {
+        const lists = cluster.servers.map((server) => cluster.call(server, 'CLIENT', 'LIST'));
+        return (await Promise.all(lists)).join().match(/name=sse:/g)?.length ?? 0;
+      };
+      await until(connections, (count) => count === 0);
+      // Whatever was begun has had its time.
+      await sleep(1_000);
+      expect(await connections()).toBe(0);
+    },
+    60_000,
+  );
+
+  it('takes the password that any of the nodes has', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    for (const server of cluster.servers)
+      await cluster.call(server, 'CONFIG', 'SET', 'requirepass', 'secret');
+    const [one, other] = cluster.servers;
+    const broker = start({ nodes: [one!.port, `redis://:secret@127.0.0.1:${other!.port}`] });
+    await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
   }, 60_000);
 
   it('a master that is gone holds up its own channels only, until its replica has taken over', async () => {

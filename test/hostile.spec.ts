@@ -27,7 +27,7 @@ class HostileController extends StreamController {
 
 /** What Redis is told to do by what may come in, and nothing else: what the scripts say is the module's own. */
 const COMMANDS = new Set(
-  'evalsha eval publish subscribe unsubscribe hmget xrevrange time hset expire xrange hget hlen hdel xadd xtrim xsetid pexpire set get rename del unlink pttl ttl'.split(
+  'evalsha eval publish subscribe unsubscribe hmget xrevrange time hset expire xrange hget hlen hdel xadd xtrim xsetid pexpire set get rename del pttl ttl'.split(
     ' ',
   ),
 );

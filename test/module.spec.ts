@@ -174,6 +174,7 @@ describe('SseModule', () => {
     ],
     [{ nodes: [null] }, 'got an array'],
     [{ nodes: [`http://:${SECRET}@host`] }, 'got "***@host"'],
+    [{ nodes: [7_000], keyPrefix: '{}:' }, '`redis.keyPrefix` to be without {}'],
     [
       { nodes: [7_000], useSRVRecords: true },
       '`redis.useSRVRecords` to be left out: name the nodes, got true',

@@ -80,7 +80,6 @@ local done, failure = pcall(function()
   end
   if id ~= '' and not reused then
     if redis.call('HLEN', ids) >= tonumber(size) then
-      redis.call('UNLINK', olderIds)
       redis.call('RENAME', ids, olderIds)
     end
     redis.call('HSET', ids, id, cursor)

@@ -114,7 +114,8 @@ export class RedisSseBroker extends SseBroker {
   }
 
   async #inspect(waitMs: number): Promise<Findings> {
-    const all = await this.#servers.runOnAll((client) => inspect(client, this.#isCluster), waitMs);
+    const given = { cluster: this.#isCluster, sharded: this.#servers.sharded };
+    const all = await this.#servers.runOnAll((client) => inspect(client, given), waitMs);
     return all.find(({ error }) => error) ?? all.find(({ warning }) => warning) ?? {};
   }
 
@@ -125,13 +126,14 @@ export class RedisSseBroker extends SseBroker {
     const size = body.length;
     if (!kept && idempotencyKey === undefined) {
       const send = (place: Place) => this.#send(place, channel, body).then(() => id);
-      return this.#publisher.publish({ channel, size, repeatable: 'never', send, idOf: () => id });
+      return this.#publisher.publish({ channel, size, names: '', repeatable: 'never', send, idOf: () => id });
     }
     const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     return this.#publisher.publish({
       channel,
       size,
+      names: this.#isCluster ? `${id !== ''} ${idempotencyKey !== undefined}` : '',
       repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
       send: (place, { nonce, whole }) => {
         const args = [this.#live(channel), body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
@@ -212,7 +214,9 @@ export class RedisSseBroker extends SseBroker {
   }
 
   /** To who is subscribed, and no one else. */
-  #send({ connection: { client } }: Place, channel: string, text: string): Promise<unknown> {
+  #send(place: Place, channel: string, text: string): Promise<unknown> {
+    // While a slot moves, who is subscribed still is where it comes from.
+    const { client } = (place.asking ? this.#servers.placeOf(channel) : place).connection;
     return client[this.#servers.sharded ? 'spublish' : 'publish'](this.#live(channel), text);
   }
 

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 
 const OLDEST_VERSION = [6, 2] as const;
+/** The first with sharded Pub/Sub. */
+const OLDEST_SHARDED = [7, 0] as const;
 
 /** What a server says of itself that keeps the module from working, or its events from being safe. */
 export interface Findings {
@@ -8,8 +10,16 @@ export interface Findings {
   readonly warning?: string;
 }
 
-/** @param isCluster whether it was given as one of the nodes of a cluster. Cost: one INFO. @throws what ioredis throws where there is no answer */
-export async function inspect(client: Redis, isCluster = false): Promise<Findings> {
+/**
+ * Cost: one INFO.
+ *
+ * @param given whether as one of the nodes of a cluster, and with sharded Pub/Sub
+ * @throws what ioredis throws where there is no answer
+ */
+export async function inspect(
+  client: Redis,
+  given: { cluster: boolean; sharded: boolean },
+): Promise<Findings> {
   const info = await client.info().catch((error: Error) => {
     // Where it may not be asked, nothing can be said of it.
     if (error.name === 'ReplyError') return '';
@@ -18,13 +28,15 @@ export async function inspect(client: Redis, isCluster = false): Promise<Finding
   const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];
   const version = field('redis_version');
   const policy = field('maxmemory_policy');
-  if (version !== undefined && isOlder(version)) {
-    return { error: `Redis ${version} is too old: the module needs ${OLDEST_VERSION.join('.')} or later` };
+  const [what, oldest] = given.sharded ? ['sharded Pub/Sub', OLDEST_SHARDED] : ['the module', OLDEST_VERSION];
+  if (version !== undefined && isOlder(version, oldest)) {
+    return { error: `Redis ${version} is too old: ${what} needs ${oldest.join('.')} or later` };
   }
   if (field('role') === 'slave') {
     return { error: 'This Redis is a read-only replica: name its master, or its Sentinels' };
   }
-  if (field('redis_mode') === 'cluster' && !isCluster) {
+  // Redis, Valkey, and Redict each have a name of their own for it.
+  if (field('\\w+_mode') === 'cluster' && !given.cluster) {
     const warning =
       'This Redis is a node of a cluster, and channels on others are refused: give `redis` as { nodes: [{ host, port }] }';
     return { warning };
@@ -36,7 +48,7 @@ export async function inspect(client: Redis, isCluster = false): Promise<Finding
   return {};
 }
 
-function isOlder(version: string): boolean {
+function isOlder(version: string, oldest: readonly [number, number]): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major < OLDEST_VERSION[0] || (major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1]);
+  return major < oldest[0] || (major === oldest[0] && minor < oldest[1]);
 }

@@ -51,8 +51,8 @@ export class RedisCluster implements RedisServers {
     this.sharded = options.shardedSubscribers === true;
     this.#slots = new RedisSlots(options.natMap);
     const seeds = nodes.map(seedOf);
-    // What a node's URL says of the user holds for those that it names, too.
-    this.#options = { ...seeds[0], ...options.redisOptions, db: 0 };
+    // What the URL of any says of the user, and of TLS, holds for all: nothing goes out in the clear that was not to.
+    this.#options = { ...Object.assign({}, ...seeds.toReversed()), ...options.redisOptions, db: 0 };
     for (const { host, port } of seeds) this.#seeds.push(`${host}:${port}`);
     for (const seed of this.#seeds) this.#reach(seed);
     this.#lookAgain(SEARCH_MS);
@@ -236,5 +236,5 @@ const anyOf = <T>(all: readonly T[]): T | undefined => all[Math.floor(Math.rando
 /** A node as options, however ioredis lets it be written. */
 function seedOf(node: ClusterNode): RedisOptions {
   const { host, port, username, password, tls } = new Redis(node as string, { lazyConnect: true }).options;
-  return { host, port, username, password, tls };
+  return { host, port, ...(username && { username }), ...(password && { password }), ...(tls && { tls }) };
 }

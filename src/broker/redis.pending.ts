@@ -9,6 +9,11 @@ export interface Sending {
   readonly channel: string;
   /** Characters it holds. */
   readonly size: number;
+  /**
+   * What it names, where others on its way may be refused while it is not: in a cluster, as a slot moves. What names something
+   * else waits until they are answered, and so does not overtake them.
+   */
+  readonly names?: string;
   /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
   readonly repeatable: 'never' | 'if not found' | 'always';
   /** Writes the command. `whole`: nothing is known of what the server on this connection knows. */
@@ -48,7 +53,8 @@ export interface Route {
 }
 
 /** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over, moving. Nothing was written. */
-const PASSING = /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/;
+const PASSING =
+  /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b|access a non local key/;
 
 /** Whether Redis has refused a command, and would do so again. */
 export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyError' && !PASSING.test(message);

@@ -87,8 +87,13 @@ export class RedisSender {
     // What is under way comes first, wherever the channel is by now.
     if (this.#sent.size === 0) this.#place = this.route.place(this.#refusal);
     if (!this.#place.connection.ready) return;
-    if (this.#state === 'sending') for (const pending of this.#queue) this.#send(pending);
-    else if (this.#state === 'recovering' && !this.#retry && this.#sent.size === 0) void this.#resume();
+    if (this.#state === 'sending') {
+      for (const pending of this.#queue) {
+        const [first] = this.#sent;
+        if (first && first.sending.names !== pending.sending.names) break;
+        this.#send(pending);
+      }
+    } else if (this.#state === 'recovering' && !this.#retry && this.#sent.size === 0) void this.#resume();
   }
 
   #send(pending: Pending): void {
@@ -112,7 +117,7 @@ export class RedisSender {
     pending.settle(id);
     if (this.#state === 'probing') this.#goOn();
     else if (this.#state === 'recovering') this.#overtake(pending);
-    this.#recover();
+    this.#proceed();
   }
 
   #fail(pending: Pending, error: Error): void {
@@ -126,20 +131,21 @@ export class RedisSender {
       this.#giveUp(pending);
       if (this.#state === 'probing') this.#goOn();
     }
-    this.#recover();
+    this.#proceed();
   }
 
-  #refuse(error: Error): void {
+  #refuse(error: Error, place = this.#place): void {
     this.#refusal = error;
-    this.route.learn(error, this.#place);
+    this.route.learn(error, place);
   }
 
   #overtake({ sending: { channel }, number }: Pending): void {
     this.#executed.set(channel, Math.max(this.#executed.get(channel) ?? -1, number));
   }
 
-  /** Tries again after a while, if nothing is under way any more; else when that has ended. */
-  #recover(): void {
+  /** Sends what waited for the last answer; or tries again after a while, if nothing is under way any more. */
+  #proceed(): void {
+    if (this.#state === 'sending' && this.#sent.size === 0 && this.#queue.size > 0) this.flush();
     if (this.#state !== 'recovering' || this.#retry || this.#closed) return;
     const delay = Math.min(RETRY_MS[0] * 2 ** this.#attempts++, RETRY_MS[1]) * (0.5 + Math.random());
     this.#retry = setTimeout(() => {
@@ -156,7 +162,7 @@ export class RedisSender {
     } catch {
       // The connection broke again, or Redis refuses for a while.
       this.#state = 'recovering';
-      return this.#recover();
+      return this.#proceed();
     }
     // What is still on its way has the old one, and is refused where it was looked for.
     this.#prefix = newPrefix();
@@ -198,13 +204,14 @@ export class RedisSender {
     const first = pendings.reduce((a, b) => (a.number < b.number ? a : b));
     const start = performance.now();
     const age = Math.ceil(start - first.sentAt!) + FIND_MS;
+    const place = this.#place;
     const where = { channel, prefix: this.#prefix, first: first.number, age };
     let found: Found = { cursors: new Map(), isCertain: false };
     try {
-      found = await this.route.find(this.#place, where);
+      found = await this.route.find(place, where);
       if (performance.now() - start > FIND_MS) throw new Error('It may have begun in the wrong place');
     } catch (error) {
-      this.#refuse(error as Error);
+      this.#refuse(error as Error, place);
       if (!isFinal(error as Error)) throw error;
     }
     const { cursors, isCertain } = found;

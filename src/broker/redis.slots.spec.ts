@@ -57,6 +57,14 @@ describe('A table of slots', () => {
     });
   });
 
+  it('names a server as it is where a natMap throws', () => {
+    const slots = new RedisSlots(() => {
+      throw new Error('It is new');
+    });
+    slots.take([[0, 16_383, ['10.0.0.1', 7_001]]], 'seed:7000');
+    expect(slots.ownerOf('a')).toBe('10.0.0.1:7001');
+  });
+
   it('learns one slot from a redirection, and counts changes only', () => {
     const slots = new RedisSlots(undefined);
     const reply = () => slots.take([[0, 16_383, ['10.0.0.1', 7_001]]], 'seed:7000');

@@ -59,7 +59,8 @@ export class RedisSlots {
 
   /** Takes what a redirection says. */
   move({ slot, address }: Redirection): void {
-    this.#set(this.#owners.with(slot, address));
+    // Told by each publication that was under way.
+    if (this.#owners[slot] !== address) this.#set(this.#owners.with(slot, address));
   }
 
   redirectionIn(error: Error | undefined): Redirection | undefined {
@@ -79,9 +80,18 @@ export class RedisSlots {
   }
 
   #mapped(address: string): string {
-    const mapped = typeof this.natMap === 'function' ? this.natMap(address) : this.natMap?.[address];
+    const mapped = typeof this.natMap === 'function' ? attempt(this.natMap, address) : this.natMap?.[address];
     return mapped ? `${mapped.host}:${mapped.port}` : address;
   }
 }
 
 const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(':'));
+
+/** A function of the user's may know of no server that is new: then it has the name that it has. */
+function attempt<T>(map: (address: string) => T, address: string): T | undefined {
+  try {
+    return map(address);
+  } catch {
+    return undefined;
+  }
+}

@@ -8,6 +8,11 @@ import type { Home, RedisServers } from './redis.servers.js';
 const BATCH = 512;
 const RETRY_MS = 1_000;
 
+/** What ioredis knows, and shows to itself. */
+interface Account {
+  readonly condition?: { readonly subscriber: false | { channels(command: string): string[] } };
+}
+
 /**
  * One connection that receives, whatever the number of channels and subscribers.
  *
@@ -22,7 +27,6 @@ export class RedisSubscriber {
   /** Channels whose state may differ from what is wanted. */
   readonly #unsettled = new Set<string>();
   readonly #refused = new Map<string, NodeJS.Timeout>();
-  #again: NodeJS.Timeout | undefined;
   #settling = false;
   #generation = 0;
 
@@ -36,8 +40,8 @@ export class RedisSubscriber {
     client.on(servers.sharded ? 'smessage' : 'message', (channel: string, text: string) =>
       this.#receive(channel, text),
     );
-    // The server has ended subscriptions, as it has given slots away, and ioredis does not say which.
-    client.on('moved', () => this.#resubscribe());
+    // The server has ended a subscription, as it has given its slot away.
+    client.on('moved', () => this.#ended());
     client.on('close', () => this.#interrupted());
     client.on('ready', () => this.#settle());
   }
@@ -55,8 +59,15 @@ export class RedisSubscriber {
     this.#settle();
   }
 
+  /** Without a word to the server, which has given the channel away, or is left. */
+  forget(channel: string): void {
+    this.#listeners.delete(channel);
+    this.#acknowledged.delete(channel);
+    this.#forgetRefusal(channel);
+  }
+
   async close(): Promise<void> {
-    for (const timer of [this.#again, ...this.#refused.values()]) clearTimeout(timer);
+    for (const timer of this.#refused.values()) clearTimeout(timer);
     this.#listeners.clear();
     this.#unsettled.clear();
     await this.connection.close();
@@ -138,7 +149,7 @@ export class RedisSubscriber {
       await this.#send('unsubscribe', channels);
     } catch (error) {
       // Gone with the connection; on a connection that lives, subscribed or not, nobody listens any more.
-      if (generation === this.#generation)
+      if (generation === this.#generation && isFinal(error as Error))
         this.logger.warn(`UNSUBSCRIBE failed: ${(error as Error).message}`);
     }
   }
@@ -150,14 +161,18 @@ export class RedisSubscriber {
     else await Promise.all(channels.map((channel) => client[`s${command}`](channel)));
   }
 
-  /** Makes sure of all subscriptions, once for many slots. What was missed shows when the next message comes. */
-  #resubscribe(): void {
-    this.#again ??= setTimeout(() => {
-      this.#again = undefined;
-      for (const channel of this.#acknowledged) {
-        this.#send('subscribe', [channel]).catch((error: Error) => this.servers.learn(error));
-      }
-    }, RETRY_MS).unref();
+  /** Subscribes anew to what the server does not send any more, here if it is here by then. */
+  #ended(): void {
+    // ioredis keeps account of what is subscribed, and does not say what has ended.
+    const { condition } = this.connection.client as unknown as Account;
+    const left = new Set(condition?.subscriber ? condition.subscriber.channels('ssubscribe') : []);
+    for (const channel of this.#acknowledged) {
+      if (left.has(channel)) continue;
+      this.#acknowledged.delete(channel);
+      this.#unsettled.add(channel);
+      this.#listeners.get(channel)?.onInterrupted();
+    }
+    this.#settle();
   }
 
   #retryLater(channel: string, error: Error): void {

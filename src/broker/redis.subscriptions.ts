@@ -14,6 +14,8 @@ export class RedisSubscriptions {
     { channel: string; listener: ChannelListener; at?: RedisSubscriber }
   >();
 
+  #closed = false;
+
   /** @param live the Pub/Sub channel of a channel */
   constructor(
     private readonly servers: RedisServers,
@@ -28,6 +30,7 @@ export class RedisSubscriptions {
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
+    if (this.#closed) return;
     const live = this.live(channel);
     const at = this.#at(channel);
     this.#channels.set(live, { channel, listener, at });
@@ -46,7 +49,7 @@ export class RedisSubscriptions {
       const to = this.#at(entry.channel);
       if (to === entry.at) continue;
       if (entry.at) {
-        entry.at.unsubscribe(live);
+        entry.at.forget(live);
         entry.listener.onInterrupted();
       }
       entry.at = to;
@@ -72,6 +75,8 @@ export class RedisSubscriptions {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#channels.clear();
     await Promise.all([...this.#subscribers.values()].map((subscriber) => subscriber.close()));
   }
 

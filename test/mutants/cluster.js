@@ -97,7 +97,7 @@ export const cluster = [
   {
     guard: 'a node that is given as if it were alone is named',
     file: 'src/broker/redis.check.ts',
-    find: `field('redis_mode') === 'cluster' && !isCluster`,
+    find: `field('\\\\w+_mode') === 'cluster' && !given.cluster`,
     replace: `false`,
     tests: inCluster('says what is wrong'),
   },
