@@ -6,7 +6,6 @@ import { Cluster } from 'ioredis';
 import type { SseModuleOptions } from 'nestjs-sse-channels';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication } from '../src/event.js';
-import { runCli } from './support/cli.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
 import { Proxy } from './support/proxy.js';
@@ -364,27 +363,6 @@ describe('In a Redis Cluster', () => {
     await until(again, Boolean, 30_000);
     entrance.close();
   }, 60_000);
-
-  it.each([
-    ['--cluster', false],
-    ['--sharded', true],
-  ])(
-    'publishes from a shell to any of its nodes: %s',
-    async (flag, shardedSubscribers) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
-      const calls = CHANNELS.slice(0, 3).map((channel) =>
-        subscribe(start({ ...cluster.options, shardedSubscribers }), channel),
-      );
-      await settled(...calls);
-      const env = { SSE_REDIS_URL: cluster.servers[1]!.url };
-      for (const channel of CHANNELS.slice(0, 3)) {
-        const { code, stderr } = await runCli(`sse publish ${flag} --channel ${channel}`, '"hello"', env);
-        expect([code, stderr]).toEqual([0, '']);
-      }
-      await until(() => calls.every((each) => each.join() === 'subscribed,hello'));
-    },
-    60_000,
-  );
 
   it('says what is wrong where a node is given as if it were alone, or one that is alone as a node', async () => {
     const [cluster, alone] = [await TestCluster.start({ replicas: 0 }), await startRedis()];

@@ -26,6 +26,7 @@ describe('A publisher', () => {
   let publisher: RedisPublisher;
   let sent: Sent[];
   let ages: number[];
+  let learnt: unknown[];
 
   const record = (name: string, whole = false) =>
     new Promise<unknown>((answer, fail) => sent.push({ name, whole, answer, fail }));
@@ -35,20 +36,28 @@ describe('A publisher', () => {
   };
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['queueMicrotask', 'nextTick'] });
-    [sent, ages] = [[], []];
+    [sent, ages, learnt] = [[], [], []];
     const unreachable = () => new SseError('SSE_UNAVAILABLE', 'Redis is out of reach');
     const reached = { ready: true, knowsScripts: false, reason: 'it hangs', unreachable };
     connection = reached;
-    const servers = { laneOf: () => '', placeOf: () => ({ connection }), learn: () => undefined };
+    const learn = (_: Error, from: unknown) => learnt.push(from);
+    const servers = { laneOf: () => '', placeOf: () => ({ connection }), learn };
     publisher = new RedisPublisher(servers as unknown as RedisServers, find);
   });
 
   afterEach(() => void jest.useRealTimers());
 
   /** An event called `<channel><number>`. */
-  const publish = (name: string, repeatable: Sending['repeatable'] = 'if not found') => {
+  const publish = (name: string, repeatable: Sending['repeatable'] = 'if not found', names = '') => {
     const send: Sending['send'] = (_, { whole }) => record(name, whole);
-    const id = publisher.publish({ channel: name[0]!, size: 1, repeatable, send, idOf: (cursor) => cursor });
+    const id = publisher.publish({
+      channel: name[0]!,
+      size: 1,
+      names,
+      repeatable,
+      send,
+      idOf: (cursor) => cursor,
+    });
     id.catch(() => undefined);
     return id;
   };
@@ -167,6 +176,33 @@ describe('A publisher', () => {
     sent[2]!.answer('sent');
     expect(await notSent).toBe('sent');
     expect(names()).toEqual(['a1', 'a2', 'a1']);
+  });
+
+  it('sends nothing that names something else before what is under way is answered', async () => {
+    for (const [n, names] of ['', '', 'id', 'id', ''].entries()) void publish(`a${n}`, 'if not found', names);
+    expect(names()).toEqual(['a0', 'a1']);
+    sent[1]!.answer('1');
+    await turn();
+    expect(names()).toEqual(['a0', 'a1']);
+    sent[0]!.answer('0');
+    await turn();
+    expect(names()).toEqual(['a0', 'a1', 'a2', 'a3']);
+    sent[2]!.fail(FOR_GOOD);
+    sent[3]!.answer('3');
+    await turn();
+    expect(names().at(-1)).toBe('a4');
+  });
+
+  it('tells whose answer it was, also where the channel is elsewhere by then', async () => {
+    void publish('a1');
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    const before = connection;
+    connection = { ...connection };
+    publisher.flush();
+    sent[1]!.fail(refused('MOVED 1 127.0.0.1:7000'));
+    await turn();
+    expect(learnt.at(-1)).toBe(before);
   });
 
   it('fails at once what is refused for good', async () => {

@@ -159,13 +159,13 @@ export const production = [
   {
     ...check,
     guard: 'an old Redis is told',
-    find: `version !== undefined && isOlder(version)`,
+    find: `version !== undefined && isOlder(version, oldest)`,
     replace: `false`,
   },
   {
     ...check,
     guard: 'a minor version may be too old',
-    find: `(major === OLDEST_VERSION[0] && minor < OLDEST_VERSION[1])`,
+    find: `(major === oldest[0] && minor < oldest[1])`,
     replace: `false`,
   },
   { ...check, guard: 'a replica is told', find: `field('role') === 'slave'`, replace: `false` },
