@@ -1,5 +1,6 @@
 /**
- * What application processes that are subscribed cost one Redis: per event and process, per process, and per subscription.
+ * What application processes that are subscribed cost one Redis: per event and process, per process, per subscription, and per
+ * look whether something was missed, which each process takes at each of its channels twice a minute.
  *
  *   npm run build && node bench/subscribers.bench.js [events] [rounds]
  *
@@ -66,6 +67,21 @@ try {
     say(`| ${count} | ${middle.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)}) |`);
   }
   await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+
+  const looks = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const before = await redis.cpu();
+    let left = EVENTS;
+    const lane = async () => {
+      while (left-- > 0) await publisher.read('all', [], 0);
+    };
+    await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+    if (round > 0) looks.push((((await redis.cpu()) - before) * 1e6) / EVENTS);
+  }
+  const { median: middle, min, max } = median(looks);
+  say(
+    `\nA look whether something was missed: ${middle.toFixed(1)} µs of Redis (${min.toFixed(1)}–${max.toFixed(1)})`,
+  );
 
   const channels = Array.from({ length: CHANNELS }, (_, n) => `channel-${n}`);
   const memory = [await redis.memory()];
