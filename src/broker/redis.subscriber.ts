@@ -134,7 +134,13 @@ export class RedisSubscriber {
     }
     // A stream written in JavaScript, as a connector of the user's may give, can close between the answer and this.
     if (generation !== this.#generation) return;
+    const held = this.#held();
     for (const channel of channels) {
+      if (held && !held.has(channel)) {
+        // Ended as soon as it had begun.
+        this.#unsettled.add(channel);
+        continue;
+      }
       this.#acknowledged.add(channel);
       this.#forgetRefusal(channel);
       this.#listeners.get(channel)?.onSubscribed();
@@ -163,16 +169,21 @@ export class RedisSubscriber {
 
   /** Subscribes anew to what the server does not send any more, here if it is here by then. */
   #ended(): void {
-    // ioredis keeps account of what is subscribed, and does not say what has ended.
-    const { condition } = this.connection.client as unknown as Account;
-    const left = new Set(condition?.subscriber ? condition.subscriber.channels('ssubscribe') : []);
+    const held = this.#held();
     for (const channel of this.#acknowledged) {
-      if (left.has(channel)) continue;
+      if (!held || held.has(channel)) continue;
       this.#acknowledged.delete(channel);
       this.#unsettled.add(channel);
       this.#listeners.get(channel)?.onInterrupted();
     }
     this.#settle();
+  }
+
+  /** What is subscribed, where a server may end that: ioredis keeps account, and does not say what has ended. */
+  #held(): ReadonlySet<string> | undefined {
+    if (!this.servers.sharded) return undefined;
+    const { condition } = this.connection.client as unknown as Account;
+    return new Set(condition?.subscriber ? condition.subscriber.channels('ssubscribe') : []);
   }
 
   #retryLater(channel: string, error: Error): void {
