@@ -20,6 +20,7 @@ export default {
   testMatch: ['<rootDir>/{src,test}/**/*.spec.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  testSequencer: '<rootDir>/test/support/sequencer.js',
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
     '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/$1.ts',
@@ -40,6 +41,6 @@ export default {
     ],
   },
   // Most of the time tests wait, for Redis, browsers and clocks.
-  maxWorkers: 2,
+  maxWorkers: 3,
   testTimeout: 20_000,
 };

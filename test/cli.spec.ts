@@ -355,7 +355,7 @@ describe('The command line', () => {
       const subscribed = async () => {
         const [command, name] =
           flag === '--sharded' ? ['SHARDCHANNELS', `sse:{${channel}}`] : ['CHANNELS', `sse:${channel}`];
-        const lists = cluster.servers.map((server) => cluster.call(server, 'PUBSUB', command!, name!));
+        const lists = cluster.servers.map((server) => cluster.call(server, 'PUBSUB', command, name));
         return (await Promise.all(lists)).flat().length > 0;
       };
       await until(subscribed);

@@ -179,7 +179,7 @@ describe('A publisher', () => {
   });
 
   it('sends nothing that names something else before what is under way is answered', async () => {
-    for (const [n, names] of ['', '', 'id', 'id', ''].entries()) void publish(`a${n}`, 'if not found', names);
+    for (const [n, what] of ['', '', 'id', 'id', ''].entries()) void publish(`a${n}`, 'if not found', what);
     expect(names()).toEqual(['a0', 'a1']);
     sent[1]!.answer('1');
     await turn();
