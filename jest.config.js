@@ -41,6 +41,6 @@ export default {
     ],
   },
   // Most of the time tests wait, for Redis, browsers and clocks.
-  maxWorkers: 3,
+  maxWorkers: 2,
   testTimeout: 20_000,
 };

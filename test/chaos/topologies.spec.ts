@@ -9,7 +9,7 @@ import { check } from './check.js';
 import { disturb, type Fault } from './faults.js';
 import { Rig } from './rig.js';
 
-const SECONDS = Number(process.env.SOAK_SECONDS ?? 12);
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 8);
 const SEED = Number(process.env.SOAK_SEED ?? 1);
 const say = (text: string) => process.env.SOAK_SECONDS && process.stdout.write(`${text}\n`);
 
