@@ -124,16 +124,14 @@ export function isRedisClient(value: unknown): value is RedisClient {
 
 function checkRedis(redis: unknown): void {
   if (redis === undefined) return;
-  if (isRedisClient(redis)) {
-    checkCluster(clusterOf(redis), keyPrefixOf(redis));
-  } else if (typeof redis === 'string') {
+  if (typeof redis === 'string') {
     if (!isRedisUrl(redis)) {
       throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
     }
-  } else if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
+  } else if (!isRedisClient(redis) && (typeof redis !== 'object' || redis === null || Array.isArray(redis))) {
     throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
   } else {
-    checkCluster(clusterOf(redis), keyPrefixOf(redis));
+    checkCluster(redis);
   }
 }
 
@@ -169,9 +167,11 @@ export function keyPrefixOf(redis: RedisSource): string {
   return given?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
 }
 
-function checkCluster(cluster: ClusterSource | undefined, keyPrefix: string): void {
+function checkCluster(redis: RedisSource): void {
+  const cluster = clusterOf(redis);
   if (!cluster) return;
   const { nodes, options } = cluster;
+  const keyPrefix = keyPrefixOf(redis);
   const isNode = (node: unknown) =>
     typeof node === 'string' ? isRedisUrl(node) || /^[\w.:[\]-]+$/.test(node) : isPortOrOptions(node);
   if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNode)) {

@@ -8,7 +8,11 @@ export interface RedisClient {
   readonly status: string;
 }
 
-/** ioredis's options for a Redis Cluster, with the nodes to begin with: one that is in reach is enough. */
+/**
+ * ioredis's options for a Redis Cluster, with the nodes to begin with: one that is in reach is enough. Of the options
+ * `redisOptions`, `natMap`, `keyPrefix` and `shardedSubscribers` (sharded Pub/Sub, from Redis 7.0 on; all processes need the same)
+ * count; `useSRVRecords` is refused.
+ */
 export interface RedisClusterOptions extends ClusterOptions {
   nodes: ClusterNode[];
 }
@@ -64,7 +68,7 @@ export interface SseModuleOptions {
    */
   redis?: RedisSource;
   /**
-   * Whether the application does not start without Redis: where it is out of reach for 5 s, is older than 6.2 or a read-only
+   * Whether the application does not start without Redis: where it is out of reach for 5 s, is older than 6.2 (7.0 with sharded Pub/Sub) or a read-only
    * replica, or `redis` is not given. Else the application starts, streams open, publishing fails, and all is well when Redis comes.
    *
    * @default false

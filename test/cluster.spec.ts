@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Logger } from '@nestjs/common';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { Cluster } from 'ioredis';
 import type { SseModuleOptions } from 'nestjs-sse-channels';
@@ -8,6 +7,7 @@ import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
+import { watchLog } from './support/log.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
@@ -22,12 +22,7 @@ const CHANNELS = ['a', 'b', 'c', 'news:1', 'user@example', '~/x', '0', 'A-b_c.d'
 /** That nothing is lost on the way, whatever happens to masters and slots: `test/chaos/topologies.spec.ts`. */
 describe('In a Redis Cluster', () => {
   const brokers: RedisSseBroker[] = [];
-  const failed = jest.spyOn(Logger.prototype, 'error');
-  const warned = jest.spyOn(Logger.prototype, 'warn');
-  const logged = jest.spyOn(Logger.prototype, 'log');
-  beforeEach(() => {
-    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
-  });
+  const { failed, warned, logged } = watchLog();
   afterEach(async () => {
     await Promise.all(brokers.splice(0).map((broker) => broker.close()));
   });
@@ -49,23 +44,17 @@ describe('In a Redis Cluster', () => {
     return calls;
   };
   const settled = (...all: string[][]) => until(() => all.every((calls) => calls.at(-1) === 'subscribed'));
-  /** The slot of a channel is on its way; its keys are moved by the caller, if they are to be. */
+  /** The slot of a channel is on its way; its keys are carried by the test, if they are to be. */
   const halfway = async (cluster: TestCluster, channel: string) => {
-    const from = await cluster.ownerOf(channel);
-    const to = (await cluster.masters()).find((master) => master !== from)!;
-    const slot = slotOf(channel);
-    await cluster.call(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', await cluster.idOf(from));
-    await cluster.call(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', await cluster.idOf(to));
-    const carry = async (name: string) =>
-      cluster.call(from, 'MIGRATE', '127.0.0.1', to.port, `sse:{${channel}}:${name}`, 0, 5_000);
-    const end = async () => {
-      for (const name of ['history', 'meta', 'ids', 'ids:old']) await carry(name);
-      for (const server of [to, from, ...cluster.servers]) {
-        await cluster.call(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', await cluster.idOf(to));
-      }
-    };
-    return { from, to, carry, end };
+    const migration = await cluster.migrate(channel, await cluster.otherThanOwnerOf(channel));
+    const carry = (name: string) => migration.carry(`sse:{${channel}}:${name}`);
+    return { ...migration, carry };
   };
+  const refused = async (cluster: TestCluster, server: RedisServer, errors = /errorstat_TRYAGAIN/) =>
+    until(
+      async () => String(await cluster.call(server, 'INFO', 'errorstats')),
+      (text) => errors.test(text),
+    );
 
   it.each(MODES)(
     '%s: publishes, receives and reads every channel, wherever it is, with all its keys in one slot',
@@ -96,13 +85,9 @@ describe('In a Redis Cluster', () => {
         }
       }
       // One connection to each master, and those that receive.
-      const names = new Map<string, number>();
-      for (const master of await cluster.masters()) {
-        const list = String(await cluster.call(master, 'CLIENT', 'LIST'));
-        for (const [, name] of list.matchAll(/ name=sse:(\w+)/g))
-          names.set(name!, (names.get(name!) ?? 0) + 1);
-      }
-      expect(Object.fromEntries(names)).toEqual({ commands: 6, subscriber: shardedSubscribers ? 3 : 1 });
+      const names = (await cluster.connections()).flat().toSorted();
+      const receiving = Array<string>(shardedSubscribers ? 3 : 1).fill('subscriber');
+      expect(names).toEqual([...Array<string>(6).fill('commands'), ...receiving]);
       expect([failed.mock.calls, warned.mock.calls]).toEqual([[], []]);
     },
     60_000,
@@ -117,7 +102,7 @@ describe('In a Redis Cluster', () => {
       const calls = subscribe(other, 'a');
       await settled(calls);
       const home = await cluster.ownerOf('a');
-      const away = (await cluster.masters()).find((master) => master !== home)!;
+      const away = await cluster.otherThanOwnerOf('a');
       for (const [n, master] of [away, home, away].entries()) {
         await cluster.move('a', master);
         const arrives = async () => {
@@ -143,8 +128,7 @@ describe('In a Redis Cluster', () => {
     const read = broker.read('a', [ids[0]!], 10);
     let done = false;
     void waiting[0]!.then(() => (done = true));
-    const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
-    await until(refusals, (text) => text.includes('errorstat_TRYAGAIN'));
+    await refused(cluster, from);
     await publish(broker, 'b', 1);
     expect(done).toBe(false);
     await carry('meta');
@@ -162,11 +146,7 @@ describe('In a Redis Cluster', () => {
       const cluster = await TestCluster.start({ replicas: 0 });
       const broker = start({ ...cluster.options, shardedSubscribers });
       const first = await publish(broker, 'a', 'first');
-      const from = await cluster.ownerOf('a');
-      await cluster.move(
-        'a',
-        (await cluster.masters()).find((master) => master !== from)!,
-      );
+      await cluster.move('a', await cluster.otherThanOwnerOf('a'));
       const kinds = [{}, { transient: true }, { id: 'own' }, { idempotencyKey: 'key' }];
       const mixed = kinds.map((options, n) => publish(broker, 'a', `mixed ${n}`, options));
       const burst = Array.from({ length: 3_000 }, (__, n) => publish(broker, 'a', n));
@@ -191,8 +171,7 @@ describe('In a Redis Cluster', () => {
       const { from, carry, end } = await halfway(cluster, 'a');
       await carry('meta');
       const outcomes = Promise.allSettled([publish(broker, 'a', 2, waits), publish(broker, 'a', 3, follows)]);
-      const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
-      await until(refusals, (text) => text.includes('errorstat_TRYAGAIN'));
+      await refused(cluster, from);
       await end();
       expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
     },
@@ -205,8 +184,7 @@ describe('In a Redis Cluster', () => {
     for (let n = 0; n < 6; n++) await publish(broker, 'a', n, { id: `own-${n}` });
     const { from, end } = await halfway(cluster, 'a');
     const waiting = publish(broker, 'a', 6, { id: 'own-6' });
-    const refusals = async () => String(await cluster.call(from, 'INFO', 'errorstats'));
-    await until(refusals, (text) => /errorstat_(TRYAGAIN|ERR)/.test(text));
+    await refused(cluster, from, /errorstat_(TRYAGAIN|ERR)/);
     await end();
     await waiting;
     for (const id of ['own-4', 'own-5', 'own-6']) {
@@ -220,10 +198,7 @@ describe('In a Redis Cluster', () => {
     const calls = subscribe(broker, 'a');
     await settled(calls);
     const home = await cluster.ownerOf('a');
-    await cluster.move(
-      'a',
-      (await cluster.masters()).find((master) => master !== home)!,
-    );
+    await cluster.move('a', await cluster.otherThanOwnerOf('a'));
     await cluster.move('a', home);
     await until(() => calls.length > 1 && calls.at(-1) === 'subscribed');
     expect(calls.slice(0, 2)).toEqual(['subscribed', 'interrupted']);
@@ -247,10 +222,7 @@ describe('In a Redis Cluster', () => {
         await sleep(2 * n);
         await broker.close();
       }
-      const connections = async () => {
-        const lists = cluster.servers.map((server) => cluster.call(server, 'CLIENT', 'LIST'));
-        return (await Promise.all(lists)).join().match(/name=sse:/g)?.length ?? 0;
-      };
+      const connections = async () => (await cluster.connections()).flat().length;
       await until(connections, (count) => count === 0);
       // Whatever was begun has had its time.
       await sleep(1_000);
@@ -322,21 +294,12 @@ describe('In a Redis Cluster', () => {
     const calls = subscribe(broker, 'a');
     await settled(calls);
     await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
-    const connections = async ({ port }: RedisServer) => {
-      const admin = await cluster.call(
-        cluster.servers.find((each) => each.port === port)!,
-        'CLIENT',
-        'LIST',
-      );
-      return String(admin).match(/name=sse:/g)?.length ?? 0;
-    };
-    const before = await Promise.all(cluster.servers.map(connections));
-    expect(before.reduce((sum, count) => sum + count)).toBe(4);
+    expect((await cluster.connections()).flat()).toHaveLength(4);
     for (const proxy of proxies.values()) {
       proxy.refuse = true;
       proxy.cut();
     }
-    await until(async () => (await Promise.all(cluster.servers.map(connections))).join() === '0,0,0');
+    await until(async () => (await cluster.connections()).flat().length === 0);
     for (const proxy of proxies.values()) proxy.refuse = false;
     await until(() => broker.state === 'up');
     for (const proxy of proxies.values()) proxy.close();

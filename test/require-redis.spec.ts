@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { INestApplicationContext } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { Redis } from 'ioredis';
 import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
+import { watchLog } from './support/log.js';
 import { freePort } from './support/port.js';
 import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
@@ -12,13 +13,8 @@ import { until, within } from './support/until.js';
 describe('When it starts', () => {
   const contexts: INestApplicationContext[] = [];
   const proxies: Proxy[] = [];
-  const failed = jest.spyOn(Logger.prototype, 'error');
-  const warned = jest.spyOn(Logger.prototype, 'warn');
-  const logged = jest.spyOn(Logger.prototype, 'log');
+  const { failed, warned, logged } = watchLog();
 
-  beforeEach(() => {
-    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
-  });
   afterEach(async () => {
     await Promise.all(contexts.splice(0).map((context) => context.close()));
     for (const proxy of proxies.splice(0)) proxy.close();

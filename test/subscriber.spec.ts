@@ -2,10 +2,10 @@ import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Logger } from '@nestjs/common';
 import type { Redis, RedisOptions } from 'ioredis';
 import { RedisConnection } from '../src/broker/redis.connection.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { watchLog } from './support/log.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
 import { until } from './support/until.js';
@@ -16,12 +16,9 @@ describe('Subscribing to Redis', () => {
   let admin: Redis;
   let proxy: Proxy;
   let broker: RedisSseBroker;
-  const failed = jest.spyOn(Logger.prototype, 'error');
-  const warned = jest.spyOn(Logger.prototype, 'warn');
-  const logged = jest.spyOn(Logger.prototype, 'log');
+  const { failed, warned, logged } = watchLog();
 
   beforeEach(async () => {
-    for (const level of [failed, warned, logged]) level.mockReset().mockReturnValue(undefined);
     server = await startRedis();
     admin = server.admin();
     proxy = await Proxy.start(server.port);

@@ -57,7 +57,7 @@ export type StoredEvent = Message & { readonly cursor: string };
 
 /**
  * - `up`: events can be published and received.
- * - `down`: the broker is out of reach.
+ * - `down`: the broker is out of reach, or a part of it that has channels.
  * - `deaf`: events can be published, and do not arrive, although the broker is in reach.
  */
 export type BrokerState = 'up' | 'down' | 'deaf';

@@ -4,6 +4,7 @@ import { type ClusterNode, Redis, type RedisOptions } from 'ioredis';
 import type { ClusterSource } from '../resolve-options.js';
 import { SseError } from '../sse.errors.js';
 import { RedisConnection } from './redis.connection.js';
+import { isPassing } from './redis.pending.js';
 import { RedisSlots, type SlotsReply } from './redis.slots.js';
 import type { Home, Place, RedisServers, ServersListener } from './redis.servers.js';
 
@@ -35,7 +36,7 @@ export class RedisCluster implements RedisServers {
   #complaint: string | undefined;
   /** Named by a redirection, until when it is kept. */
   readonly #named = new Map<string, number>();
-  /** What was told of the slots. */
+  /** The version of the slots that the listener was told of. */
   #told = 0;
   #home: string | undefined;
   #looking: Promise<void> | undefined;
@@ -77,16 +78,16 @@ export class RedisCluster implements RedisServers {
   learn(refusal: Error, from?: RedisConnection): void {
     if (this.#closed) return;
     const redirection = this.#slots.redirectionIn(refusal);
+    if (redirection) {
+      const { kind, address } = redirection;
+      this.#named.set(address, performance.now() + KEEP_MS);
+      const connection = this.#reach(address);
+      if (kind === 'MOVED') this.#slots.move(redirection);
+      // It is known by a name that leads to another server by now.
+      if (kind === 'MOVED' && connection === from) connection.client.disconnect(true);
+    }
     // A server that has lost touch with the others may have told of slots, too.
-    if (refusal.message.startsWith('CLUSTERDOWN')) void this.#look();
-    if (!redirection) return;
-    const { kind, address } = redirection;
-    this.#named.set(address, performance.now() + KEEP_MS);
-    const connection = this.#reach(address);
-    if (kind === 'MOVED') this.#slots.move(redirection);
-    // It is known by a name that leads to another server by now.
-    if (kind === 'MOVED' && connection === from) connection.client.disconnect(true);
-    void this.#look();
+    if (redirection || refusal.message.startsWith('CLUSTERDOWN')) void this.#look();
   }
 
   homeOf(channel: string): Home | undefined {
@@ -107,17 +108,16 @@ export class RedisCluster implements RedisServers {
         return await place.connection.run(() => command(place));
       } catch (error) {
         const { cause } = error as SseError;
-        const isRefused = cause instanceof Error && /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(cause.message);
-        refusal = isRefused ? cause : undefined;
+        refusal = cause instanceof Error && isPassing(cause) ? cause : undefined;
         if (refusal) this.learn(refusal, place.connection);
-        const hasMoved = isRefused || this.placeOf(channel).connection !== place.connection;
-        if (!hasMoved || this.#closed || performance.now() > end) throw error;
+        const mayHelp = refusal !== undefined || this.placeOf(channel).connection !== place.connection;
+        if (!mayHelp || this.#closed || performance.now() > end) throw error;
       }
       await sleep(FOLLOW_EVERY_MS, undefined, { ref: false });
     }
   }
 
-  async runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs = FOLLOW_MS): Promise<T[]> {
+  async runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs: number): Promise<T[]> {
     const end = performance.now() + waitMs;
     while (!this.ready) {
       if (performance.now() > end || this.#closed) throw this.#unreachable();

@@ -13,7 +13,7 @@ export interface Sending {
    * What it names, where others on its way may be refused while it is not: in a cluster, as a slot moves. What names something
    * else waits until they are answered, and so does not overtake them.
    */
-  readonly names?: string;
+  readonly names: string;
   /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
   readonly repeatable: 'never' | 'if not found' | 'always';
   /** Writes the command. `whole`: nothing is known of what the server on this connection knows. */
@@ -58,6 +58,9 @@ const PASSING =
 
 /** Whether Redis has refused a command, and would do so again. */
 export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyError' && !PASSING.test(message);
+
+/** Whether Redis has refused a command, and that passes. */
+export const isPassing = (error: Error): boolean => error.name === 'ReplyError' && !isFinal(error);
 
 /** What starts the nonces of a publisher's attempts: 48 bits, so that no two are the same. */
 export const newPrefix = () => randomBytes(6).toString('base64url');

@@ -20,7 +20,8 @@ const FIND_BATCH = 200;
  * All that is called goes out at once, without waiting for answers. When an answer is missing or is a refusal that
  * passes, nothing further is sent until everything under way has ended. Then those whose answers are missing are looked
  * for, once per channel; and what is not there goes first, in its order, one event as a probe and the rest behind it. A
- * refused event that a later one of its channel has overtaken is not sent again: it would come out of order.
+ * refused event that a later one of its channel has overtaken is not sent again: it would come out of order. For the same
+ * reason what names something else than what is under way waits until that is answered (`Sending.names`).
  */
 export class RedisSender {
   /** Not sent, in the order of the calls. */

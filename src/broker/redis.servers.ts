@@ -40,8 +40,8 @@ export interface RedisServers {
   leave(home: string): void;
   /** Sends a command that may be lost, or be executed twice, such as a read. @throws SseError `SSE_UNAVAILABLE` */
   run<T>(channel: string, command: (place: Place) => Promise<T>): Promise<T>;
-  /** The same on each server. @throws SseError `SSE_UNAVAILABLE` */
-  runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs?: number): Promise<T[]>;
+  /** The same on each server, once all are there; `waitMs`: for how long they are waited for. @throws SseError `SSE_UNAVAILABLE` */
+  runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs: number): Promise<T[]>;
   close(): Promise<void>;
 }
 
@@ -88,7 +88,7 @@ export class RedisServer implements RedisServers {
     return this.#connection.run(() => command(this.#place));
   }
 
-  async runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs?: number): Promise<T[]> {
+  async runOnAll<T>(command: (client: Redis) => Promise<T>, waitMs: number): Promise<T[]> {
     return [await this.#connection.run(command, waitMs)];
   }
 

@@ -2,6 +2,7 @@ import calculateSlot from 'cluster-key-slot';
 import type { ClusterOptions } from 'ioredis';
 
 const SLOTS = 16_384;
+const REDIRECTION = /^(MOVED|ASK) (\d+) (\S*):(\d+)/;
 
 /** What CLUSTER SLOTS answers: ranges of slots, each with its master first. */
 export type SlotsReply = [
@@ -64,7 +65,7 @@ export class RedisSlots {
   }
 
   redirectionIn(error: Error | undefined): Redirection | undefined {
-    const [, kind, number, host, port] = /^(MOVED|ASK) (\d+) (\S*):(\d+)/.exec(error?.message ?? '') ?? [];
+    const [, kind, number, host, port] = (error && REDIRECTION.exec(error.message)) ?? [];
     if (kind === undefined) return undefined;
     const slot = Number(number);
     // A server that does not know its own name leaves it out.

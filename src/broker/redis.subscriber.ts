@@ -29,6 +29,8 @@ export class RedisSubscriber {
   readonly #refused = new Map<string, NodeJS.Timeout>();
   #settling = false;
   #generation = 0;
+  /** How often the server has ended a subscription. */
+  #endings = 0;
 
   constructor(
     { source }: Home,
@@ -119,7 +121,7 @@ export class RedisSubscriber {
 
   async #subscribeAll(channels: string[]): Promise<void> {
     if (channels.length === 0) return;
-    const generation = this.#generation;
+    const [generation, endings] = [this.#generation, this.#endings];
     try {
       await this.#send('subscribe', channels);
     } catch (error) {
@@ -134,7 +136,7 @@ export class RedisSubscriber {
     }
     // A stream written in JavaScript, as a connector of the user's may give, can close between the answer and this.
     if (generation !== this.#generation) return;
-    const held = this.#held();
+    const held = endings === this.#endings ? undefined : this.#held();
     for (const channel of channels) {
       if (held && !held.has(channel)) {
         // Ended as soon as it had begun.
@@ -169,9 +171,10 @@ export class RedisSubscriber {
 
   /** Subscribes anew to what the server does not send any more, here if it is here by then. */
   #ended(): void {
+    this.#endings++;
     const held = this.#held();
     for (const channel of this.#acknowledged) {
-      if (!held || held.has(channel)) continue;
+      if (held.has(channel)) continue;
       this.#acknowledged.delete(channel);
       this.#unsettled.add(channel);
       this.#listeners.get(channel)?.onInterrupted();
@@ -179,9 +182,8 @@ export class RedisSubscriber {
     this.#settle();
   }
 
-  /** What is subscribed, where a server may end that: ioredis keeps account, and does not say what has ended. */
-  #held(): ReadonlySet<string> | undefined {
-    if (!this.servers.sharded) return undefined;
+  /** What is subscribed: ioredis keeps account, and does not say what has ended. */
+  #held(): ReadonlySet<string> {
     const { condition } = this.connection.client as unknown as Account;
     return new Set(condition?.subscriber ? condition.subscriber.channels('ssubscribe') : []);
   }

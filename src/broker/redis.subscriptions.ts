@@ -13,7 +13,6 @@ export class RedisSubscriptions {
     string,
     { channel: string; listener: ChannelListener; at?: RedisSubscriber }
   >();
-
   #closed = false;
 
   /** @param live the Pub/Sub channel of a channel */

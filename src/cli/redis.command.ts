@@ -87,7 +87,7 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
     return url;
   }
 
-  @Option({ flags: '--cluster', description: 'that Redis is a node of a cluster' })
+  @Option({ flags: '--cluster', description: 'the URL is of a node of a Redis Cluster' })
   parseCluster(): boolean {
     return true;
   }

@@ -236,7 +236,7 @@ export const broker = [
   {
     ...subscriber,
     guard: 'an acknowledgement from before an interruption does not count',
-    find: `    if (generation !== this.#generation) return;\n    for (const channel of channels) {`,
-    replace: `    for (const channel of channels) {`,
+    find: `    if (generation !== this.#generation) return;\n    const held`,
+    replace: `    const held`,
   },
 ];

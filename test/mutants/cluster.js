@@ -38,14 +38,14 @@ export const cluster = [
   },
   {
     guard: 'a read follows a channel, too',
-    find: `if (!hasMoved || this.#closed || performance.now() > end) throw error;`,
+    find: `if (!mayHelp || this.#closed || performance.now() > end) throw error;`,
     replace: `throw error;`,
     tests: HALFWAY,
   },
   {
     guard: 'a redirection is learnt',
-    find: `    if (kind === 'MOVED') this.#slots.move(redirection);\n    `,
-    replace: `    `,
+    find: `      if (kind === 'MOVED') this.#slots.move(redirection);\n`,
+    replace: '',
     tests: MOVED,
   },
   {

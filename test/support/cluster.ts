@@ -22,6 +22,15 @@ interface Member {
   readonly slots: readonly string[];
 }
 
+/** A slot on its way. */
+export interface Migration {
+  readonly from: RedisServer;
+  readonly to: RedisServer;
+  readonly carry: (key: string) => Promise<unknown>;
+  /** Carries the rest, and tells all masters. @param pauseMs before each key */
+  readonly end: (pauseMs?: number) => Promise<void>;
+}
+
 /** Masters, each with a replica or none, each a process of its own, in one Redis Cluster. They are stopped after the test. */
 export class TestCluster {
   readonly #down = new Set<RedisServer>();
@@ -170,23 +179,46 @@ export class TestCluster {
     }
   }
 
-  /** Moves the slot of a channel, a key at a time. @param pauseMs between two steps, for which it is halfway */
-  async move(channel: string, to: RedisServer, pauseMs = 0): Promise<void> {
+  /** A master that has not the channel. */
+  async otherThanOwnerOf(channel: string): Promise<RedisServer> {
+    const owner = await this.ownerOf(channel);
+    return (await this.masters()).find((master) => master !== owner)!;
+  }
+
+  /** Begins to move the slot of a channel: until its end, its keys are where they are carried to. */
+  async migrate(channel: string, to: RedisServer): Promise<Migration> {
     const slot = slotOf(channel);
     const from = await this.ownerOf(channel);
     const [fromId, toId] = [await this.idOf(from), await this.idOf(to)];
     await this.call(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
     await this.call(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
-    await sleep(pauseMs);
-    for (;;) {
-      const [key] = (await this.call(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[];
-      if (key === undefined) break;
-      await this.call(from, 'MIGRATE', '127.0.0.1', to.port, key, 0, 5_000);
-      await sleep(pauseMs);
-    }
-    for (const server of [to, from, ...(await this.masters())]) {
-      await this.call(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
-    }
+    const carry = (key: string) => this.call(from, 'MIGRATE', '127.0.0.1', to.port, key, 0, 5_000);
+    const end = async (pauseMs = 0) => {
+      for (;;) {
+        await sleep(pauseMs);
+        const [key] = (await this.call(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 1)) as string[];
+        if (key === undefined) break;
+        await carry(key);
+      }
+      for (const server of [to, from, ...(await this.masters())]) {
+        await this.call(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId);
+      }
+    };
+    return { from, to, carry, end };
+  }
+
+  /** Moves the slot of a channel, a key at a time. @param pauseMs between two steps, for which it is halfway */
+  async move(channel: string, to: RedisServer, pauseMs = 0): Promise<void> {
+    const { end } = await this.migrate(channel, to);
+    await end(pauseMs);
+  }
+
+  /** Connections of the module to each of the servers, by their names. */
+  async connections(): Promise<string[][]> {
+    const lists = this.servers.map((server) => this.call(server, 'CLIENT', 'LIST'));
+    return (await Promise.all(lists)).map((list) =>
+      [...String(list).matchAll(/ name=sse:(\w+)/g)].map(([, name]) => name!),
+    );
   }
 
   async #moved(channel: string, from: RedisServer): Promise<void> {
