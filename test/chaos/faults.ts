@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.js';
 import { failOver } from './fail-over.js';
 import type { Rig } from './rig.js';
 
@@ -111,9 +112,14 @@ export const FAULTS: Record<string, Fault> = {
   'a script runs for too long': async ({ server, admin, random }) => {
     await admin.config('SET', 'lua-time-limit', '20');
     const other = server.admin();
-    const running = other.eval('while true do end', 0).catch(() => undefined);
+    let ended = false;
+    const running = other.eval('while true do end', 0).catch(() => (ended = true));
     await sleep(random.between(50, 700));
-    await admin.script('KILL').catch(() => undefined);
+    // It may begin only now.
+    await until(async () => {
+      await admin.script('KILL').catch(() => undefined);
+      return ended;
+    });
     await running;
     other.disconnect();
   },
