@@ -159,6 +159,11 @@ describe('Figures', () => {
     proxy.cut();
     await until(() => !sse.stats().connected);
     await until(() => sse.stats().connected);
+    // A stream begins as soon as its channel is received again: what is published before that is missed.
+    const begun = await connect(`${url}/channel`);
+    await begun.next();
+    begun.close();
+    await until(() => sse.stats().streams === 3);
     await sse.publish('seen');
     await back.next();
     expect(sse.stats()).toMatchObject({ published: 4, delivered: 12, gaps: 0 });
