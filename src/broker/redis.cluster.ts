@@ -82,7 +82,6 @@ export class RedisCluster implements RedisServers {
       const { kind, address } = redirection;
       this.#named.set(address, performance.now() + KEEP_MS);
       const connection = this.#reach(address);
-      if (kind === 'MOVED') this.#slots.move(redirection);
       // It is known by a name that leads to another server by now.
       if (kind === 'MOVED' && connection === from) connection.client.disconnect(true);
     }

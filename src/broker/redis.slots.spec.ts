@@ -52,7 +52,6 @@ describe('A table of slots', () => {
     expect(slots.ownerOf('a')).toBe('mapped:17001');
     expect(slots.redirectionIn(refused('ASK 15495 10.0.0.2:7002'))).toEqual({
       kind: 'ASK',
-      slot: 15_495,
       address: 'mapped:17002',
     });
   });
@@ -65,16 +64,15 @@ describe('A table of slots', () => {
     expect(slots.ownerOf('a')).toBe('10.0.0.1:7001');
   });
 
-  it('learns one slot from a redirection, and counts changes only', () => {
+  it('counts changes only', () => {
     const slots = new RedisSlots(undefined);
-    const reply = () => slots.take([[0, 16_383, ['10.0.0.1', 7_001]]], 'seed:7000');
-    reply();
+    const reply = (port: number) => slots.take([[0, 16_383, ['::1', port]]], 'seed:7000');
+    reply(7_001);
     const { version } = slots;
-    reply();
-    expect(slots.version).toBe(version);
-    slots.move(slots.redirectionIn(refused('MOVED 15495 ::1:7002'))!);
-    expect([slots.ownerOf('a'), slots.ownerOf('b')]).toEqual(['::1:7002', '10.0.0.1:7001']);
-    expect(slots.version).toBe(version + 1);
+    reply(7_001);
+    expect([slots.ownerOf('a'), slots.version]).toEqual(['::1:7001', version]);
+    reply(7_002);
+    expect([slots.ownerOf('a'), slots.version]).toEqual(['::1:7002', version + 1]);
   });
 
   it.each(['TRYAGAIN Multiple keys request during rehashing of slot', 'ERR MOVED 1 10.0.0.1:1', 'MOVED'])(

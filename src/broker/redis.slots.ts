@@ -15,7 +15,6 @@ export type SlotsReply = [
 /** An answer that names another server for a slot: for good (MOVED), or for this one command (ASK). */
 export interface Redirection {
   readonly kind: 'MOVED' | 'ASK';
-  readonly slot: number;
   readonly address: string;
 }
 
@@ -54,30 +53,19 @@ export class RedisSlots {
     for (const [first, last, [host, port]] of reply) {
       owners.fill(this.#mapped(`${host || hostOf(asked)}:${port}`), first, last + 1);
     }
-    this.#set(owners);
-    return true;
-  }
-
-  /** Takes what a redirection says. */
-  move({ slot, address }: Redirection): void {
-    // Told by each publication that was under way.
-    if (this.#owners[slot] !== address) this.#set(this.#owners.with(slot, address));
-  }
-
-  redirectionIn(error: Error | undefined): Redirection | undefined {
-    const [, kind, number, host, port] = (error && REDIRECTION.exec(error.message)) ?? [];
-    if (kind === undefined) return undefined;
-    const slot = Number(number);
-    // A server that does not know its own name leaves it out.
-    const address = this.#mapped(`${host || hostOf(this.#owners[slot] ?? '')}:${port}`);
-    return { kind: kind as Redirection['kind'], slot, address };
-  }
-
-  #set(owners: (string | undefined)[]): void {
-    if (owners.every((owner, slot) => owner === this.#owners[slot])) return;
+    if (owners.every((owner, slot) => owner === this.#owners[slot])) return true;
     this.#owners = owners;
     this.#masters = new Set(owners.filter((owner) => owner !== undefined));
     this.#version++;
+    return true;
+  }
+
+  redirectionIn(error: Error | undefined): Redirection | undefined {
+    const [, kind, slot, host, port] = (error && REDIRECTION.exec(error.message)) ?? [];
+    if (kind === undefined) return undefined;
+    // A server that does not know its own name leaves it out.
+    const address = this.#mapped(`${host || hostOf(this.#owners[Number(slot)] ?? '')}:${port}`);
+    return { kind: kind as Redirection['kind'], address };
   }
 
   #mapped(address: string): string {

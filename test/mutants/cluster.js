@@ -43,10 +43,10 @@ export const cluster = [
     tests: HALFWAY,
   },
   {
-    guard: 'a redirection is learnt',
-    find: `      if (kind === 'MOVED') this.#slots.move(redirection);\n`,
+    guard: 'a redirection has the slots looked at',
+    find: `if (redirection || refusal.message.startsWith('CLUSTERDOWN')) void this.#look();`,
     replace: '',
-    tests: MOVED,
+    tests: [CLUSTER_SPEC],
   },
   {
     guard: 'a master that is gone holds up its own channels only',
@@ -117,7 +117,7 @@ export const cluster = [
   {
     guard: 'what has not changed is not told',
     file: 'src/broker/redis.slots.ts',
-    find: `    if (owners.every((owner, slot) => owner === this.#owners[slot])) return;\n`,
+    find: `    if (owners.every((owner, slot) => owner === this.#owners[slot])) return true;\n`,
     replace: '',
     tests: [SLOTS_SPEC],
   },
@@ -168,13 +168,6 @@ export const cluster = [
     find: `keyPrefix.includes('{}')`,
     replace: `false`,
     tests: ['test/module.spec.ts'],
-  },
-  {
-    guard: 'ids are not dropped before there is room for new ones',
-    file: 'src/broker/publish.lua',
-    find: `      redis.call('RENAME', ids, olderIds)\n`,
-    replace: `      redis.call('UNLINK', olderIds)\n      redis.call('RENAME', ids, olderIds)\n`,
-    tests: inCluster('keeps the ids of publishers'),
   },
   {
     guard: 'what fails halfway through a script as a key is elsewhere is tried again',
