@@ -60,8 +60,7 @@ export class TestCluster {
   /** A client of all. */
   admin(): Cluster {
     const redisOptions = { maxRetriesPerRequest: 10_000 };
-    const admin = new Cluster(this.options.nodes, { redisOptions, slotsRefreshInterval: 500 });
-    return admin.on('error', () => undefined);
+    return new Cluster(this.options.nodes, { redisOptions }).on('error', () => undefined);
   }
 
   /** A command to one server. */
