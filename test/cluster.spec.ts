@@ -22,9 +22,11 @@ const CHANNELS = ['a', 'b', 'c', 'news:1', 'user@example', '~/x', '0', 'A-b_c.d'
 /** That nothing is lost on the way, whatever happens to masters and slots: `test/chaos/topologies.spec.ts`. */
 describe('In a Redis Cluster', () => {
   const brokers: RedisSseBroker[] = [];
+  const onTestEnd: (() => void)[] = [];
   const { failed, warned, logged } = watchLog();
   afterEach(async () => {
     await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+    for (const end of onTestEnd.splice(0)) end();
   });
 
   const start = (redis: NonNullable<SseModuleOptions['redis']>, maxEvents = 10_000) => {
@@ -55,6 +57,20 @@ describe('In a Redis Cluster', () => {
       async () => String(await cluster.call(server, 'INFO', 'errorstats')),
       (text) => errors.test(text),
     );
+
+  /** Options that lead to the servers through a proxy each, and those, by the servers’ ports. */
+  const throughProxies = async (cluster: TestCluster) => {
+    const proxies = new Map<number, Proxy>();
+    for (const { port } of cluster.servers) proxies.set(port, await Proxy.start(port));
+    const through = (port: number) => ({
+      host: '127.0.0.1',
+      port: Number(new URL(proxies.get(port)!.url).port),
+    });
+    const nodes = cluster.servers.map(({ port }) => through(port));
+    const natMap = (address: string) => through(Number(address.split(':')[1]));
+    onTestEnd.push(() => [...proxies.values()].forEach((proxy) => proxy.close()));
+    return { proxies, nodes, natMap };
+  };
 
   it.each(MODES)(
     '%s: publishes, receives and reads every channel, wherever it is, with all its keys in one slot',
@@ -283,15 +299,9 @@ describe('In a Redis Cluster', () => {
 
   it('reaches servers by a natMap alone', async () => {
     const cluster = await TestCluster.start({ replicas: 0 });
-    const proxies = new Map<number, Proxy>();
-    for (const { port } of cluster.servers) proxies.set(port, await Proxy.start(port));
-    const through = (port: number) => ({
-      host: '127.0.0.1',
-      port: Number(new URL(proxies.get(port)!.url).port),
-    });
+    const { proxies, nodes, natMap } = await throughProxies(cluster);
     // By a name of its own, which is of no more use once it has told of all.
-    const nodes = [{ ...through(cluster.servers[0]!.port), host: 'localhost' }];
-    const broker = start({ nodes, natMap: (address) => through(Number(address.split(':')[1])) });
+    const broker = start({ nodes: [{ ...nodes[0]!, host: 'localhost' }], natMap });
     const calls = subscribe(broker, 'a');
     await settled(calls);
     await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
@@ -304,7 +314,56 @@ describe('In a Redis Cluster', () => {
     await until(connections, (count) => count === 0);
     for (const proxy of proxies.values()) proxy.refuse = false;
     await until(() => broker.state === 'up');
-    for (const proxy of proxies.values()) proxy.close();
+  }, 60_000);
+
+  it('leaves a server that the address of another has led to', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const { proxies, ...options } = await throughProxies(cluster);
+    const broker = start({ ...options, shardedSubscribers: true });
+    const calls = subscribe(broker, 'a');
+    await settled(calls);
+    const [owner, other] = [await cluster.ownerOf('a'), await cluster.otherThanOwnerOf('a')];
+    const proxy = proxies.get(owner.port)!;
+    proxy.target = other.port;
+    proxy.cut();
+    await refused(cluster, other, /errorstat_MOVED/);
+    proxy.target = owner.port;
+    await until(async () => {
+      await publish(broker, 'a', 'next');
+      return calls.at(-1) === 'next';
+    });
+  }, 60_000);
+
+  it('goes on where a channel has been if it was to go where nobody can be reached', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const { proxies, ...options } = await throughProxies(cluster);
+    const broker = start(options);
+    await until(() => broker.state === 'up');
+    const { from, to } = await halfway(cluster, 'a');
+    const proxy = proxies.get(to.port)!;
+    proxy.refuse = true;
+    proxy.cut();
+    const waiting = publish(broker, 'a', 1);
+    await refused(cluster, from, /errorstat_ASK/);
+    for (const server of [from, to]) await cluster.call(server, 'CLUSTER', 'SETSLOT', slotOf('a'), 'STABLE');
+    await waiting;
+  }, 60_000);
+
+  it('is down while there are slots that no master has', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const broker = start(cluster.options);
+    await until(() => broker.state === 'up');
+    const owner = await cluster.ownerOf('a');
+    for (const server of cluster.servers) {
+      await cluster.call(server, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no');
+      await cluster.call(server, 'CLUSTER', 'DELSLOTS', slotOf('a'));
+    }
+    await until(() => broker.state === 'down');
+    await expect(publish(broker, 'a', 1)).rejects.toThrow('CLUSTERDOWN');
+    await publish(broker, 'b', 1);
+    await cluster.call(owner, 'CLUSTER', 'ADDSLOTS', slotOf('a'));
+    await until(() => broker.state === 'up');
+    await publish(broker, 'a', 1);
   }, 60_000);
 
   it('finds a cluster whose servers all have other addresses, by what it was given', async () => {

@@ -236,6 +236,6 @@ export class RedisSseBroker extends SseBroker {
     this.#outage.report('What is published does not arrive: the connection that receives is opened anew');
     const { channel } = this.#probe;
     if (isDeaf) this.#subscriptions.leave(channel);
-    if (isStill) this.#servers.placeOf(channel).connection.client.disconnect(true);
+    if (isStill) this.#servers.placeOf(channel).connection.reconnect();
   }
 }

@@ -60,7 +60,7 @@ export class RedisCluster implements RedisServers {
   }
 
   get ready(): boolean {
-    return this.#masters.length > 0 && this.#masters.every((each) => this.#isReady(each));
+    return this.#slots.areComplete && this.#masters.every((each) => this.#isReady(each));
   }
 
   laneOf(channel: string): string {
@@ -70,7 +70,11 @@ export class RedisCluster implements RedisServers {
   placeOf(channel: string, refusal?: Error): Place {
     const owner = this.#ownerOf(channel);
     const { kind, address } = this.#slots.redirectionIn(refusal) ?? {};
-    if (kind === 'ASK' && address !== owner) return { connection: this.#reach(address!), asking: true };
+    if (kind === 'ASK' && address !== owner) {
+      const connection = this.#name(address!);
+      // Where it is gone, the owner knows whether the channel is still on its way there.
+      if (connection.ready) return { connection, asking: true };
+    }
     // One that does not have it says who does.
     return { connection: this.#reach(owner ?? anyOf(this.#masters) ?? this.#seeds[0]!) };
   }
@@ -80,10 +84,9 @@ export class RedisCluster implements RedisServers {
     const redirection = this.#slots.redirectionIn(refusal);
     if (redirection) {
       const { kind, address } = redirection;
-      this.#named.set(address, performance.now() + KEEP_MS);
-      const connection = this.#reach(address);
+      this.#name(address);
       // It is known by a name that leads to another server by now.
-      if (kind === 'MOVED' && connection === from) connection.client.disconnect(true);
+      if (kind === 'MOVED' && from?.address === address) from.reconnect();
     }
     // A server that has lost touch with the others may have told of slots, too.
     if (redirection || refusal.message.startsWith('CLUSTERDOWN')) void this.#look();
@@ -171,6 +174,12 @@ export class RedisCluster implements RedisServers {
     return connection;
   }
 
+  /** The connection to one that is named as having a channel: it may have no slots yet. */
+  #name(address: string): RedisConnection {
+    this.#named.set(address, performance.now() + KEEP_MS);
+    return this.#reach(address);
+  }
+
   #lookAgain(ms: number): void {
     clearTimeout(this.#timer);
     if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), ms).unref();
@@ -225,7 +234,7 @@ export class RedisCluster implements RedisServers {
     const away = [...this.#connections.values()].find(({ ready }) => !ready);
     return (
       away?.unreachable() ??
-      new SseError('SSE_UNAVAILABLE', `Redis is out of reach: ${this.#complaint ?? 'no master has slots'}`)
+      new SseError('SSE_UNAVAILABLE', `Redis is out of reach: ${this.#complaint ?? 'slots have no master'}`)
     );
   }
 }

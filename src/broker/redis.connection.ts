@@ -88,6 +88,12 @@ export class RedisConnection {
     return this.#closed;
   }
 
+  /** Of the server, as it was asked for. */
+  get address(): string {
+    const { host, port } = this.client.options;
+    return `${host}:${port}`;
+  }
+
   /** Why there is no connection, as far as ioredis has said. */
   get reason(): string {
     const isOpening = this.client.status === 'connecting' || this.client.status === 'connect';
@@ -113,6 +119,11 @@ export class RedisConnection {
       const timer = setTimeout(() => fail(this.unreachable()), waitMs);
       this.#waiting.add(waiting);
     });
+  }
+
+  /** Leaves the server, for whichever its address leads to now. */
+  reconnect(): void {
+    if (this.#leave()) this.client.disconnect(true);
   }
 
   /** Lets the commands in flight end, for a second at most, and closes. */

@@ -117,3 +117,15 @@ export class PendingPublication {
     else this.#reject(outcome);
   }
 }
+
+/** Those that may have been executed, and can be looked for, by channel. */
+export function missingAnswers(pendings: Iterable<PendingPublication>): Map<string, PendingPublication[]> {
+  const channels = new Map<string, PendingPublication[]>();
+  for (const pending of pendings) {
+    const { channel, repeatable } = pending.sending;
+    if (!pending.unanswered || repeatable !== 'if not found') continue;
+    if (channels.has(channel)) channels.get(channel)!.push(pending);
+    else channels.set(channel, [pending]);
+  }
+  return channels;
+}

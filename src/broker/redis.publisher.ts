@@ -72,7 +72,9 @@ export class RedisPublisher {
   #expire(): void {
     for (const [lane, sender] of this.#senders) {
       sender.expire();
-      if (sender.isIdle) this.#senders.delete(lane);
+      if (!sender.isIdle) continue;
+      sender.close();
+      this.#senders.delete(lane);
     }
     if (this.#senders.size > 0) return;
     clearInterval(this.#sweep);

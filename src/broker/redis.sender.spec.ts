@@ -48,11 +48,16 @@ describe('A publisher', () => {
   afterEach(() => void jest.useRealTimers());
 
   /** An event called `<channel><number>`. */
-  const publish = (name: string, repeatable: Sending['repeatable'] = 'if not found', names = '') => {
+  const publish = (
+    name: string,
+    repeatable: Sending['repeatable'] = 'if not found',
+    names = '',
+    size = 1,
+  ) => {
     const send: Sending['send'] = (_, { whole }) => record(name, whole);
     const id = publisher.publish({
       channel: name[0]!,
-      size: 1,
+      size,
       names,
       repeatable,
       send,
@@ -214,6 +219,21 @@ describe('A publisher', () => {
   it('says that an event may be published whose answer has not come in 5 s', async () => {
     jest.useRealTimers();
     await isRejected(publish('a1'), true, 5_000);
+  });
+
+  it('holds nothing up with what was given up while its server is away', async () => {
+    jest.useRealTimers();
+    const all = publish('a1', 'if not found', '', 67_108_864);
+    sent[0]!.fail(NO_ANSWER);
+    connection.ready = false;
+    await isRejected(publish('b2'), false);
+    await isRejected(all, true, 5_000);
+    const next = publish('b3');
+    connection.ready = true;
+    publisher.flush();
+    await turn();
+    sent.at(-1)!.answer('3');
+    expect([await next, names()]).toEqual(['3', ['a1', 'b3']]);
   });
 
   it('takes nothing after it was closed, and fails what was not sent and what is not answered', async () => {

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Found, Held, Route, Sending } from './redis.pending.js';
-import { isFinal, newPrefix, PendingPublication as Pending } from './redis.pending.js';
+import { isFinal, newPrefix, missingAnswers, PendingPublication as Pending } from './redis.pending.js';
 import type { Place } from './redis.servers.js';
+import type { SseError } from '../sse.errors.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
@@ -29,7 +30,7 @@ export class RedisSender {
   /** Sent and unanswered, in the order of the calls. */
   readonly #sent = new Set<Pending>();
   /** To be sent again. */
-  #failed: Pending[] = [];
+  readonly #failed = new Set<Pending>();
   /** Per channel, while there are failed ones: the latest that was executed. */
   readonly #executed = new Map<string, number>();
   #state: 'sending' | 'recovering' | 'finding' | 'probing' = 'sending';
@@ -52,7 +53,7 @@ export class RedisSender {
   }
 
   get isIdle(): boolean {
-    return this.#state === 'sending' && this.#queue.size + this.#sent.size === 0;
+    return this.#pending.length === 0;
   }
 
   /** @throws SseError `SSE_UNAVAILABLE` */
@@ -116,6 +117,7 @@ export class RedisSender {
     this.#sent.delete(pending);
     this.#release(pending);
     pending.settle(id);
+    if (!this.#place.asking) this.#refusal = undefined;
     if (this.#state === 'probing') this.#goOn();
     else if (this.#state === 'recovering') this.#overtake(pending);
     this.#proceed();
@@ -124,7 +126,8 @@ export class RedisSender {
   #fail(pending: Pending, error: Error): void {
     this.#sent.delete(pending);
     if (pending.fail(error) && !this.#closed) {
-      this.#failed.push(pending);
+      if (pending.settled) this.#release(pending);
+      else this.#failed.add(pending);
       this.#state = 'recovering';
       this.#refuse(error);
     } else {
@@ -167,15 +170,14 @@ export class RedisSender {
     }
     // What is still on its way has the old one, and is refused where it was looked for.
     this.#prefix = newPrefix();
-    const again = this.#failed.filter((pending) => {
+    for (const pending of this.#failed) {
       const executed = this.#executed.get(pending.sending.channel) ?? -1;
       if (!pending.unanswered && executed > pending.number) this.#giveUp(pending);
-      if (pending.settled) this.#release(pending);
-      return !pending.settled && !this.#closed;
-    });
-    this.#failed = [];
+    }
+    const again = [...this.#failed].toSorted((a, b) => a.number - b.number);
+    this.#failed.clear();
     this.#executed.clear();
-    this.#queue = new Set([...again.toSorted((a, b) => a.number - b.number), ...this.#queue]);
+    this.#queue = new Set([...again, ...this.#queue]);
     this.#place.connection.knowsScripts = false;
     const [probe] = this.#queue;
     if (!probe) return this.#goOn();
@@ -184,14 +186,7 @@ export class RedisSender {
   }
 
   async #findUnanswered(): Promise<void> {
-    const channels = new Map<string, Pending[]>();
-    for (const pending of this.#failed) {
-      if (pending.settled || !pending.unanswered || pending.sending.repeatable !== 'if not found') continue;
-      const { channel } = pending.sending;
-      if (channels.has(channel)) channels.get(channel)!.push(pending);
-      else channels.set(channel, [pending]);
-    }
-    const all = [...channels];
+    const all = [...missingAnswers(this.#failed)];
     for (let n = 0; n < all.length; n += FIND_BATCH) {
       const batch = all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each));
       // All have to end before the next is tried, whatever becomes of one.
@@ -222,7 +217,7 @@ export class RedisSender {
   #conclude(pending: Pending, cursor: string | undefined, isCertain: boolean): void {
     if (cursor !== undefined) {
       this.#overtake(pending);
-      pending.settle(pending.sending.idOf(cursor));
+      this.#settle(pending, pending.sending.idOf(cursor));
     } else if (isCertain) pending.unanswered = false;
     else this.#giveUp(pending);
   }
@@ -243,7 +238,12 @@ export class RedisSender {
   }
 
   #giveUp(pending: Pending): void {
-    if (this.#queue.delete(pending)) this.#release(pending);
-    pending.settle(pending.failure(this.#place.connection, this.#sent.has(pending)));
+    this.#settle(pending, pending.failure(this.#place.connection, this.#sent.has(pending)));
+  }
+
+  /** What is not under way holds nothing up from then on. */
+  #settle(pending: Pending, outcome: string | SseError): void {
+    if (this.#queue.delete(pending) || this.#failed.delete(pending)) this.#release(pending);
+    pending.settle(outcome);
   }
 }

@@ -21,6 +21,7 @@ describe('A table of slots', () => {
       '10.0.0.2:7002',
     ]);
     expect([...slots.masters]).toEqual(['10.0.0.1:7001', '10.0.0.2:7002']);
+    expect(slots.areComplete).toBe(true);
   });
 
   it('does not know who has a slot that nobody has, and keeps what it knows where a server knows nothing', () => {
@@ -28,6 +29,7 @@ describe('A table of slots', () => {
     expect(slots.take([[0, 8_000, ['10.0.0.1', 7_001]]], '10.0.0.1:7001')).toBe(true);
     expect(slots.take([], '10.0.0.2:7002')).toBe(false);
     expect([slots.ownerOf('b'), slots.ownerOf('a')]).toEqual(['10.0.0.1:7001', undefined]);
+    expect(slots.areComplete).toBe(false);
   });
 
   it('takes a server that does not know its own name for the one that was asked', () => {

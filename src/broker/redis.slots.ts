@@ -23,12 +23,18 @@ export class RedisSlots {
   #owners: (string | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
   #masters: ReadonlySet<string> = new Set();
   #version = 0;
+  #areComplete = false;
 
   constructor(private readonly natMap: ClusterOptions['natMap']) {}
 
   /** Counts the changes. */
   get version(): number {
     return this.#version;
+  }
+
+  /** Whether each has a master. */
+  get areComplete(): boolean {
+    return this.#areComplete;
   }
 
   /** All that have slots. */
@@ -55,7 +61,9 @@ export class RedisSlots {
     }
     if (owners.every((owner, slot) => owner === this.#owners[slot])) return true;
     this.#owners = owners;
-    this.#masters = new Set(owners.filter((owner) => owner !== undefined));
+    const owned = owners.filter((owner) => owner !== undefined);
+    this.#masters = new Set(owned);
+    this.#areComplete = owned.length === SLOTS;
     this.#version++;
     return true;
   }

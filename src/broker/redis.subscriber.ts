@@ -29,8 +29,9 @@ export class RedisSubscriber {
   readonly #refused = new Map<string, NodeJS.Timeout>();
   #settling = false;
   #generation = 0;
-  /** How often the server has ended a subscription. */
+  /** How often the server has ended a subscription, and up to which of these it is known what has ended. */
   #endings = 0;
+  #ended = 0;
 
   constructor(
     { source }: Home,
@@ -43,7 +44,7 @@ export class RedisSubscriber {
       this.#receive(channel, text),
     );
     // The server has ended a subscription, as it has given its slot away.
-    client.on('moved', () => this.#ended());
+    client.on('moved', () => this.#hasEnded());
     client.on('close', () => this.#interrupted());
     client.on('ready', () => this.#settle());
   }
@@ -169,9 +170,14 @@ export class RedisSubscriber {
     else await Promise.all(channels.map((channel) => client[`s${command}`](channel)));
   }
 
+  /** One of what may be thousands, as a slot has many channels and a master many slots: they are looked for together. */
+  #hasEnded(): void {
+    if (this.#endings++ === this.#ended) queueMicrotask(() => this.#lookForEnded());
+  }
+
   /** Subscribes anew to what the server does not send any more, here if it is here by then. */
-  #ended(): void {
-    this.#endings++;
+  #lookForEnded(): void {
+    this.#ended = this.#endings;
     const held = this.#held();
     for (const channel of this.#acknowledged) {
       if (held.has(channel)) continue;
@@ -189,7 +195,7 @@ export class RedisSubscriber {
   }
 
   #retryLater(channel: string, error: Error): void {
-    this.servers.learn(error);
+    this.servers.learn(error, this.connection);
     if (!this.#refused.has(channel) && isFinal(error))
       this.logger.error(`Redis refuses to subscribe to ${channel}: ${error.message}`);
     const retry = () => {

@@ -69,7 +69,7 @@ export class RedisSubscriptions {
       if (subscriber !== at) continue;
       this.servers.leave(name);
       this.route();
-      if (this.#subscribers.has(name)) at.connection.client.disconnect(true);
+      if (this.#subscribers.has(name)) at.connection.reconnect();
     }
   }
 

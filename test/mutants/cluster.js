@@ -88,6 +88,39 @@ export const cluster = [
     tests: inCluster('reaches servers by a natMap alone'),
   },
   {
+    guard: 'a server that is out of reach is not waited for',
+    find: `if (connection.ready) return { connection, asking: true };`,
+    replace: `return { connection, asking: true };`,
+    tests: inCluster('goes on where a channel has been'),
+  },
+  {
+    guard: 'a connection that publishes leaves a server that another address has led to',
+    find: `from?.address === address`,
+    replace: `false`,
+    tests: inCluster('leaves a server that'),
+  },
+  {
+    guard: 'a connection that receives leaves a server that another address has led to',
+    file: 'src/broker/redis.subscriber.ts',
+    find: `this.servers.learn(error, this.connection);`,
+    replace: `this.servers.learn(error);`,
+    tests: inCluster('leaves a server that'),
+  },
+  {
+    guard: 'a slot that no master has is an outage',
+    file: 'src/broker/redis.slots.ts',
+    find: `this.#areComplete = owned.length === SLOTS;`,
+    replace: `this.#areComplete = true;`,
+    tests: [SLOTS_SPEC],
+  },
+  {
+    guard: 'what was given up holds nothing up',
+    file: 'src/broker/redis.sender.ts',
+    find: `if (this.#queue.delete(pending) || this.#failed.delete(pending)) this.#release(pending);`,
+    replace: `if (this.#queue.delete(pending)) this.#release(pending);`,
+    tests: ['src/broker/redis.sender.spec.ts'],
+  },
+  {
     guard: 'a prefix of ioredis’s goes in front',
     file: 'src/resolve-options.ts',
     find: `given?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? ''`,
@@ -152,7 +185,7 @@ export const cluster = [
   {
     guard: 'what the server has ended is subscribed to anew',
     file: 'src/broker/redis.subscriber.ts',
-    find: `    client.on('moved', () => this.#ended());\n`,
+    find: `    client.on('moved', () => this.#hasEnded());\n`,
     replace: '',
     tests: inCluster('tells of a sharded subscription'),
   },

@@ -80,7 +80,7 @@ export const production = [
   {
     ...redisBroker,
     guard: 'the connection that publishes is suspected, too',
-    find: `    if (isStill) this.#servers.placeOf(channel).connection.client.disconnect(true);\n`,
+    find: `    if (isStill) this.#servers.placeOf(channel).connection.reconnect();\n`,
     replace: '',
   },
   {

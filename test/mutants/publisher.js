@@ -84,8 +84,8 @@ export const publisher = [
   },
   {
     guard: 'what is found overtakes what was refused',
-    find: `      this.#overtake(pending);\n      pending.settle`,
-    replace: `      pending.settle`,
+    find: `      this.#overtake(pending);\n      this.#settle`,
+    replace: `      this.#settle`,
   },
   {
     guard: 'each attempt has a nonce of its own',
@@ -95,13 +95,13 @@ export const publisher = [
   },
   {
     guard: 'what is to be sent again goes in the order of the calls',
-    find: `again.toSorted((a, b) => a.number - b.number)`,
-    replace: `again`,
+    find: `[...this.#failed].toSorted((a, b) => a.number - b.number)`,
+    replace: `[...this.#failed]`,
   },
   {
     guard: 'what is to be sent again goes first',
-    find: `[...again.toSorted((a, b) => a.number - b.number), ...this.#queue]`,
-    replace: `[...this.#queue, ...again.toSorted((a, b) => a.number - b.number)]`,
+    find: `[...again, ...this.#queue]`,
+    replace: `[...this.#queue, ...again]`,
     tests: inPublish('goes on in order after Redis has refused'),
   },
   {
@@ -134,8 +134,8 @@ export const publisher = [
   },
   {
     guard: 'what was given up is not published later',
-    find: `return !pending.settled && !this.#closed;`,
-    replace: `return !this.#closed;`,
+    find: ` || this.#failed.delete(pending)`,
+    replace: '',
     tests: inPublish('does not publish later what it has given up'),
   },
   {
