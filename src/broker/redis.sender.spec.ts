@@ -137,6 +137,17 @@ describe('A publisher', () => {
     expect(await id).toBe('its cursor');
   });
 
+  it('goes on at once where nothing is to be sent again', async () => {
+    const id = publish('a1');
+    sent[0]!.fail(NO_ANSWER);
+    await later();
+    sent[1]!.answer(found([[0, 'its cursor']]));
+    await id;
+    await turn();
+    void publish('a2');
+    expect(names()).toEqual(['a1', 'find in a', 'a2']);
+  });
+
   it('looks again when it has ended to look in all channels', async () => {
     for (const name of ['a1', 'b2']) void publish(name);
     for (const each of sent.splice(0)) each.fail(NO_ANSWER);

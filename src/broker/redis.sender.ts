@@ -125,7 +125,7 @@ export class RedisSender {
 
   #fail(pending: Pending, error: Error): void {
     this.#sent.delete(pending);
-    if (pending.fail(error) && !this.#closed) {
+    if (pending.fail(error)) {
       if (pending.settled) this.#release(pending);
       else this.#failed.add(pending);
       this.#state = 'recovering';

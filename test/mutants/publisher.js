@@ -36,11 +36,6 @@ export const publisher = [
     replace: '',
   },
   {
-    guard: 'what fails after the close is not tried again',
-    find: `pending.fail(error) && !this.#closed`,
-    replace: `pending.fail(error)`,
-  },
-  {
     guard: 'a refusal that passes is waited for',
     file: 'src/broker/redis.pending.ts',
     find: `refused ? !isFinal(error) : `,
