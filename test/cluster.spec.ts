@@ -334,6 +334,26 @@ describe('In a Redis Cluster', () => {
     });
   }, 60_000);
 
+  it('receives from another master where nothing arrives from the one that it has received from', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    const { proxies, ...options } = await throughProxies(cluster);
+    const broker = new RedisSseBroker(options, 'sse:', undefined, 100);
+    brokers.push(broker);
+    const calls = subscribe(broker, 'a');
+    await settled(calls);
+    const home = async () => {
+      const receives = (await cluster.connections()).findIndex((names) => names.includes('subscriber'));
+      return cluster.servers[receives]?.port;
+    };
+    const deaf = (await home())!;
+    proxies.get(deaf)!.dropMessage = () => true;
+    await until(async () => {
+      await publish(broker, 'a', 'next');
+      return calls.at(-1) === 'next';
+    });
+    expect(await home()).not.toBe(deaf);
+  }, 60_000);
+
   it('goes on where a channel has been if it was to go where nobody can be reached', async () => {
     const cluster = await TestCluster.start({ replicas: 0 });
     const { proxies, ...options } = await throughProxies(cluster);

@@ -107,6 +107,12 @@ export const cluster = [
     tests: inCluster('leaves a server that'),
   },
   {
+    guard: 'a master that nothing arrives from is left',
+    find: `    if (this.#home === home) this.#home = anyOf(others) ?? home;\n`,
+    replace: '',
+    tests: inCluster('receives from another master'),
+  },
+  {
     guard: 'a slot that no master has is an outage',
     file: 'src/broker/redis.slots.ts',
     find: `this.#areComplete = owned.length === SLOTS;`,
