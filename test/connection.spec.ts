@@ -76,6 +76,22 @@ describe('A connection to Redis', () => {
     admin.disconnect();
   });
 
+  it('is made anew twice a second at most where it leads to the wrong server again and again', async () => {
+    let count = 0;
+    connection.client.on('close', () => count++);
+    const start = performance.now();
+    await until(() => {
+      connection.reconnect();
+      return count === 3;
+    });
+    expect(performance.now() - start).toBeGreaterThan(990);
+  });
+
+  it('lets what is called while it leaves a server wait for the next', async () => {
+    connection.reconnect();
+    expect(await write()).toBe('OK');
+  });
+
   it('lets a bounded number of reads wait until it is there, each for 2 s', async () => {
     await breakOff();
     const reads = Array.from({ length: 1_000 }, read);

@@ -11,6 +11,8 @@ export type ServerSource = string | RedisOptions | RedisClient;
 const WAIT_MS = 2_000;
 /** How often it is asked whether it is still there. */
 const PING_MS = 2_000;
+/** Between two times that a server is left, which may answer at once that it is the wrong one. */
+const LEAVE_MS = 500;
 /** How long a server may take to answer what is in flight when the connection is closed. */
 const CLOSE_MS = 1_000;
 /** How many commands may wait at once: an outage must not fill the memory (256 MiB, with the largest events). */
@@ -33,6 +35,7 @@ export class RedisConnection {
   readonly #ping: NodeJS.Timeout;
   #again: NodeJS.Timeout | undefined;
   #leaving = false;
+  #mayLeaveAt = 0;
   #closed = false;
 
   constructor(source: ServerSource, role: string, overrides: RedisOptions = {}) {
@@ -80,7 +83,8 @@ export class RedisConnection {
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready';
+    // What is sent while it leaves would fail, and can wait.
+    return this.client.status === 'ready' && !this.#leaving;
   }
 
   /** Whether it was closed for good. */
@@ -121,9 +125,12 @@ export class RedisConnection {
     });
   }
 
-  /** Leaves the server, for whichever its address leads to now. */
+  /** Leaves the server, for whichever its address leads to now; not more often than it may be the same one again. */
   reconnect(): void {
-    if (this.#leave()) this.client.disconnect(true);
+    const now = performance.now();
+    if (now < this.#mayLeaveAt || !this.#leave()) return;
+    this.#mayLeaveAt = now + LEAVE_MS;
+    this.client.disconnect(true);
   }
 
   /** Lets the commands in flight end, for a second at most, and closes. */

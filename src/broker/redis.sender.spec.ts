@@ -124,6 +124,13 @@ describe('A publisher', () => {
     expect(sent.map(({ whole }) => whole)).toEqual([true, false, true, false]);
   });
 
+  it('sends the script as a whole again, whoever sends it, after it may not have been looked at', async () => {
+    void publish('a1');
+    sent[0]!.fail(FOR_A_WHILE);
+    await turn();
+    expect(connection.knowsScripts).toBe(false);
+  });
+
   it.each([
     ['the connection has broken', NO_ANSWER],
     ['Redis has refused for a while', FOR_A_WHILE],

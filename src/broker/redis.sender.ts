@@ -129,6 +129,8 @@ export class RedisSender {
       if (pending.settled) this.#release(pending);
       else this.#failed.add(pending);
       this.#state = 'recovering';
+      // Refused before it was run, a script is not known.
+      if (error.name === 'ReplyError') this.#place.connection.knowsScripts = false;
       this.#refuse(error);
     } else {
       this.#release(pending);
@@ -178,7 +180,6 @@ export class RedisSender {
     this.#failed.clear();
     this.#executed.clear();
     this.#queue = new Set([...again, ...this.#queue]);
-    this.#place.connection.knowsScripts = false;
     const [probe] = this.#queue;
     if (!probe) return this.#goOn();
     this.#state = 'probing';

@@ -85,6 +85,20 @@ export const production = [
   },
   {
     file: 'src/broker/redis.connection.ts',
+    guard: 'a server that is wrong again and again is not asked all the time',
+    find: `now < this.#mayLeaveAt || `,
+    replace: '',
+    tests: ['test/connection.spec.ts'],
+  },
+  {
+    file: 'src/broker/redis.connection.ts',
+    guard: 'what is called while a server is left waits for the next',
+    find: ` && !this.#leaving;`,
+    replace: `;`,
+    tests: ['test/connection.spec.ts'],
+  },
+  {
+    file: 'src/broker/redis.connection.ts',
     guard: 'connections do not come back together',
     find: ` * (0.5 + Math.random())`,
     replace: ``,
