@@ -16,6 +16,8 @@ const ANSWER_MS = 1_000;
 /** How long a command that may be sent again follows a channel that moves. */
 const FOLLOW_MS = 2_000;
 const FOLLOW_EVERY_MS = 25;
+/** Between two times that a server is left which, as that shows at once, is another one than its address says. */
+const LEAVE_MS = 500;
 /** How long a master that has no slots yet is kept in reach, after it was named. */
 const KEEP_MS = 10_000;
 
@@ -86,7 +88,7 @@ export class RedisCluster implements RedisServers {
       const { kind, address } = redirection;
       this.#name(address);
       // It is known by a name that leads to another server by now.
-      if (kind === 'MOVED' && from?.address === address) from.reconnect();
+      if (kind === 'MOVED' && from?.address === address) from.reconnect(LEAVE_MS);
     }
     // A server that has lost touch with the others may have told of slots, too.
     if (redirection || refusal.message.startsWith('CLUSTERDOWN')) void this.#look();

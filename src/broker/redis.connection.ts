@@ -11,8 +11,6 @@ export type ServerSource = string | RedisOptions | RedisClient;
 const WAIT_MS = 2_000;
 /** How often it is asked whether it is still there. */
 const PING_MS = 2_000;
-/** Between two times that a server is left, which may answer at once that it is the wrong one. */
-const LEAVE_MS = 500;
 /** How long a server may take to answer what is in flight when the connection is closed. */
 const CLOSE_MS = 1_000;
 /** How many commands may wait at once: an outage must not fill the memory (256 MiB, with the largest events). */
@@ -35,7 +33,7 @@ export class RedisConnection {
   readonly #ping: NodeJS.Timeout;
   #again: NodeJS.Timeout | undefined;
   #leaving = false;
-  #mayLeaveAt = 0;
+  #leftAt = -Infinity;
   #closed = false;
 
   constructor(source: ServerSource, role: string, overrides: RedisOptions = {}) {
@@ -125,11 +123,11 @@ export class RedisConnection {
     });
   }
 
-  /** Leaves the server, for whichever its address leads to now; not more often than it may be the same one again. */
-  reconnect(): void {
+  /** Leaves the server, for whichever its address leads to now. @param everyMs not more often than that */
+  reconnect(everyMs = 0): void {
     const now = performance.now();
-    if (now < this.#mayLeaveAt || !this.#leave()) return;
-    this.#mayLeaveAt = now + LEAVE_MS;
+    if (now - this.#leftAt < everyMs || !this.#leave()) return;
+    this.#leftAt = now;
     this.client.disconnect(true);
   }
 

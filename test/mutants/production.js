@@ -86,7 +86,7 @@ export const production = [
   {
     file: 'src/broker/redis.connection.ts',
     guard: 'a server that is wrong again and again is not asked all the time',
-    find: `now < this.#mayLeaveAt || `,
+    find: `now - this.#leftAt < everyMs || `,
     replace: '',
     tests: ['test/connection.spec.ts'],
   },
