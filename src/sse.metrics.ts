@@ -2,7 +2,7 @@
 export interface SseStats {
   /** Whether events can be published and received. In memory always true. */
   connected: boolean;
-  /** `down`: Redis, or a master of the cluster, is out of reach; `deaf`: it takes events, and they do not arrive. Only `up` is connected. */
+  /** `down`: Redis, or a master of the cluster, is out of reach, or slots have no master; `deaf`: it takes events, and they do not arrive. Only `up` is connected. */
   state: 'up' | 'down' | 'deaf';
   /** Whether the application is ending its streams, and begins no others. */
   draining: boolean;

@@ -16,7 +16,7 @@ const ANSWER_MS = 1_000;
 /** How long a command that may be sent again follows a channel that moves. */
 const FOLLOW_MS = 2_000;
 const FOLLOW_EVERY_MS = 25;
-/** Between two times that a server is left which, as that shows at once, is another one than its address says. */
+/** Between two times that a server is left which turns out to be another one than its address says, in ms. */
 const LEAVE_MS = 500;
 /** How long a master that has no slots yet is kept in reach, after it was named. */
 const KEEP_MS = 10_000;

@@ -124,7 +124,7 @@ describe('A publisher', () => {
     expect(sent.map(({ whole }) => whole)).toEqual([true, false, true, false]);
   });
 
-  it('sends the script as a whole again, whoever sends it, after it may not have been looked at', async () => {
+  it('does not count on a script that was refused', async () => {
     void publish('a1');
     sent[0]!.fail(FOR_A_WHILE);
     await turn();

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
-import type { Found, Held, Route, Sending } from './redis.pending.js';
-import { isFinal, newPrefix, missingAnswers, PendingPublication as Pending } from './redis.pending.js';
-import type { Place } from './redis.servers.js';
 import type { SseError } from '../sse.errors.js';
+import type { Found, Held, Route, Sending } from './redis.pending.js';
+import { isFinal, missingAnswers, newPrefix, PendingPublication as Pending } from './redis.pending.js';
+import type { Place } from './redis.servers.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
@@ -53,7 +53,7 @@ export class RedisSender {
   }
 
   get isIdle(): boolean {
-    return this.#pending.length === 0;
+    return this.#sent.size + this.#failed.size + this.#queue.size === 0;
   }
 
   /** @throws SseError `SSE_UNAVAILABLE` */

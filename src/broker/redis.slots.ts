@@ -23,7 +23,6 @@ export class RedisSlots {
   #owners: (string | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
   #masters: ReadonlySet<string> = new Set();
   #version = 0;
-  #areComplete = false;
 
   constructor(private readonly natMap: ClusterOptions['natMap']) {}
 
@@ -34,7 +33,7 @@ export class RedisSlots {
 
   /** Whether each has a master. */
   get areComplete(): boolean {
-    return this.#areComplete;
+    return !this.#owners.includes(undefined);
   }
 
   /** All that have slots. */
@@ -61,9 +60,7 @@ export class RedisSlots {
     }
     if (owners.every((owner, slot) => owner === this.#owners[slot])) return true;
     this.#owners = owners;
-    const owned = owners.filter((owner) => owner !== undefined);
-    this.#masters = new Set(owned);
-    this.#areComplete = owned.length === SLOTS;
+    this.#masters = new Set(owners.filter((owner) => owner !== undefined));
     this.#version++;
     return true;
   }

@@ -115,15 +115,15 @@ export const cluster = [
   {
     guard: 'a slot that no master has is an outage',
     file: 'src/broker/redis.slots.ts',
-    find: `this.#areComplete = owned.length === SLOTS;`,
-    replace: `this.#areComplete = true;`,
+    find: `return !this.#owners.includes(undefined);`,
+    replace: `return true;`,
     tests: [SLOTS_SPEC],
   },
   {
     guard: 'what was given up holds nothing up',
     file: 'src/broker/redis.sender.ts',
     find: `if (this.#queue.delete(pending) || this.#failed.delete(pending)) this.#release(pending);`,
-    replace: `if (this.#queue.delete(pending)) this.#release(pending);`,
+    replace: `if (this.#queue.delete(pending)) this.#release(pending);\n    this.#failed.delete(pending);`,
     tests: ['src/broker/redis.sender.spec.ts'],
   },
   {
