@@ -5,13 +5,13 @@
  * into place, so that none ever loads a file that another is writing.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-function build(project, outDir, assets = []) {
+function build(project, outDir) {
   const fresh = join(root, `${outDir}.${process.pid}`);
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', project, '--outDir', fresh], {
@@ -20,7 +20,6 @@ function build(project, outDir, assets = []) {
   });
   try {
     if (status !== 0) process.exit(1);
-    for (const [from, to] of assets) cpSync(join(root, from), join(fresh, to));
     for (const entry of readdirSync(fresh, { recursive: true, withFileTypes: true })) {
       if (entry.isDirectory()) continue;
       const file = join(entry.parentPath, entry.name);
@@ -33,11 +32,6 @@ function build(project, outDir, assets = []) {
   }
 }
 
-const scripts = readdirSync(join(root, 'src/broker')).filter((name) => name.endsWith('.lua'));
-build(
-  'tsconfig.build.json',
-  'dist',
-  scripts.map((name) => [`src/broker/${name}`, `broker/${name}`]),
-);
+build('tsconfig.build.json', 'dist');
 build('sample/tsconfig.json', 'sample/dist');
 await import('./dist/main.js');

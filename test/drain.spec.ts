@@ -35,7 +35,7 @@ describe.each(platforms)('On %s', (_, platform) => {
     });
     return { app, url, sse: app.get(SseService) };
   };
-  const retryOf = ({ text }: StreamClient) => Number(/retry: (\d+)\n\n$/.exec(text)?.[1]);
+  const retryOf = ({ text }: StreamClient) => Number(/retry: (\d+)\n$/.exec(text)?.[1]);
 
   it('a signal ends streams spread over drainMs, each with another time to come back', async () => {
     const { app, url, sse } = await start({ drainMs: 1_000, retryMs: 2_000 });

@@ -247,11 +247,16 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       await sse.publish('next');
       expect(await client.next()).toMatchObject({ data: 'next' });
     },
-    '`lastEventId` several times in the query': async () => {
-      const id = await sse.publish('seen');
-      const client = await connect(`${url}/channel?lastEventId=${id}&lastEventId=junk`);
-      await sse.publish('next');
-      expect(await client.next()).toMatchObject({ data: 'next' });
+    '`lastEventId` several times in the query, as clients that append it send it': async () => {
+      for (const queryOf of [
+        (old: string, seen: string) => `lastEventId=${old}&lastEventId=${seen}`,
+        (_: string, seen: string) => `lastEventId=${seen}&lastEventId=`,
+      ]) {
+        const [old, seen] = [await sse.publish('old'), await sse.publish('seen')];
+        const client = await connect(`${url}/channel?${queryOf(old, seen)}`);
+        const next = await sse.publish('next');
+        expect((await client.next()).id).toBe(next);
+      }
     },
     '`lastEventId` in the query as anything but text': async () => {
       const client = await connect(`${url}/channel?lastEventId[a]=1&lastEventId=`);
@@ -293,7 +298,7 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       expect(text).toMatch(/^Connection: close\r$/im);
       expect(text).not.toMatch(/^Transfer-Encoding/im);
       expect(text).toMatch(
-        /\r\n\r\nretry: \d+\n\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
+        /\r\n\r\nretry: \d+\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
       );
     },
   };

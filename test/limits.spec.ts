@@ -47,7 +47,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
         'text/event-stream; charset=utf-8',
         [],
       ]);
-      const retry = Number(/retry: (\d+)\n\n$/.exec(refused.text)?.[1]);
+      const retry = Number(/retry: (\d+)\n$/.exec(refused.text)?.[1]);
       expect(retry).toBeGreaterThanOrEqual(10_000);
       expect(retry).toBeLessThanOrEqual(15_000);
     }

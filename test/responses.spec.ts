@@ -278,7 +278,7 @@ describe('An @SseChannel response on Fastify only', () => {
     await until(() => sse.stats().streams === 1);
     await sse.publish('injected');
     await app.close();
-    expect((await answer).body).toMatch(/^retry: \d+\n\nevent: sse\.open\n[^]*data: injected\n\n$/);
+    expect((await answer).body).toMatch(/^retry: \d+\nevent: sse\.open\n[^]*data: injected\n\n$/);
   });
 
   it('streams over HTTP/2, and is given up when the client leaves while a guard is at work', async () => {

@@ -23,15 +23,18 @@ import { RedisPublisher } from './redis.publisher.js';
 import { RedisScript } from './redis.script.js';
 import { type Place, RedisServer, type RedisServers, type ServersListener } from './redis.servers.js';
 import { RedisSubscriptions } from './redis.subscriptions.js';
+import { FIND, PUBLISH, READ } from './scripts.js';
 
 /** How long an application that requires Redis waits for it when it starts, in ms. */
 const OPEN_MS = 5_000;
 /** How long one that does not waits for it, to say what is wrong with it: three weeks. */
 const INSPECT_MS = 1_814_400_000;
 
-const PUBLISH = new RedisScript('publish');
-const FIND = new RedisScript('find');
-const READ = new RedisScript('read');
+const SCRIPTS = {
+  publish: new RedisScript(PUBLISH),
+  find: new RedisScript(FIND),
+  read: new RedisScript(READ),
+};
 
 /**
  * Carries events between all processes on one Redis, or one Redis Cluster, and keeps them in it.
@@ -138,7 +141,7 @@ export class RedisSseBroker extends SseBroker {
       send: (place, { nonce, whole }) => {
         const args = [this.#live(channel), body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
         if (this.#servers.sharded) args.push('SPUBLISH');
-        return PUBLISH[whole ? 'load' : 'call'](place, keys, args);
+        return SCRIPTS.publish[whole ? 'load' : 'call'](place, keys, args);
       },
       idOf: (cursor) => id || cursor,
     });
@@ -159,7 +162,7 @@ export class RedisSseBroker extends SseBroker {
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel, id !== '');
     const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, id, ...cursors];
-    const answer = await this.#servers.run(channel, (place) => READ.run(place, keys, args));
+    const answer = await this.#servers.run(channel, (place) => SCRIPTS.read.run(place, keys, args));
     const [tip, after, entries] = answer as [string, string, [string, string[]][]];
     const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
     return {
@@ -184,7 +187,7 @@ export class RedisSseBroker extends SseBroker {
     const cursors = new Map<number, string>();
     for (let from = '+', isCertain = 1; ;) {
       const args = [prefix, first.toString(36), age, from];
-      const answer = await FIND.run(place, keys, args);
+      const answer = await SCRIPTS.find.run(place, keys, args);
       let found: string[];
       [from, isCertain, ...found] = answer as [string, number, ...string[]];
       for (let n = 0; n < found.length; n += 2) {

@@ -1,19 +1,16 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { CommandFactory } from 'nest-commander';
-import { exitFrom, stderrLogger, writeError } from './redis.command.js';
-import { SseCliModule } from './sse.command.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+/** nest-commander is an optional peer: only the command line needs it. */
+const isMissing = (error: NodeJS.ErrnoException) =>
+  error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes("'nest-commander'");
 
-await CommandFactory.run(SseCliModule, {
-  logger: stderrLogger,
-  version,
-  errorHandler: exitFrom,
-  serviceErrorHandler: (error) => {
-    writeError(error);
-    process.exitCode = 1;
+await import('./program.js').then(
+  ({ run }) => run(),
+  (error: NodeJS.ErrnoException) => {
+    if (!isMissing(error)) throw error;
+    process.stderr.write(
+      'The command line needs nest-commander: npm install nest-commander (without a project: npx --package nestjs-sse-channels --package nest-commander nestjs-sse-channels …)\n',
+    );
+    process.exitCode = 2;
   },
-});
+);

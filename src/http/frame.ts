@@ -61,11 +61,14 @@ export function openFrame(id: string, channels: readonly string[]): Frame {
   return lastOpen!.frame;
 }
 
-/** A keep-alive: a comment, which clients ignore. */
-export const HEARTBEAT = new Frame(':\n\n');
+/**
+ * A keep-alive comment. It is a line of the next block: some clients take the empty line that would end a block of its own
+ * for an event without data.
+ */
+export const HEARTBEAT = new Frame(':\n');
 
-/** Sets the time after which a client comes back, and is no event. */
-const retryOf = (ms: number) => new Frame(`retry: ${Math.round(ms)}\n\n`);
+/** Sets the reconnection time, which clients do when they have read the line; of the next block for the same reason. */
+const retryOf = (ms: number) => new Frame(`retry: ${Math.round(ms)}\n`);
 
 /** For a client that is sent away: not before `ms`, and not all at once. */
 export function retryFrame(ms: number): Frame {

@@ -21,6 +21,7 @@ export function lastEventIdOf({ headers, query }: StreamRequest): string | undef
   // Browsers send UTF-8, which Node hands out byte by byte.
   if (typeof header === 'string' && header !== '') return Buffer.from(header, 'latin1').toString('utf8');
   const given = (query as { lastEventId?: unknown } | undefined)?.lastEventId;
-  const text: unknown = Array.isArray(given) ? given[0] : given;
-  return typeof text === 'string' && text !== '' ? text : undefined;
+  // A client that appends its position to its URL at each reconnection sends the oldest one first.
+  const texts: unknown[] = Array.isArray(given) ? given : [given];
+  return texts.findLast((text) => typeof text === 'string' && text !== '') as string | undefined;
 }

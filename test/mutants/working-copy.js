@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -44,8 +44,12 @@ export class WorkingCopy {
   apply(mutant) {
     const path = join(this.#dir, mutant.file);
     const original = readFileSync(path);
-    writeFileSync(path, this.#mutated(mutant));
-    return () => writeFileSync(path, original);
+    const write = (text) => {
+      writeFileSync(path, text);
+      if (path.endsWith('.lua')) execFileSync(process.execPath, [join(dirname(path), 'scripts.generate.js')]);
+    };
+    write(this.#mutated(mutant));
+    return () => write(original);
   }
 
   /** Runs tests until one fails. @returns its name, and those that passed until then */

@@ -1,0 +1,158 @@
+// Generated from the .lua files by scripts.generate.js: change those.
+
+export const FIND = `local history, meta = unpack(KEYS)
+local prefix, first, age, from = unpack(ARGV)
+local BATCH, BATCHES, FENCED, META_S = 100, 10, 600, 86400
+local time = redis.call('TIME')
+local since = time[1] * 1000 + math.floor(time[2] / 1000) - age
+local function msOf(cursor) return tonumber(string.match(cursor or '', '^(%d+)-') or 0) end
+local fenced = redis.call('HGET', meta, 'fenced') or ''
+if from == '+' and not string.find(fenced, prefix, 1, true) then
+  redis.call('HSET', meta, 'fenced', string.sub(fenced .. ' ' .. prefix, -FENCED))
+  if redis.call('TTL', meta) < 0 then redis.call('EXPIRE', meta, META_S) end
+end
+local answer = { '', 1 }
+local edge = redis.call('HGET', meta, 'cursor')
+for _ = 1, BATCHES do
+  local batch = redis.call('XREVRANGE', history, from, '-', 'COUNT', BATCH)
+  for _, entry in ipairs(batch) do
+    local prev, nonce = string.match(entry[2][2], '^(%S+) (%S+) ')
+    edge = prev
+    if nonce and string.sub(nonce, 1, #prefix) == prefix then
+      if tonumber(string.sub(nonce, #prefix + 1), 36) < tonumber(first, 36) then return answer end
+      answer[#answer + 1] = nonce
+      answer[#answer + 1] = entry[1]
+    end
+  end
+  if #batch < BATCH then
+    if edge and edge ~= redis.call('HGET', meta, 'genesis') and msOf(edge) >= since then answer[2] = 0 end
+    return answer
+  end
+  from = '(' .. batch[#batch][1]
+  if msOf(batch[#batch][1]) < since then return answer end
+end
+answer[1] = string.sub(from, 2)
+return answer
+`;
+
+export const PUBLISH = `local history, meta, ids, olderIds = unpack(KEYS)
+local idempotency = KEYS[#KEYS == 3 and 3 or 5]
+local live, body, id, nonce, random, maxEvents, maxAgeMs, command = unpack(ARGV)
+local META_S, IDEMPOTENCY_S = 86400, 600
+if idempotency then
+  local first = redis.call('GET', idempotency)
+  if first then return first end
+end
+if maxEvents == '0' then
+  if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
+  redis.call(command or 'PUBLISH', live, body)
+  return id
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'fenced')
+if known[4] and string.find(known[4], string.sub(nonce, 1, 8), 1, true) then
+  return redis.error_reply('FENCED: the publisher has given this attempt up, and looked for it')
+end
+local prev = known[1]
+if not prev then
+  local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
+  prev = last and last[1]
+end
+local genesis = not prev and string.format('%.0f-%.0f', now, random)
+prev = prev or genesis
+local reused = false
+if id ~= '' then
+  for _, key in ipairs({ olderIds, ids }) do
+    local cursor = redis.call('HGET', key, id)
+    reused = reused or cursor and #redis.call('XRANGE', history, cursor, cursor) > 0
+  end
+end
+local ms, n = now, random
+local prevMs, prevN = string.match(prev, '^(%d+)-(%d+)$')
+if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 end
+local cursor = string.format('%.0f-%.0f', ms, n)
+local size = maxEvents ~= '' and maxEvents or known[2] or 1000
+local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
+if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
+redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
+local public = id == '' and cursor or id
+local done, failure = pcall(function()
+  redis.call('HSET', meta, 'cursor', cursor)
+  if genesis then redis.call('HSET', meta, 'genesis', genesis) end
+  local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
+  if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
+  if changed or redis.call('PTTL', history) < ttl then
+    redis.call('PEXPIRE', history, math.ceil(ttl * 1.1))
+    redis.call('EXPIRE', meta, math.max(META_S, math.ceil(ttl / 500)))
+    redis.call('XTRIM', history, 'MINID', '~', string.format('%.0f', now - ttl))
+  end
+  if id ~= '' and not reused then
+    if redis.call('HLEN', ids) >= tonumber(size) then
+      redis.call('RENAME', ids, olderIds)
+    end
+    redis.call('HSET', ids, id, cursor)
+    redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
+  end
+  if idempotency then redis.call('SET', idempotency, public, 'EX', IDEMPOTENCY_S) end
+  local own = id == '' and ',"id":"' .. cursor .. '"' or ''
+  local link = ',"cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
+  redis.call(command or 'PUBLISH', live, string.sub(body, 1, -2) .. own .. link)
+end)
+if done then return public end
+redis.pcall('XDEL', history, cursor)
+redis.pcall('XSETID', history, prev)
+redis.pcall('HSET', meta, 'cursor', prev)
+if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end
+if idempotency then redis.pcall('DEL', idempotency) end
+return type(failure) == 'table' and failure or redis.error_reply(failure)
+`;
+
+export const READ = `local history, meta, ids, olderIds = unpack(KEYS)
+local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
+local META_S, BATCH, PAGE_BYTES, OLDEST = 86400, 16, 524288, '0000000000-0'
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
+local tip = known[1]
+if not tip then
+  local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
+  local time = redis.call('TIME')
+  local genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
+  tip = last and last[1] or genesis
+  redis.call('HSET', meta, 'cursor', tip, 'genesis', genesis)
+end
+if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
+  redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
+end
+redis.call('EXPIRE', meta, math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500)))
+local positions = { unpack(ARGV, 6) }
+if id ~= '' then
+  for _, key in ipairs({ olderIds, ids }) do
+    positions[#positions + 1] = redis.call('HGET', key, id) or nil
+  end
+end
+local after
+local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
+local trimmed = first and string.match(first[2][2], '^%S+')
+for _, cursor in ipairs(positions) do
+  if cursor == OLDEST then cursor = trimmed or tip end
+  if cursor == tip or cursor == trimmed or #redis.call('XRANGE', history, cursor, cursor) > 0 then
+    after = cursor
+    break
+  end
+end
+local entries, bytes = {}, 0
+if after then
+  local start, count = '(' .. after
+  repeat
+    count = math.min(BATCH, limit - #entries)
+    local batch = count > 0 and redis.call('XRANGE', history, start, '+', 'COUNT', count) or {}
+    for _, entry in ipairs(batch) do
+      if bytes >= PAGE_BYTES then break end
+      entries[#entries + 1] = entry
+      bytes = bytes + #entry[2][2]
+    end
+    if #batch > 0 then start = '(' .. batch[#batch][1] end
+  until #batch < BATCH or bytes >= PAGE_BYTES
+end
+return { tip, after or '', entries }
+`;
