@@ -4,6 +4,7 @@
  */
 const esmPackages = [
   '@nestjs',
+  '@fastify/cookie',
   'eventsource',
   'eventsource-parser',
   // What `app.inject()` of Fastify brings.

@@ -1,13 +1,11 @@
-import type { ClusterNode, ClusterOptions, Redis } from 'ioredis';
-import { SseError, show } from './sse.errors.js';
+import { resolveRedis } from './redis-source.js';
+import { optionError, show } from './sse.errors.js';
 import type { SseMetrics } from './sse.metrics.js';
 import {
   DEFAULTS,
   type History,
   HISTORY_DEFAULTS,
   LIMIT_DEFAULTS,
-  type RedisClient,
-  type RedisSource,
   type ResolvedOptions,
   type SseHistoryOptions,
   type SseLimits,
@@ -32,15 +30,17 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
     throw optionError('options', 'an object or a Redis URL', show(given));
   }
   checkNames('', options, ['redis', 'history', ...Object.keys(DEFAULTS), 'limits']);
-  const { history, limits, ...defined } = definedOf(options);
+  const { history, limits, redis, ...defined } = definedOf(options);
   const resolved: ResolvedOptions = {
     ...DEFAULTS,
+    // Outside production no other node takes the clients over, and the developer waits for the restart.
+    ...(process.env.NODE_ENV !== 'production' && { drainMs: 0 }),
     ...(history === false && { maxConnectionAgeMs: false }),
     ...defined,
+    redis: redis === undefined ? undefined : resolveRedis(redis),
     history: resolveHistory(history),
     limits: resolveLimits(limits),
   };
-  checkRedis(resolved.redis);
   // oxlint-disable-next-line no-control-regex -- controls are what it looks for
   if (typeof resolved.prefix !== 'string' || !/^[^\u0000-\u0020{}]{0,100}$/.test(resolved.prefix)) {
     throw optionError('prefix', 'at most 100 characters without spaces and braces', show(resolved.prefix));
@@ -116,100 +116,8 @@ function definedOf<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** Whether the value is an ioredis instance, told by its shape. */
-export function isRedisClient(value: unknown): value is RedisClient {
-  const client = value as Partial<RedisClient> | null | undefined;
-  return typeof client?.duplicate === 'function' && typeof client.subscribe === 'function';
-}
-
-function checkRedis(redis: unknown): void {
-  if (redis === undefined) return;
-  if (typeof redis === 'string') {
-    if (!isRedisUrl(redis)) {
-      throw optionError('redis', 'a URL such as redis://localhost:6379/0', show(withoutPassword(redis)));
-    }
-  } else if (!isRedisClient(redis) && (typeof redis !== 'object' || redis === null || Array.isArray(redis))) {
-    throw optionError('redis', 'a URL, ioredis options or an ioredis instance', show(redis));
-  } else {
-    checkCluster(redis);
-  }
-}
-
-/** What a cluster is found by, as ioredis takes it. */
-export interface ClusterSource {
-  readonly nodes: readonly ClusterNode[];
-  readonly options: ClusterOptions;
-}
-
-/** Where `redis` is for a cluster: options with `nodes`, or a `Cluster`, told by its shape in ioredis 5 and 6. */
-export function clusterOf(redis: RedisSource): ClusterSource | undefined {
-  if (typeof redis === 'string') return undefined;
-  if (!isRedisClient(redis)) {
-    if (!('nodes' in redis)) return undefined;
-    const { nodes, ...options } = redis;
-    return { nodes, options };
-  }
-  const { isCluster, startupNodes, options } = redis as {
-    isCluster?: unknown;
-    startupNodes?: unknown;
-    options?: unknown;
-  };
-  return isCluster === true
-    ? { nodes: startupNodes as ClusterNode[], options: options as ClusterOptions }
-    : undefined;
-}
-
-/** ioredis's `keyPrefix`, as whatever was given has it. */
-export function keyPrefixOf(redis: RedisSource): string {
-  if (typeof redis === 'string') return new URL(redis).searchParams.get('keyPrefix') ?? '';
-  const { options } = clusterOf(redis) ?? {};
-  const given = isRedisClient(redis) ? (redis as Partial<Redis>).options : redis;
-  return given?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? '';
-}
-
-function checkCluster(redis: RedisSource): void {
-  const cluster = clusterOf(redis);
-  if (!cluster) return;
-  const { nodes, options } = cluster;
-  const keyPrefix = keyPrefixOf(redis);
-  const isNode = (node: unknown) =>
-    typeof node === 'string' ? isRedisUrl(node) || /^[\w.:[\]-]+$/.test(node) : isPortOrOptions(node);
-  if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNode)) {
-    const wrong: unknown = Array.isArray(nodes) ? nodes.find((node) => !isNode(node)) : nodes;
-    const got = typeof wrong === 'string' ? withoutPassword(wrong) : wrong;
-    throw optionError(
-      'redis.nodes',
-      'a list of nodes such as { host, port } or redis://host:6379',
-      show(got ?? nodes),
-    );
-  }
-  if (keyPrefix.includes('{}')) {
-    throw optionError('redis.keyPrefix', 'without {}, so that a channel is on one server', show(keyPrefix));
-  }
-  if (options.useSRVRecords) {
-    throw optionError('redis.useSRVRecords', 'left out: name the nodes', show(options.useSRVRecords));
-  }
-}
-
-const isPortOrOptions = (node: unknown) =>
-  typeof node === 'number' || (typeof node === 'object' && node !== null);
-
-function isRedisUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, pathname } = new URL(text);
-  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/.*@/, '***@').replaceAll(/(password=)[^&]*/gi, '$1***');
-}
-
 function checkWhole(name: string, value: unknown, [min, max]: [number, number]): void {
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
     throw optionError(name, `a whole number from ${min} to ${max}`, show(value));
   }
-}
-
-function optionError(name: string, expected: string, got: string): SseError {
-  return new SseError('SSE_OPTIONS', `SseModule: expected \`${name}\` to be ${expected}, got ${got}`);
 }

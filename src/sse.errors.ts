@@ -46,10 +46,48 @@ export function inputError(name: string, expected: string, value: unknown): SseE
   return new SseError('SSE_INPUT', `Expected \`${name}\` to be ${expected}, got ${show(value)}`);
 }
 
+/** An `SSE_OPTIONS` error that names the option, what it must be, and what was given. */
+export function optionError(name: string, expected: string, got: string): SseError {
+  return new SseError('SSE_OPTIONS', `SseModule: expected \`${name}\` to be ${expected}, got ${got}`);
+}
+
+/**
+ * Refuses what is no object of options, such as a promise of one, and keys that are not known: a misspelt key would be taken
+ * for one that is left out.
+ *
+ * @throws SseError of the code
+ */
+export function checkKeys(
+  code: 'SSE_INPUT' | 'SSE_OPTIONS',
+  name: string,
+  options: object,
+  known: readonly string[],
+): void {
+  // An instance of a class of options is one; a Map, a Promise or a list is not.
+  if (Object.prototype.toString.call(options) !== '[object Object]') {
+    throw new SseError(code, `Expected \`${name}\` to be an object, got ${show(options)}`);
+  }
+  for (const key in options) {
+    if (known.includes(key)) continue;
+    const shown = show(key).slice(1, -1);
+    throw new SseError(code, `Expected no key \`${shown}\` in \`${name}\`: there are ${known.join(', ')}`);
+  }
+}
+
+/** The class of an object, for messages. */
+export function nameOf(value: object): string {
+  const name: unknown = (Object.getPrototypeOf(value) as object | null)?.constructor?.name;
+  return typeof name === 'string' && /^[\w$]{1,80}$/.test(name) ? name : 'Object';
+}
+
 /** A value as an error message or a log line may carry it: one short printable line, whatever it holds. */
 export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function';
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'object' && value !== null) {
+    if (Array.isArray(value)) return 'an array';
+    const name = nameOf(value);
+    return name === 'Object' ? 'an object' : `a ${name}`;
+  }
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const printable = text.replace(
     /[^\x20-\x7e\p{L}\p{N}]/gu,

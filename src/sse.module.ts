@@ -2,9 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
+  Logger,
   Module,
   type OnApplicationShutdown,
+  type Type,
 } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import { Connections } from './access/connections.js';
 import { SseBroker } from './broker/broker.js';
 import { MemorySseBroker } from './broker/memory.broker.js';
@@ -13,27 +16,46 @@ import { Channels } from './channel/channels.js';
 import { Authorization } from './http/authorization.js';
 import { Figures } from './figures.js';
 import { EventStreams } from './http/event-streams.js';
+import { HttpServer } from './http/http-server.js';
+import { addressOf } from './redis-source.js';
 import { resolveOptions } from './resolve-options.js';
+import { SseError } from './sse.errors.js';
 import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
+
+/** Its context is not the module's: the command line does not print where events go. */
+const logger = new Logger('SseBroker');
 
 /**
  * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
  * false.
  *
  * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
- * clients: at once, or, where a signal is the reason, spread over `drainMs`. Connections are closed in
- * `onApplicationShutdown`, as requests are still served in between; what is just being published has 2 s to be confirmed.
+ * clients: at once, or, where a signal is the reason, spread over `drainMs`. Without a signal the server stops to listen
+ * first, so that a successor in the same process can. Connections to Redis are closed in `onApplicationShutdown`, as requests
+ * are still served in between; what is just being published has 2 s to be confirmed.
  */
 @Module({
   providers: [
-    { provide: RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [SSE_OPTIONS] },
+    {
+      provide: RESOLVED_OPTIONS,
+      useFactory: (options: SseModuleOptions | string, modules: ModulesContainer) => {
+        checkImports(modules);
+        return resolveOptions(options);
+      },
+      inject: [SSE_OPTIONS, ModulesContainer],
+    },
     {
       provide: SseBroker,
       useFactory: async ({ redis, prefix, history, requireRedis }: ResolvedOptions) => {
-        if (redis === undefined) return new MemorySseBroker(history);
+        if (redis === undefined) {
+          const level = process.env.NODE_ENV === 'production' ? 'warn' : 'log';
+          logger[level]('Events stay in this process: no `redis` is given');
+          return new MemorySseBroker(history);
+        }
+        logger.log(`Events go through Redis: ${addressOf(redis)}, prefix ${prefix || 'none'}`);
         const broker = new RedisSseBroker(redis, prefix, history);
         if (requireRedis) await openOrClose(broker);
         else void broker.inspect();
@@ -49,6 +71,7 @@ import { SseService } from './sse.service.js';
     Authorization,
     Connections,
     EventStreams,
+    HttpServer,
     SseService,
     Figures,
   ],
@@ -58,11 +81,13 @@ export class SseModule
   extends ConfigurableModuleClass
   implements BeforeApplicationShutdown, OnApplicationShutdown
 {
+  // oxlint-disable-next-line max-params -- Nest injects them
   constructor(
     private readonly broker: SseBroker,
     private readonly connections: Connections,
     private readonly streams: EventStreams,
     private readonly figures: Figures,
+    private readonly server: HttpServer,
   ) {
     super();
   }
@@ -86,17 +111,33 @@ export class SseModule
   }
 
   async beforeApplicationShutdown(signal?: string): Promise<void> {
-    if (signal !== undefined) await this.connections.drain();
+    const hasOpen = this.connections.size > 0;
+    if (signal === undefined) this.server.stopListening();
+    else await this.connections.drain();
     this.connections.close();
-    await this.streams.ended();
-    // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.
-    await turn();
+    if (hasOpen) {
+      await this.streams.ended();
+      // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.
+      await turn();
+    }
+    this.server.closeSessions();
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.broker.close();
     this.figures.stop();
   }
+}
+
+/** Two global modules would each serve some of the application, without a word. */
+function checkImports(modules: ModulesContainer): void {
+  const isGlobal = ({ metatype, isGlobal: global }: { metatype: Type; isGlobal: boolean }) =>
+    global && (metatype === SseModule || metatype.prototype instanceof SseModule);
+  if ([...modules.values()].filter(isGlobal).length < 2) return;
+  throw new SseError(
+    'SSE_OPTIONS',
+    'SseModule is imported more than once: import SseModule.forRoot() in the root module alone, or give each `isGlobal: false`',
+  );
 }
 
 async function openOrClose(broker: RedisSseBroker): Promise<void> {

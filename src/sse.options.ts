@@ -60,9 +60,10 @@ export type RedisSource = string | RedisOptions | RedisClusterOptions | RedisCli
 /** How the module is configured. All fields are optional. */
 export interface SseModuleOptions {
   /**
-   * Where events go through: a `redis://` or `rediss://` URL, ioredis options (also for Sentinel, or with the `nodes` of a
-   * cluster), or an ioredis instance of yours (`Redis` or `Cluster`). An instance tells where to connect, and is never used,
-   * subscribed on or closed; its `keyPrefix` goes in front of `prefix`. Without it events stay in this process.
+   * Where events go through: a `redis://` or `rediss://` URL, the path of a Unix socket (`/run/redis.sock`, or with a database
+   * `unix:///run/redis.sock?db=2`), ioredis options (also for Sentinel, or with the `nodes` of a cluster), or an ioredis
+   * instance of yours (`Redis` or `Cluster`). An instance tells where to connect, and is never used, subscribed on or closed;
+   * its `keyPrefix` goes in front of `prefix`. Without it events stay in this process. The log says at start which it is.
    *
    * @default none: in memory
    */
@@ -122,9 +123,10 @@ export interface SseModuleOptions {
   maxConnectionAgeMs?: number | false;
   /**
    * Over how long the ends of the streams are spread when the application is told to end by a signal
-   * (`app.enableShutdownHooks()`), in ms, 0–600,000. Meanwhile it serves requests, and begins no streams.
+   * (`app.enableShutdownHooks()`), in ms, 0–600,000. Meanwhile it serves requests, and begins no streams. It does not wait
+   * where there are none.
    *
-   * @default 5000
+   * @default 5000 with `NODE_ENV=production`, else 0: nothing takes the clients over while a developer waits for the restart
    */
   drainMs?: number;
   /** Where figures go, besides `SseService.stats()`: such as `PrometheusMetrics`. @default nowhere */

@@ -13,6 +13,7 @@ const LAYERS = [
   ['channel/'],
   ['broker/'],
   ['resolve-options.ts'],
+  ['redis-source.ts'],
   ['event.ts', 'limiter.ts', 'sse.options.ts', 'sse.metrics.ts', 'sse.errors.ts'],
 ];
 

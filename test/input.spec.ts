@@ -250,7 +250,7 @@ describe.each(platforms)('Input on %s', (_, platform) => {
     '`lastEventId` several times in the query': async () => {
       for (const queryOf of [
         (old: string, seen: string) => `lastEventId=${old}&lastEventId=${seen}`,
-        (_: string, seen: string) => `lastEventId=${seen}&lastEventId=`,
+        (_old: string, seen: string) => `lastEventId=${seen}&lastEventId=`,
       ]) {
         const [old, seen] = [await sse.publish('old'), await sse.publish('seen')];
         const client = await connect(`${url}/channel?${queryOf(old, seen)}`);

@@ -79,6 +79,10 @@ export class Connections {
     this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
   }
 
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** Whether no more are let in, for good. */
   get draining(): boolean {
     return this.#draining;

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { isCursor, type Publication } from '../event.js';
-import { clusterOf, keyPrefixOf } from '../resolve-options.js';
+import { clusterOf, keyPrefixOf } from '../redis-source.js';
 import { SseError } from '../sse.errors.js';
 import { type History, HISTORY_DEFAULTS, type RedisSource } from '../sse.options.js';
 import {

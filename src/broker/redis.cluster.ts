@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { type ClusterNode, Redis, type RedisOptions } from 'ioredis';
-import type { ClusterSource } from '../resolve-options.js';
+import type { ClusterSource } from '../redis-source.js';
 import { SseError } from '../sse.errors.js';
 import { RedisConnection } from './redis.connection.js';
 import { isPassing } from './redis.pending.js';

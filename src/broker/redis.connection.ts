@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import { SseError } from '../sse.errors.js';
-import { isRedisClient } from '../resolve-options.js';
+import { isRedisClient } from '../redis-source.js';
 import type { RedisClient } from '../sse.options.js';
 
 /** What a connection is made from. */

@@ -5,15 +5,17 @@ import {
   Inject,
   Injectable,
   mixin,
+  type OnModuleInit,
+  Optional,
   type Type,
 } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import type { SseGrant } from '../access/access.js';
 import { checkChannels } from '../event.js';
 import { SseError } from '../sse.errors.js';
 import { Authorization } from './authorization.js';
-import { checkOf, type SseAuthorizer, type SseRule } from './authorizer.js';
-import { isGone } from './event-stream.js';
-import { EventStreams, type PlatformRequest, type PlatformResponse } from './event-streams.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { isGone, type PlatformRequest, type PlatformResponse } from './platform.js';
 import { type ChannelRequest, requestedChannelsOf } from './requested-channels.js';
 
 const grants = new WeakMap<object, SseGrant>();
@@ -34,19 +36,23 @@ export function AllowChannels(
 ): Type<CanActivate> {
   const check = checkOf(allow);
   @Injectable()
-  class AllowChannelsGuard implements CanActivate {
-    readonly authorizer?: SseAuthorizer;
+  class AllowChannelsGuard implements CanActivate, OnModuleInit {
+    authorizer?: SseAuthorizer;
 
     constructor(
-      readonly authorization: Authorization,
-      readonly streams: EventStreams,
+      @Inject(ModuleRef) readonly moduleRef: ModuleRef,
+      @Optional() @Inject(Authorization) readonly authorization = new Authorization(),
     ) {}
+
+    async onModuleInit(): Promise<void> {
+      if (!check) this.authorizer ??= await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>);
+    }
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
       const http = context.switchToHttp();
       const request = http.getRequest<ChannelRequest & PlatformRequest>();
       const response = http.getResponse<PlatformResponse>();
-      this.streams.checkOrigin(request, response);
+      this.authorization.checkOrigin(request, response);
       const isWanted = () => !isGone(response.raw ?? response);
       const channels = checkChannels(channelOf(request));
       const question = { check, authorizer: this.authorizer, context, isWanted };
@@ -54,7 +60,7 @@ export function AllowChannels(
       return true;
     }
   }
-  if (!check) Inject(allow as Type<SseAuthorizer>)(AllowChannelsGuard.prototype, 'authorizer');
+  if (!check) injectProvided(AllowChannelsGuard, allow as Type<SseAuthorizer>);
   return mixin(AllowChannelsGuard);
 }
 

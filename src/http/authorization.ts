@@ -1,8 +1,19 @@
-import { type ExecutionContext, ForbiddenException, HttpException, Injectable, Logger } from '@nestjs/common';
+import {
+  type ExecutionContext,
+  ForbiddenException,
+  HttpException,
+  Inject,
+  Injectable,
+  Logger,
+  Optional,
+} from '@nestjs/common';
 import { checkAccess, isExpired, mergeAccess, type SseAccess, SseGrant } from '../access/access.js';
 import { Limiter } from '../limiter.js';
 import { show } from '../sse.errors.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import type { SseAuthorizer } from './authorizer.js';
+import { Origins } from './origins.js';
+import type { PlatformRequest, PlatformResponse } from './platform.js';
 
 /** How long an authorizer may take to answer, in ms. */
 const ANSWER_MS = 5_000;
@@ -25,6 +36,17 @@ export class Authorization {
   readonly #logger = new Logger('SseModule');
   /** By authorizer: one that is slow, or does not answer, keeps nobody else's waiting. */
   readonly #questions = new WeakMap<SseAuthorizer, Limiter>();
+  readonly #origins: Origins;
+
+  /** @param options absent where a test has no `SseModule` */
+  constructor(@Optional() @Inject(RESOLVED_OPTIONS) options?: ResolvedOptions) {
+    this.#origins = new Origins(options?.origins ?? []);
+  }
+
+  /** Refuses pages of other origins, and tells those of the list that they may read. @throws ForbiddenException */
+  checkOrigin(request: PlatformRequest, response: PlatformResponse): void {
+    this.#origins.check(request, response);
+  }
 
   /** @throws HttpException 401 or 403, which says nothing of the channels */
   async grant(question: Question, channels: readonly string[]): Promise<SseGrant> {

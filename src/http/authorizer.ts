@@ -1,4 +1,5 @@
-import type { ExecutionContext, Type } from '@nestjs/common';
+import { type ExecutionContext, Inject, Optional, type Type } from '@nestjs/common';
+import type { ModuleRef } from '@nestjs/core';
 import type { SseAccess } from '../access/access.js';
 import { checkChannel } from '../event.js';
 import { SseError, show } from '../sse.errors.js';
@@ -56,4 +57,21 @@ export function checkOf(rule: SseRule): ((channel: string) => boolean) | undefin
   }
   const channels = new Set(rule.map(checkChannel));
   return (channel) => channels.has(channel);
+}
+
+/** Has Nest inject an authorizer that is among the providers of the module, as `authorizer`. */
+export function injectProvided(enhancer: Type, authorizer: Type<SseAuthorizer>): void {
+  Inject(authorizer)(enhancer.prototype as object, 'authorizer');
+  Optional()(enhancer.prototype as object, 'authorizer');
+}
+
+const created = new WeakMap<ModuleRef, Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>>();
+
+/** An authorizer that is no provider: made once for each module, as Nest makes guards. @throws Error as Nest, where it lacks a provider */
+export function authorizerOf(moduleRef: ModuleRef, type: Type<SseAuthorizer>): Promise<SseAuthorizer> {
+  const ofModule = created.get(moduleRef) ?? new Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>();
+  created.set(moduleRef, ofModule);
+  const authorizer = ofModule.get(type) ?? moduleRef.create(type);
+  ofModule.set(type, authorizer);
+  return authorizer;
 }

@@ -1,4 +1,4 @@
-import { OutgoingMessage, type ServerResponse } from 'node:http';
+import { OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Logger } from '@nestjs/common';
@@ -9,6 +9,7 @@ import type { Batch } from './batch.js';
 import { type Frame, frameOf, HEARTBEAT, openFrame, retryFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
+import { type AnyResponse, isGone } from './platform.js';
 
 /**
  * Bytes that may wait for a client when the next ones are to be sent, besides pages of history: beyond it is cut, and
@@ -26,9 +27,6 @@ export const HEAD = {
   'X-Accel-Buffering': 'no',
   'X-Content-Type-Options': 'nosniff',
 };
-
-/** A response of HTTP/1, or one of HTTP/2, which has a stream in place of much else. */
-export type AnyResponse = ServerResponse & { readonly stream?: Writable };
 
 /** What of a subscriber's stream is its own. */
 export interface EventStreamOptions {
@@ -224,11 +222,6 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     EventStream.#logger.error(error);
     this.response.destroy();
   }
-}
-
-/** Whether the client has left; HTTP/2 only says so on its stream. */
-export function isGone({ destroyed, stream }: AnyResponse): boolean {
-  return destroyed || stream?.destroyed === true;
 }
 
 /** None in HTTP/2, where somebody has replaced `write()`, and while an earlier response of the connection goes on. */

@@ -1,9 +1,20 @@
-import { Get, Res, UseInterceptors } from '@nestjs/common';
+import { Get, UseInterceptors } from '@nestjs/common';
+import { checkKeys } from '../sse.errors.js';
 import type { SseRule } from './authorizer.js';
 import { authorizingInterceptor, SseChannelInterceptor } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
 type Handler<T> = (...args: never[]) => T | Promise<T>;
+
+/** Applies to methods that return a target. The second signature lets `applyDecorators()` take it, and fits no method. */
+export interface SseChannelDecorator<Target> {
+  <T extends Handler<Target>>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<T>,
+  ): void;
+  (target: object, key: string | symbol): 'The handler has to return a channel, a list of channels, or { channel }';
+}
 
 /** Options of an `@SseChannel()` route. */
 export interface SseChannelOptions {
@@ -44,33 +55,14 @@ export interface SseChannelOptions {
 export function SseChannel(
   path: string | string[] | undefined,
   options: SseChannelOptions & { allow: SseRule },
-): <T extends Handler<SseTarget | void>>(
-  target: object,
-  key: string | symbol,
-  descriptor: TypedPropertyDescriptor<T>,
-) => void;
-export function SseChannel(
-  path?: string | string[],
-): <T extends Handler<SseTarget>>(
-  target: object,
-  key: string | symbol,
-  descriptor: TypedPropertyDescriptor<T>,
-) => void;
-export function SseChannel(path?: string | string[], { allow }: SseChannelOptions = {}) {
-  const interceptor = allow === undefined ? SseChannelInterceptor : authorizingInterceptor(allow);
-  return <T extends Handler<SseTarget | void>>(
-    target: object,
-    key: string | symbol,
-    descriptor: TypedPropertyDescriptor<T>,
-  ) => {
-    // A parameter that is the response tells Nest to leave the response alone. It comes behind all others; their
-    // number is in the metadata, as a function's length ends at the first parameter with a default value.
-    const known: Record<string, { index: number }> =
-      Reflect.getMetadata('__routeArguments__', target.constructor, key) ?? {};
-    const indices = Object.values(known).map(({ index }) => index + 1);
-    Res()(target, key, Math.max(descriptor.value?.length ?? 0, ...indices));
-    // A `@Res({ passthrough: true })` of the handler's would have Nest answer behind the stream, and so end it.
-    Reflect.defineMetadata('__responsePassthrough__', false, target.constructor, key);
+): SseChannelDecorator<SseTarget | void>;
+export function SseChannel(path?: string | string[]): SseChannelDecorator<SseTarget>;
+export function SseChannel(path?: string | string[], options: SseChannelOptions = {}) {
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow']);
+  const interceptor = 'allow' in options ? authorizingInterceptor(options.allow!) : SseChannelInterceptor;
+  return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
+    // Nest is to answer, which is where the interceptor comes in, although the handler may take the response as a parameter.
+    Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
   };

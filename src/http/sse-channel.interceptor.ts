@@ -5,26 +5,41 @@ import {
   Injectable,
   mixin,
   type NestInterceptor,
+  type OnModuleInit,
+  Optional,
   type Type,
 } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom, type Observable, of } from 'rxjs';
-import { mergeAccess } from '../access/access.js';
+import { mergeAccess, type SseGrant } from '../access/access.js';
+import { SseError } from '../sse.errors.js';
+import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
-import { checkOf, type SseAuthorizer, type SseRule } from './authorizer.js';
-import { isGone } from './event-stream.js';
-import { EventStreams, type PlatformRequest, type PlatformResponse } from './event-streams.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { EventStreams } from './event-streams.js';
+import { isGone, type PlatformRequest, type PlatformResponse, serveInPlaceOfAnswer } from './platform.js';
 import { requestedChannelsOf } from './requested-channels.js';
-import { checkTarget, type SseTarget } from './sse-target.js';
+import { type CheckedTarget, checkTarget, type SseTarget } from './sse-target.js';
 
 const SERVED = of(undefined);
 
-/** Hands the response over once the handler has named its target; before that, errors are Nest's to answer. */
+/**
+ * Finds the target of a request, and has it served in place of the answer that Nest sends when all interceptors have
+ * completed; before that, errors are Nest's to answer.
+ */
 @Injectable()
-export class SseChannelInterceptor implements NestInterceptor<SseTarget | undefined, void> {
+export class SseChannelInterceptor implements NestInterceptor<SseTarget | undefined, undefined>, OnModuleInit {
+  /** Without `SseModule`, in a unit test of a controller, its routes serve nothing. */
   constructor(
-    private readonly streams: EventStreams,
-    private readonly authorization: Authorization,
+    @Inject(ModuleRef) protected readonly moduleRef: ModuleRef,
+    @Optional() @Inject(Authorization) private readonly authorization = new Authorization(),
+    @Optional() @Inject(EventStreams) private readonly streams?: EventStreams,
+    @Optional() @Inject(SseService) private readonly sse?: SseService,
   ) {}
+
+  async onModuleInit(): Promise<void> {
+    if (!this.sse) throw withoutModule();
+  }
 
   protected get rule(): Pick<Question, 'check' | 'authorizer'> | undefined {
     return undefined;
@@ -33,41 +48,61 @@ export class SseChannelInterceptor implements NestInterceptor<SseTarget | undefi
   async intercept(
     context: ExecutionContext,
     next: CallHandler<SseTarget | undefined>,
-  ): Promise<Observable<void>> {
+  ): Promise<Observable<undefined>> {
+    const { streams } = this;
+    if (!streams) throw withoutModule();
     const http = context.switchToHttp();
     const request = http.getRequest<PlatformRequest>();
     const response = http.getResponse<PlatformResponse>();
-    this.streams.checkOrigin(request, response);
+    this.authorization.checkOrigin(request, response);
     const returned = await firstValueFrom(next.handle());
+    const target = await this.#targetOf(returned, context, request, response);
+    serveInPlaceOfAnswer(response, () => streams.serve(request, response, target));
+    return SERVED;
+  }
+
+  async #targetOf(
+    returned: SseTarget | undefined,
+    context: ExecutionContext,
+    request: PlatformRequest,
+    response: PlatformResponse,
+  ): Promise<CheckedTarget & Partial<SseGrant>> {
     const { rule } = this;
-    if (!rule) {
-      await this.streams.serve(request, response, checkTarget(returned));
-      return SERVED;
-    }
+    if (!rule) return checkTarget(returned);
     const target = checkTarget(returned ?? requestedChannelsOf(request));
     const raw = response.raw ?? response;
     const question = { ...rule, context, isWanted: () => !isGone(raw) };
     const { askedAt, access, renew } = await this.authorization.grant(question, target.channels);
-    await this.streams.serve(request, response, {
+    return {
       ...target,
       askedAt,
       access: mergeAccess([target.access, access]),
       renew: renew && (async () => mergeAccess([target.access, await renew()])),
-    });
-    return SERVED;
+    };
   }
 }
 
-/** The interceptor of a route with a rule. A class is Nest's to make, in the module of the route's controller. */
+const withoutModule = () =>
+  new SseError(
+    'SSE_OPTIONS',
+    '@SseChannel() needs SseModule: import SseModule.forRoot() in the root module (a unit test may provide an SseService of its own)',
+  );
+
+/** The interceptor of a route with a rule. */
 export function authorizingInterceptor(allow: SseRule): Type<NestInterceptor> {
   const check = checkOf(allow);
   class AuthorizingInterceptor extends SseChannelInterceptor {
-    readonly authorizer?: SseAuthorizer;
+    authorizer?: SseAuthorizer;
+
+    override async onModuleInit(): Promise<void> {
+      await super.onModuleInit();
+      if (!check) this.authorizer ??= await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>);
+    }
 
     protected override get rule() {
       return { check, authorizer: this.authorizer };
     }
   }
-  if (!check) Inject(allow as Type<SseAuthorizer>)(AuthorizingInterceptor.prototype, 'authorizer');
+  if (!check) injectProvided(AuthorizingInterceptor, allow as Type<SseAuthorizer>);
   return mixin(AuthorizingInterceptor);
 }

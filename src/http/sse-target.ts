@@ -1,6 +1,6 @@
 import { checkAccess, type SseAccess } from '../access/access.js';
 import { checkChannels, type SseEvent } from '../event.js';
-import { inputError } from '../sse.errors.js';
+import { checkKeys, inputError } from '../sse.errors.js';
 
 /**
  * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
@@ -8,7 +8,11 @@ import { inputError } from '../sse.errors.js';
  * say whose stream it is, and until when.
  */
 export type SseTarget =
-  string | string[] | (SseAccess & { channel: string | string[]; filter?(event: SseEvent): boolean });
+  | string
+  | readonly string[]
+  | (SseAccess & { channel: string | readonly string[]; filter?(event: SseEvent): boolean });
+
+const KEYS = ['channel', 'filter', 'user', 'issuedAt', 'expiresAt'];
 
 /** A target as it was checked. */
 export interface CheckedTarget {
@@ -22,10 +26,12 @@ export function checkTarget(target: unknown): CheckedTarget {
   if (typeof target !== 'object' || target === null || Array.isArray(target)) {
     return { channels: checkChannels(target), access: {} };
   }
-  const given = target as Exclude<SseTarget, string | string[]>;
+  checkKeys('SSE_INPUT', 'target', target, KEYS);
+  const given = target as Exclude<SseTarget, string | readonly string[]>;
   const { channel, user, issuedAt, expiresAt } = given;
   const type = typeof given.filter;
-  if (type !== 'function' && type !== 'undefined') throw inputError('filter', 'a function', type);
+  // An undefined one is a slip that would let all events through.
+  if (type !== 'function' && 'filter' in given) throw inputError('filter', 'a function', given.filter);
   return {
     channels: checkChannels(channel),
     access: checkAccess({ user, issuedAt, expiresAt }),

@@ -1,0 +1,33 @@
+import type { Server } from 'node:http';
+import type { ServerHttp2Session } from 'node:http2';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+
+/** The HTTP server of the application, if it has one, while the application closes. */
+@Injectable()
+export class HttpServer implements OnModuleInit {
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  onModuleInit(): void {
+    this.#server?.on('session', (session: ServerHttp2Session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+    });
+  }
+
+  /** Frees the port; connections that are open stay. Nest closes the server later, which then is no error. */
+  stopListening(): void {
+    if (this.#server?.listening) this.#server.close();
+  }
+
+  /** HTTP/2: closes each session when its requests are served. Node.js before 24 waits for clients to do that. */
+  closeSessions(): void {
+    for (const session of this.#sessions) session.close();
+  }
+
+  get #server(): Server | undefined {
+    return this.host.httpAdapter?.getHttpServer() as Server | undefined;
+  }
+}

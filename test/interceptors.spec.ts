@@ -1,0 +1,217 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CacheInterceptor, CacheModule } from '@nestjs/cache-manager';
+import {
+  type CallHandler,
+  ConflictException,
+  Controller,
+  type ExecutionContext,
+  type NestInterceptor,
+  type Provider,
+  StreamableFile,
+} from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import compress from '@fastify/compress';
+import cookie from '@fastify/cookie';
+import { describe, expect, it } from '@jest/globals';
+import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { map, mergeMap, type Observable, tap, timeout } from 'rxjs';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+
+@Controller()
+class NewsController {
+  @SseChannel('news')
+  news() {
+    return 'news';
+  }
+}
+
+/** An interceptor that works on what comes after the handler. */
+const after = (
+  work: (values: Observable<unknown>, set: (name: string, value: string) => void) => Observable<unknown>,
+): NestInterceptor => ({
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const response = context.switchToHttp().getResponse<{ header(name: string, value: string): unknown }>();
+    return work(next.handle(), (name, value) => void response.header(name, value));
+  },
+});
+
+const wrap = after((values) => values.pipe(map((data) => ({ data }))));
+
+const global = (...interceptors: NestInterceptor[]): Provider[] =>
+  interceptors.map((useValue) => ({ provide: APP_INTERCEPTOR, useValue }));
+const cache: Provider = { provide: APP_INTERCEPTOR, useClass: CacheInterceptor };
+
+describe.each(platforms)('Interceptors around @SseChannel() on %s', (_, platform) => {
+  const start = async (...providers: Provider[]) => {
+    const imports = [SseModule.forRoot(), CacheModule.register()];
+    const { app, url } = await startApp(platform, { imports, providers, controllers: [NewsController] });
+    return { sse: app.get(SseService), url: `${url}/news` };
+  };
+
+  it.each<[string, NestInterceptor[]]>([
+    ['set headers', [after((values, set) => values.pipe(tap(() => set('X-After', 'set'))))]],
+    [
+      'set headers when they have waited for something',
+      [
+        after((values, set) =>
+          values.pipe(
+            mergeMap(async (value) => {
+              await sleep(50);
+              set('X-After', 'set');
+              return value;
+            }),
+          ),
+        ),
+        wrap,
+      ],
+    ],
+  ])('%s before the response headers are sent', async (_does, interceptors) => {
+    const { url, sse } = await start(...global(...interceptors));
+    const client = await connect(url);
+    expect(client.headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'x-after': 'set',
+    });
+    expect(await client.next()).toMatchObject({ event: 'sse.open' });
+    const id = await sse.publish('event', { channel: 'news' });
+    expect(await client.next()).toMatchObject({ id, data: 'event' });
+  });
+
+  it.each<[string, NestInterceptor]>([
+    ['wrap every value', wrap],
+    ['leave no value', after((values) => values.pipe(map(() => null)))],
+    ['set a time limit', after((values) => values.pipe(timeout(60_000)))],
+  ])('that %s change nothing', async (_does, interceptor) => {
+    const { url, sse } = await start(...global(interceptor));
+    const client = await connect(url);
+    await client.next();
+    expect(client.headers).not.toHaveProperty('etag');
+    expect(client.headers).not.toHaveProperty('content-length');
+    const id = await sse.publish({ n: 1 }, { channel: 'news' });
+    expect(await client.next()).toMatchObject({ id, data: '{"n":1}' });
+  });
+
+  it.each<[number, NestInterceptor]>([
+    [500, after((values) => values.pipe(map((value) => (value as { items: unknown[] }).items.length)))],
+    [
+      409,
+      after((values) =>
+        values.pipe(
+          mergeMap(async () => {
+            await sleep(10);
+            throw new ConflictException();
+          }),
+        ),
+      ),
+    ],
+  ])('that fail give status %i, and no connection', async (status, interceptor) => {
+    const { url, sse } = await start(...global(interceptor));
+    const client = await connect(url);
+    expect(client.status).toBe(status);
+    expect(JSON.parse(await client.body())).toMatchObject({ statusCode: status });
+    expect(client.headers['content-type']).toContain('application/json');
+    expect(sse.stats().streams).toBe(0);
+  });
+
+  it('that cache take no connection for a value', async () => {
+    const { url, sse } = await start(cache);
+    for (let n = 0; n < 3; n++) {
+      const client = await connect(url);
+      expect(await client.next()).toMatchObject({ event: 'sse.open' });
+      const id = await sse.publish(n, { channel: 'news' });
+      expect(await client.next()).toMatchObject({ id });
+      client.close();
+    }
+  });
+
+  it.each<[string, Provider[]]>([
+    ['from a cache', [cache, ...global(wrap)]],
+    [
+      'in its place',
+      global(after((values) => values.pipe(map(() => new StreamableFile(Buffer.from('a file')))))),
+    ],
+  ])('that answer %s leave no request waiting', async (_does, providers) => {
+    const { url, sse } = await start(...providers);
+    const first = await connect(url);
+    const second = await connect(url);
+    await second.body();
+    expect(second.status).toBe(200);
+    expect(second.headers['content-type']).not.toContain('text/event-stream');
+    first.close();
+    expect(sse.stats().streams).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('Plugins of Fastify', () => {
+  const start = async (configure: (app: NestFastifyApplication) => unknown) => {
+    const [, platform] = platforms[1];
+    const configuring: unknown[] = [];
+    const { app, url } = await startApp(
+      platform,
+      { imports: [SseModule.forRoot()], controllers: [NewsController] },
+      (starting) => configuring.push(configure(starting as NestFastifyApplication)),
+    );
+    await Promise.all(configuring);
+    return { sse: app.get(SseService), url: `${url}/news` };
+  };
+
+  it('send their cookies and headers, also on a connection to @SseChannel()', async () => {
+    const { url, sse } = await start((app) => {
+      const fastify = app.getHttpAdapter().getInstance();
+      fastify.addHook('onRequest', async (_request, reply) => {
+        (reply as unknown as { setCookie(name: string, value: string): unknown }).setCookie('seen', '2');
+      });
+      fastify.addHook('onSend', async (_request, reply, payload) => {
+        reply.header('X-Sent', 'yes');
+        return payload;
+      });
+      return app.register(cookie);
+    });
+    const client = await connect(url);
+    expect(client.headers).toMatchObject({
+      'x-sent': 'yes',
+      'content-type': 'text/event-stream; charset=utf-8',
+    });
+    expect(client.headers['set-cookie']).toEqual(['seen=2; SameSite=Lax']);
+    expect(client.headers).not.toHaveProperty('content-length');
+    await client.next();
+    await sse.publish('event', { channel: 'news' });
+    expect(await client.next()).toMatchObject({ data: 'event' });
+  });
+
+  it('do not change the body, whatever payload they make of it', async () => {
+    const { url, sse } = await start((app) => {
+      app
+        .getHttpAdapter()
+        .getInstance()
+        .addHook('onSend', async () => '{"wrapped":true}');
+      return app.register(compress, { global: true, threshold: 0 });
+    });
+    const client = await connect(url, { 'accept-encoding': 'gzip' });
+    expect(client.headers).not.toHaveProperty('content-encoding');
+    await client.next();
+    await sse.publish('event', { channel: 'news' });
+    expect(await client.next()).toMatchObject({ data: 'event' });
+    expect(client.text).not.toContain('wrapped');
+  });
+
+  it('that fail when headers are sent give an error, and no connection', async () => {
+    let failed = false;
+    const { url, sse } = await start((app) =>
+      app
+        .getHttpAdapter()
+        .getInstance()
+        .addHook('onSend', async (_request, _reply, payload) => {
+          if (failed) return payload;
+          failed = true;
+          throw new Error('no session');
+        }),
+    );
+    const client = await connect(url);
+    expect(client.status).toBeGreaterThanOrEqual(500);
+    await client.body();
+    expect(sse.stats().streams).toBe(0);
+  });
+});
