@@ -1,17 +1,21 @@
-import type { MessageEvent } from '@nestjs/common';
-import { inputError, SseError } from './sse.errors.js';
+import { checkKeys, inputError, SseError } from './sse.errors.js';
 
 /**
- * One event as a subscriber sees it. It is Nest's `MessageEvent`, so it goes to `@Sse()` as it is.
+ * One event as a subscriber sees it. All subscribers of a process share the same frozen object: derive from it
+ * (`{ ...event, data }`), keeping `id`.
  *
- * All subscribers of a process share the same frozen object: derive from it (`{ ...event, data }`), keeping `id`.
+ * Nest's `@Sse()` takes it where `data` is a string or an object; `heartbeat()` makes of other data what Nest writes.
  */
-export interface SseEvent<T extends string | object = string | object> extends MessageEvent {
+export interface SseEvent<T = unknown> {
   /** The id from which the stream resumes: the publisher's own, else the broker's cursor. */
   id: string;
   /** The channel it was published to. */
   channel: string;
-  /** A string or an object as published; `null`, numbers and booleans as their JSON text. */
+  /** The event's name; absent for `message`. */
+  type?: string;
+  /** Reconnection time that the publisher has given with it, in ms. */
+  retry?: number;
+  /** As it was published, through JSON: the number 5 is 5, the string '5' is '5', a Date its text. */
   data: T;
 }
 
@@ -45,6 +49,8 @@ export const DEFAULT_CHANNEL = 'sse';
 /** Of one stream: their positions have to fit into the header that a client comes back with. */
 const MAX_CHANNELS = 100;
 const MAX_RETRY_MS = 3_600_000;
+
+const OPTIONS = ['channel', 'type', 'id', 'retry', 'idempotencyKey', 'transient'];
 
 const CHANNEL = /^[\p{L}\p{N}_.:\-/@~]{1,200}$/u;
 const PRINTABLE = /^[\x21-\x7e]{1,128}$/;
@@ -82,6 +88,15 @@ export function checkChannel(channel: unknown): string {
   return name;
 }
 
+/**
+ * The channel that options name, or the default one. One that is undefined is a slip that would reach other subscribers.
+ *
+ * @throws SseError `SSE_INPUT`
+ */
+export function channelOf(options: { channel?: unknown }): string {
+  return 'channel' in options ? checkChannel(options.channel) : DEFAULT_CHANNEL;
+}
+
 /** The channels of one stream: 1–100, each in canonical form, each once. @throws SseError `SSE_INPUT` */
 export function checkChannels(channels: unknown): string[] {
   if (!Array.isArray(channels)) return [checkChannel(channels)];
@@ -106,6 +121,7 @@ export function checkPublication(
   options: PublishOptions,
   maxPayloadBytes: number,
 ): Publication {
+  checkKeys('SSE_INPUT', 'options', options, OPTIONS);
   const { transient = false, idempotencyKey, retry, type } = options;
   const id = options.id === undefined ? undefined : checkId(options.id);
   if (typeof transient !== 'boolean') throw inputError('transient', 'true or false', transient);
@@ -153,15 +169,21 @@ function checkType(type: unknown): void {
 function serialise(data: unknown, maxPayloadBytes: number): string {
   let json: string | undefined;
   try {
+    if (isError(data)) throw inputError('data', 'what JSON can hold: publish its `message`', data);
+    checkKept(data);
     json = JSON.stringify(data);
+    // What JSON keeps nothing of is written so, as an empty object is. No other data costs a second look.
+    if (typeof data === 'object' && json?.includes('{}')) JSON.stringify(data, (_key, value) => checkKept(value));
   } catch (cause) {
+    if (cause instanceof SseError) throw cause;
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new SseError('SSE_INPUT', `Expected \`data\` to be serialisable as JSON: ${reason}`, { cause });
   }
-  if (json === undefined) {
+  // JSON makes null of NaN, of Infinity and of an invalid Date.
+  if (json === undefined || (json === 'null' && data !== null)) {
     throw inputError(
       'data',
-      'serialisable as JSON (null is; undefined, functions and symbols are not)',
+      'serialisable as JSON (null is; undefined, functions, symbols, NaN and invalid dates are not)',
       data,
     );
   }
@@ -174,3 +196,22 @@ function serialise(data: unknown, maxPayloadBytes: number): string {
   }
   return json;
 }
+
+/** @returns the value, if it is none of which JSON keeps nothing, such as a promise or a Map @throws SseError `SSE_INPUT` */
+function checkKept<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const { then, toJSON } = value as { then?: unknown; toJSON?: unknown };
+  if (typeof toJSON === 'function') return value;
+  if (typeof then === 'function') throw inputError('data', 'what JSON can hold: await it', value);
+  if (isPlain(value) || Object.keys(value).length > 0 || typeof value.valueOf() !== 'object') return value;
+  const way = isError(value) ? 'its `message`' : 'a list or a plain object of what it holds';
+  throw inputError('data', `what JSON can hold: publish ${way}`, value);
+}
+
+/** Also of another realm, as in tests: its prototype is the last one. */
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+const isError = (value: unknown) => Object.prototype.toString.call(value) === '[object Error]';

@@ -7,6 +7,7 @@ import {
   register as defaultRegistry,
   type RegistryContentType,
 } from 'prom-client';
+import { checkKeys } from './sse.errors.js';
 import type { SseMetrics, SseStats } from './sse.metrics.js';
 
 /** Where the metrics go, and what they are called. All fields are optional. */
@@ -36,11 +37,10 @@ export class PrometheusMetrics implements SseMetrics {
   readonly #options: Required<PrometheusMetricsOptions>;
   readonly #duration: Histogram<'outcome'>;
 
-  constructor({
-    registry = defaultRegistry,
-    prefix = 'sse_',
-    buckets = BUCKETS,
-  }: PrometheusMetricsOptions = {}) {
+  /** @throws SseError `SSE_OPTIONS` for an unknown option */
+  constructor(options: PrometheusMetricsOptions = {}) {
+    checkKeys('SSE_OPTIONS', 'options', options, ['registry', 'prefix', 'buckets']);
+    const { registry = defaultRegistry, prefix = 'sse_', buckets = BUCKETS } = options;
     this.#options = { registry, prefix, buckets };
     this.#duration = new Histogram({
       name: `${prefix}publish_duration_seconds`,

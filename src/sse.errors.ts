@@ -70,7 +70,7 @@ export function checkKeys(
   for (const key in options) {
     if (known.includes(key)) continue;
     const shown = show(key).slice(1, -1);
-    throw new SseError(code, `Expected no key \`${shown}\` in \`${name}\`: there are ${known.join(', ')}`);
+    throw new SseError(code, `Expected no key \`${shown}\` in \`${name}\`; it takes ${known.join(', ')}`);
   }
 }
 

@@ -1,15 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
+import { ACCESS_KEYS, checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
 import { Connections, type SseConnection } from './access/connections.js';
 import type { DisconnectTarget } from './access/disconnections.js';
 import { SseBroker } from './broker/broker.js';
 import type { ChannelEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
-import { checkChannel, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
+import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
-import { inputError } from './sse.errors.js';
+import { checkKeys } from './sse.errors.js';
 import type { SseStats } from './sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
 
@@ -46,9 +46,8 @@ export class SseService {
    *   5 s when the broker did not confirm (`mayBePublished` says whether it may have been published all the same)
    */
   async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
-    if (typeof options !== 'object' || options === null) throw inputError('options', 'an object', options);
-    const channel = checkChannel(options.channel === undefined ? DEFAULT_CHANNEL : options.channel);
     const publication = checkPublication(data, options, this.options.maxPayloadBytes);
+    const channel = channelOf(options);
     const start = performance.now();
     const publishing = this.broker.publish(channel, publication);
     publishing.then(
@@ -85,13 +84,19 @@ export class SseService {
    *
    * It also completes when it is disconnected, when its credential expires, and when an authorizer no longer allows it.
    *
-   * @param channel the channel or channels, or what `@AllowedChannels()` has handed out
-   * @throws SseError `SSE_INPUT`, in the call, for a wrong channel
+   * @typeParam T what the publishers send as data, which nothing checks
+   * @param channel the channel or channels, or what `@AllowedChannels()` has handed out. @default 'sse'
+   * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option
    */
-  messages(
-    channel: string | string[] | SseGrant = DEFAULT_CHANNEL,
-    { lastEventId, ...known }: MessagesOptions = {},
-  ): Observable<SseEvent> {
+  messages<T = unknown>(): Observable<SseEvent<T>>;
+  messages<T = unknown>(
+    channel: string | readonly string[] | SseGrant,
+    options?: MessagesOptions,
+  ): Observable<SseEvent<T>>;
+  messages(...args: [channel?: unknown, options?: MessagesOptions]): Observable<SseEvent> {
+    const [channel, options = {}] = args.length === 0 ? [DEFAULT_CHANNEL] : args;
+    checkKeys('SSE_INPUT', 'options', options, ['lastEventId', ...ACCESS_KEYS]);
+    const { lastEventId, ...known } = options;
     const grant = channel instanceof SseGrant ? channel : undefined;
     const { askedAt } = grant ?? {};
     const channels = grant ? [...grant.channels] : checkChannels(channel);
@@ -129,8 +134,9 @@ export class SseService {
    * @param refuseMs in ms, a whole number, 0–3,600,000; 0: they may come back at once, and are asked about again
    * @throws SseError `SSE_INPUT`; `SSE_UNAVAILABLE` as `publish()`
    */
-  async disconnect(target: DisconnectTarget, { refuseMs }: { refuseMs?: number } = {}): Promise<void> {
-    await this.open.disconnect(target, refuseMs);
+  async disconnect(target: DisconnectTarget, options: { refuseMs?: number } = {}): Promise<void> {
+    checkKeys('SSE_INPUT', 'options', options, ['refuseMs']);
+    await this.open.disconnect(target, options.refuseMs);
   }
 
   /** The open streams of this process, a snapshot. */

@@ -455,11 +455,12 @@ describe('A rule', () => {
     expect(() => AllowChannels(allow as [])).toThrow(message);
   });
 
-  it('that is a class has to be a provider, or the application does not start', async () => {
-    const module = Test.createTestingModule({
+  it('that is a class which cannot be made keeps the application from starting', async () => {
+    const module = await Test.createTestingModule({
       imports: [SseModule.forRoot()],
       controllers: [ReadController],
-    });
-    await expect(module.compile()).rejects.toThrow('Readers');
+    }).compile();
+    await expect(module.init()).rejects.toThrow(/dependencies of the Readers.*Rights/);
+    await module.close();
   });
 });

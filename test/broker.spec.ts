@@ -145,7 +145,7 @@ describe.each([
     await publish('b', 'elsewhere', { idempotencyKey: 'k' });
     await until(() => listener.messages.length === 2);
     expect(ids).toEqual(['id1', 'id1', 'id1']);
-    expect(listener.messages.map(({ data }) => data)).toEqual(['1', 'other']);
+    expect(listener.messages.map(({ data }) => data)).toEqual([1, 'other']);
   });
 
   it('keeps channels apart', async () => {
@@ -166,7 +166,7 @@ describe.each([
     broker.subscribe('a', listener);
     await until(() => listener.subscribed);
     await publish('a', 1);
-    await until(() => listener.messages.at(-1)?.data === '1');
+    await until(() => listener.messages.at(-1)?.data === 1);
     expect(old.messages).toEqual([]);
     expect(neverCalled).toEqual(new RecordingListener());
   });
@@ -352,9 +352,9 @@ describe.each([
       expect(await Promise.all(keyed)).toEqual(['id3', 'id3']);
       await until(() => listener.messages.length === 3);
       expect(listener.messages.map(({ data, id, cursor }) => [data, id, cursor])).toEqual([
-        ['1', undefined, undefined],
-        ['2', 'own', undefined],
-        ['3', 'id3', undefined],
+        [1, undefined, undefined],
+        [2, 'own', undefined],
+        [3, 'id3', undefined],
       ]);
     });
   });

@@ -317,7 +317,7 @@ describe('The command line', () => {
         .split('\n')
         .slice(0, 2)
         .map((line) => (JSON.parse(line) as SseEvent).data),
-    ).toEqual(['2', '3']);
+    ).toEqual([2, 3]);
     const subscriber = await subscribe(`--last-event-id ${last} --count 1 --json`);
     await run('sse publish', '"next"');
     expect(await subscriber.end()).toBe(0);
@@ -361,7 +361,7 @@ describe('The command line', () => {
       await until(subscribed);
       await run(`sse publish ${flag} --channel ${channel}`, '2', from);
       expect(await subscriber.end()).toBe(0);
-      expect(JSON.parse(subscriber.stdout)).toMatchObject({ data: '2', channel });
+      expect(JSON.parse(subscriber.stdout)).toMatchObject({ data: 2, channel });
     },
     60_000,
   );

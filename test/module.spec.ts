@@ -109,7 +109,7 @@ describe('SseModule', () => {
   });
 
   it.each<[option: string, given: unknown, expected: RegExp]>([
-    ['redis', '', /a URL such as redis:\/\/localhost:6379\/0, got ""/],
+    ['redis', '', /a URL such as redis:\/\/localhost:6379\/0, or the path of a socket .*, got ""/],
     ['redis', 'localhost:6379', /a URL such as .*, got "localhost:6379"/],
     ['redis', 'http://localhost', /a URL/],
     ['redis', 'redis://localhost/x', /a URL/],

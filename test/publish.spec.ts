@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import type { RedisConnection } from '../src/broker/redis.connection.js';
 import { RedisScript } from '../src/broker/redis.script.js';
+import { FIND } from '../src/broker/scripts.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { connect as connectSocket } from 'node:net';
@@ -410,7 +411,7 @@ describe('Publishing to Redis', () => {
   });
 
   it('leaves a bounded number of marks of where it has looked, and not for ever', async () => {
-    const script = new RedisScript('find');
+    const script = new RedisScript(FIND);
     const prefixes = numbers(100).map((n) => `prefix${n}`.padEnd(8, '-'));
     const keys = ['sse:{a}:history', 'sse:{a}:meta'];
     const place = { connection: { client: admin } as RedisConnection };

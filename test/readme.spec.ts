@@ -84,7 +84,7 @@ describe('The README', () => {
     const prices = await connect(`${url}/prices`);
     expect(await prices.next()).toMatchObject({
       id: expect.stringMatching(/^\d+-\d+$/),
-      data: '{"price":"7"}',
+      data: '{"price":7}',
     });
   }, 60_000);
 

@@ -330,7 +330,7 @@ describe('With Redis', () => {
     await admin.acl('SETUSER', 'app', '&sse:sse');
     await sse.publish(2, options);
     await until(() => listener.length === 1);
-    expect(listener).toMatchObject([{ data: '2' }]);
+    expect(listener).toMatchObject([{ data: 2 }]);
   });
 
   it('says once why a channel does not come to life while Redis refuses its position', async () => {

@@ -24,7 +24,7 @@ class WritesController {
 
   @SseChannel('even')
   even() {
-    const filter = ({ data }: { data: string | object }) => {
+    const filter = ({ data }: { data: unknown }) => {
       if (data === 'boom') throw new Error('This filter fails');
       return Number(data) % 2 === 0;
     };

@@ -1,4 +1,4 @@
-import { inputError } from '../sse.errors.js';
+import { checkKeys, inputError } from '../sse.errors.js';
 
 /** What is known of who reads a stream. All fields are optional. */
 export interface SseAccess {
@@ -27,11 +27,14 @@ export class SseGrant {
   }
 }
 
+export const ACCESS_KEYS: readonly string[] = ['user', 'issuedAt', 'expiresAt'];
+
 /** @throws SseError `SSE_INPUT` for what is no access */
 export function checkAccess(access: unknown): SseAccess {
   if (typeof access !== 'object' || access === null) {
     throw inputError('access', 'a boolean or an object', access);
   }
+  checkKeys('SSE_INPUT', 'access', access, ACCESS_KEYS);
   const { user, issuedAt, expiresAt } = access as Record<keyof SseAccess, unknown>;
   if (user !== undefined && typeof user !== 'string' && typeof user !== 'number') {
     throw inputError('user', 'a string or a number', user);

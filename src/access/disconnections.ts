@@ -3,7 +3,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import { Channels } from '../channel/channels.js';
 import { HistoryReader } from '../channel/history-reader.js';
 import { checkChannel, checkPublication } from '../event.js';
-import { inputError, SseError } from '../sse.errors.js';
+import { checkKeys, inputError, SseError } from '../sse.errors.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
 import { checkAccess, type SseAccess } from './access.js';
 
@@ -196,8 +196,12 @@ function decode(data: unknown, at: number, isLate: boolean): Disconnection | und
 }
 
 function checkTarget(target: DisconnectTarget): DisconnectTarget {
-  if (typeof target !== 'object' || target === null) throw inputError('target', 'an object', target);
+  checkKeys('SSE_INPUT', 'target', target, ['user', 'channel', 'connection']);
   const { user, channel, connection } = target;
+  for (const [name, value] of Object.entries(target)) {
+    // Without it the call would end more connections than it says.
+    if (value === undefined) throw inputError(name, 'left out or given', value);
+  }
   if (user === undefined && channel === undefined && connection === undefined) {
     const message = 'Expected `user`, `channel` or `connection` of whom to disconnect, got none';
     throw new SseError('SSE_INPUT', message);

@@ -22,15 +22,16 @@ describe('A live message', () => {
   });
 
   it.each([
-    ['a string', 'x', 'x'],
-    ['an object', { a: [1] }, { a: [1] }],
-    ['null', null, 'null'],
-    ['a number', 1.5, '1.5'],
-    ['false', false, 'false'],
-  ])('comes out as it went in: %s', (_, data, expected) => {
+    ['a string', 'x'],
+    ['an object', { a: [1] }],
+    ['null', null],
+    ['a number', 1.5],
+    ['the text of a number', '1.5'],
+    ['false', false],
+  ])('comes out as it went in: %s', (_, data) => {
     const place = { cursor: CURSOR, prev: PREV };
     const text = completeBody(body(data, { type: 't', id: 'i', retry: 0 }), { ...place, id: 'i' });
-    const event = { data: expected, type: 't', id: 'i', retry: 0, ...place };
+    const event = { data, type: 't', id: 'i', retry: 0, ...place };
     expect(decodeMessage(text)).toEqual({ ...event, size: text.length });
     const stored = body(data, { type: 't', id: 'i', retry: 0 });
     const entry = decodeEntry(CURSOR, ['1', `${PREV} nonce ${stored}`]);
@@ -44,7 +45,7 @@ describe('A live message', () => {
 
   it('takes a retry in digits, and ignores keys it does not know', () => {
     const text = '{"data":1,"retry":"6000","later":{}}';
-    expect(decodeMessage(text)).toEqual({ data: '1', retry: 6000, size: text.length });
+    expect(decodeMessage(text)).toEqual({ data: 1, retry: 6000, size: text.length });
   });
 
   it('says whether its id was used before', () => {

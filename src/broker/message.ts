@@ -8,7 +8,7 @@ import type { StoredEvent } from './broker.js';
  * a gap is seen. Without one it is passing by: transient, or published by something else than this module.
  */
 export interface Message {
-  readonly data: string | object;
+  readonly data: unknown;
   readonly type?: string;
   readonly id?: string;
   readonly retry?: number;
@@ -75,11 +75,10 @@ export function decodeMessage(text: string): Message | undefined {
   const prev = cursorOf(value.prev);
   if (type === null || ownId === null || retry === null || cursor === null || prev === null) return undefined;
   if (type?.startsWith('sse.')) return undefined;
-  const data = dataOf(value.data, text.length > MAX_UNCHECKED);
-  if (data === undefined) return undefined;
+  if (text.length > MAX_UNCHECKED && !canBeEncoded(value.data)) return undefined;
   // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
-  const message = { data, type, id, retry, cursor, prev, size: text.length };
+  const message = { data: value.data, type, id, retry, cursor, prev, size: text.length };
   return value.reused === true ? { ...message, reused: true } : message;
 }
 
@@ -104,16 +103,12 @@ function cursorOf(value: unknown): string | undefined | null {
 /** A text up to this length is not nested too deeply for JSON.stringify, whatever it holds. */
 const MAX_UNCHECKED = 8_000;
 
-/** Nest writes strings and objects only, so other JSON values go as their text. */
-function dataOf(value: unknown, check: boolean): string | object | undefined {
-  if (typeof value === 'string') return value;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (!check) return value;
+/** JSON.parse goes deeper than JSON.stringify, which would then fail for each subscriber. */
+function canBeEncoded(value: unknown): boolean {
   try {
-    // JSON.parse goes deeper than JSON.stringify, which would then fail for each subscriber.
     JSON.stringify(value);
-    return value;
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }

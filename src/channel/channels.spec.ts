@@ -83,7 +83,7 @@ describe('Streams of several channels', () => {
       await until(() => cut.length + again.events.length >= (id === 'own' ? 4 : 3));
       const seen = [...cut, ...again.events].map(({ type, data }) => (type === 'sse.reset' ? type : data));
       expect(seen.toSorted()).toEqual(
-        id === 'own' ? ['1', '2', '3', 'meanwhile'] : ['meanwhile', 'sse.reset', 'sse.reset'],
+        id === 'own' ? [1, 2, 3, 'meanwhile'] : ['meanwhile', 'sse.reset', 'sse.reset'],
       );
     },
   );

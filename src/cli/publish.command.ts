@@ -1,5 +1,5 @@
 import { Option, SubCommand } from 'nest-commander';
-import { checkChannel, checkPublication, type PublishOptions } from '../event.js';
+import { channelOf, checkPublication, DEFAULT_CHANNEL, type PublishOptions } from '../event.js';
 import type { SseError } from '../sse.errors.js';
 import type { SseService } from '../sse.service.js';
 import { parseJson, readLines, readText } from './input.js';
@@ -58,9 +58,9 @@ export class PublishCommand extends RedisCommand<Options> {
     if (ndjson && id !== undefined)
       throw new UsageError('Expected no --id with --ndjson: ids are to be unique');
     const retry = options.retry === undefined ? undefined : wholeNumber('--retry', options.retry);
-    const publishOptions: PublishOptions = { channel, type, id, retry };
+    const publishOptions: PublishOptions = { channel: channel ?? DEFAULT_CHANNEL, type, id, retry };
     // Before anything is read: what is wrong with the flags does not depend on the input.
-    if (channel !== undefined) checkChannel(channel);
+    channelOf(publishOptions);
     checkPublication('', publishOptions, 0);
     if (ndjson) return publishLines(sse, publishOptions, file);
     const input = await readText(file);

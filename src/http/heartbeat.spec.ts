@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { of, Subject, throwError } from 'rxjs';
+import { from, of, Subject, throwError } from 'rxjs';
 import { heartbeat } from './heartbeat.js';
 
 describe('heartbeat', () => {
@@ -19,26 +19,42 @@ describe('heartbeat', () => {
   };
 
   it('adds comments to what passes, from one timer for all streams', () => {
-    const source = new Subject<number>();
+    const source = new Subject<{ data: string }>();
     const [one, two] = [record(), record()];
     source.pipe(heartbeat(1_000)).subscribe(one.observer);
     source.pipe(heartbeat(1_000)).subscribe(two.observer);
     expect(jest.getTimerCount()).toBe(1);
-    source.next(1);
+    source.next({ data: '1' });
     jest.advanceTimersByTime(2_000);
-    source.next(2);
-    expect(one.calls).toEqual([1, { comment: '' }, { comment: '' }, 2]);
+    source.next({ data: '2' });
+    expect(one.calls).toEqual([{ data: '1' }, { comment: '' }, { comment: '' }, { data: '2' }]);
     expect(two.calls).toEqual(one.calls);
+  });
+
+  it('gives Nest data that it writes as an @SseChannel client gets it', () => {
+    const { calls, observer } = record();
+    const event = (data: unknown) => ({ id: '1', channel: 'a', data });
+    from([null, 0, 5, false, '', 'null', { a: 1 }].map(event))
+      .pipe(heartbeat())
+      .subscribe(observer);
+    of('text', 5, null).pipe(heartbeat()).subscribe(observer);
+    const texts = ['null', '0', '5', 'false', '', 'null', { a: 1 }];
+    expect(calls).toEqual([
+      ...texts.map(event),
+      'complete',
+      ...['text', '5', 'null'].map((data) => ({ data })),
+      'complete',
+    ]);
   });
 
   it('ends with its source, and leaves no timer', () => {
     const { calls, observer } = record();
-    of(1).pipe(heartbeat()).subscribe(observer);
+    of('1').pipe(heartbeat()).subscribe(observer);
     throwError(() => 'no')
       .pipe(heartbeat())
       .subscribe(observer);
     new Subject().pipe(heartbeat()).subscribe(observer).unsubscribe();
-    expect(calls).toEqual([1, 'complete', ['error', 'no']]);
+    expect(calls).toEqual([{ data: '1' }, 'complete', ['error', 'no']]);
     expect(jest.getTimerCount()).toBe(0);
   });
 

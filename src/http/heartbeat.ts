@@ -5,21 +5,31 @@ import { inputError } from '../sse.errors.js';
 const tickers = new Map<number, Observable<MessageEvent>>();
 
 /**
- * Adds keep-alive comments to an observable on its way to `@Sse()`, so that no proxy takes an idle stream for dead.
- * Put it at the end of the pipe. Comments carry no id, and no `EventSource` shows them.
+ * Adds keep-alive comments to an observable on its way to `@Sse()`, so that no proxy takes an idle connection for dead, and
+ * makes of data other than strings and objects the JSON text that an `@SseChannel` client gets: Nest itself writes an event
+ * whose data is `null` without data, and no `EventSource` shows that. Put it at the end of the pipe. Comments carry no id, and
+ * no `EventSource` shows them.
  *
- * @param ms time between two comments, 1,000–3,600,000; streams with the same one share a timer. @default 15000
+ * @param ms time between two comments, 1,000–3,600,000; connections with the same one share a timer. @default 15000
  * @throws SseError `SSE_INPUT`, in the call
  */
-export function heartbeat<T>(ms = 15_000): OperatorFunction<T, T | MessageEvent> {
+export function heartbeat<T>(ms = 15_000): OperatorFunction<T, MessageEvent> {
   if (!Number.isInteger(ms) || ms < 1_000 || ms > 3_600_000) {
     throw inputError('ms', 'a whole number of milliseconds, 1,000–3,600,000', ms);
   }
   return (source) =>
     new Observable((observer) => {
       observer.add(tickerOf(ms).subscribe((comment) => observer.next(comment)));
-      observer.add(source.subscribe(observer));
+      observer.add(source.pipe(map(messageOf)).subscribe(observer));
     });
+}
+
+/** What Nest takes for a message: anything else than an object is the data of one. */
+function messageOf(value: unknown): MessageEvent {
+  const message = (typeof value === 'object' && value !== null ? value : { data: value }) as MessageEvent;
+  const data: unknown = message.data;
+  if (typeof data === 'string' || data === undefined || (typeof data === 'object' && data !== null)) return message;
+  return { ...message, data: JSON.stringify(data) };
 }
 
 function tickerOf(ms: number): Observable<MessageEvent> {

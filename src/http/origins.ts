@@ -46,11 +46,12 @@ function isForeign({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders
 
 function allow(origin: string, response: PlatformResponse): void {
   const { vary, 'access-control-allow-origin': answered } = response.getHeaders();
-  if (answered !== undefined) return;
+  // Others may have allowed it, and without cookies: `enableCors({ origin })` does. What they allow to all is theirs.
+  if (answered !== undefined && answered !== origin) return;
   // On Fastify, what others set comes later, and would take its place.
   const set = (name: string, value: string) =>
     response.raw ? response.header!(name, value) : response.setHeader(name, value);
   set('Access-Control-Allow-Origin', origin);
   set('Access-Control-Allow-Credentials', 'true');
-  set('Vary', vary === undefined ? 'Origin' : `${vary}, Origin`);
+  if (answered === undefined) set('Vary', vary === undefined ? 'Origin' : `${vary}, Origin`);
 }

@@ -1,4 +1,4 @@
-import { checkAccess, type SseAccess } from '../access/access.js';
+import { ACCESS_KEYS, checkAccess, type SseAccess } from '../access/access.js';
 import { checkChannels, type SseEvent } from '../event.js';
 import { checkKeys, inputError } from '../sse.errors.js';
 
@@ -12,7 +12,7 @@ export type SseTarget =
   | readonly string[]
   | (SseAccess & { channel: string | readonly string[]; filter?(event: SseEvent): boolean });
 
-const KEYS = ['channel', 'filter', 'user', 'issuedAt', 'expiresAt'];
+const KEYS = ['channel', 'filter', ...ACCESS_KEYS];
 
 /** A target as it was checked. */
 export interface CheckedTarget {
@@ -31,7 +31,7 @@ export function checkTarget(target: unknown): CheckedTarget {
   const { channel, user, issuedAt, expiresAt } = given;
   const type = typeof given.filter;
   // An undefined one is a slip that would let all events through.
-  if (type !== 'function' && 'filter' in given) throw inputError('filter', 'a function', given.filter);
+  if (type !== 'function' && 'filter' in given) throw inputError('filter', 'a function', type);
   return {
     channels: checkChannels(channel),
     access: checkAccess({ user, issuedAt, expiresAt }),

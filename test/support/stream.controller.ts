@@ -22,6 +22,6 @@ export class StreamController {
 
   @SseChannel('even')
   async even() {
-    return { channel: 'numbers', filter: ({ data }: { data: string | object }) => Number(data) % 2 === 0 };
+    return { channel: 'numbers', filter: ({ data }: { data: unknown }) => Number(data) % 2 === 0 };
   }
 }
