@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What the tests run for real: programs, and Debian's packages of the same names. */
-const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy'];
+const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy', 'curl', 'python3'];
 
 export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 
