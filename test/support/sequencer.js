@@ -1,7 +1,7 @@
 import Sequencer from '@jest/test-sequencer';
 
 /** Those that take a minute or more, from the longest on. */
-const LONG = ['chaos', 'scenarios', 'cli', 'topologies', 'browser', 'cluster', 'sample'];
+const LONG = ['chaos', 'scenarios', 'clients', 'cli', 'topologies', 'browser', 'cluster', 'sample'];
 
 /** Begins with those that take long, so that none of them is left when all others have ended. */
 export default class LongestFirst extends (Sequencer.default ?? Sequencer) {
