@@ -173,7 +173,8 @@ function serialise(data: unknown, maxPayloadBytes: number): string {
     checkKept(data);
     json = JSON.stringify(data);
     // What JSON keeps nothing of is written so, as an empty object is. No other data costs a second look.
-    if (typeof data === 'object' && json?.includes('{}')) JSON.stringify(data, (_key, value) => checkKept(value));
+    if (typeof data === 'object' && json?.includes('{}'))
+      JSON.stringify(data, (_key, value) => checkKept(value));
   } catch (cause) {
     if (cause instanceof SseError) throw cause;
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);

@@ -11,7 +11,8 @@ export function resolveRedis(redis: unknown): RedisSource {
   if (typeof redis === 'string') {
     if (isSocket(redis)) return socketOptions(redis);
     if (isRedisUrl(redis)) return redis;
-    const expected = 'a URL such as redis://localhost:6379/0, or the path of a socket such as /run/redis.sock';
+    const expected =
+      'a URL such as redis://localhost:6379/0, or the path of a socket such as /run/redis.sock';
     throw optionError('redis', expected, show(withoutPassword(redis)));
   }
   if (!isRedisClient(redis) && (typeof redis !== 'object' || redis === null || Array.isArray(redis))) {

@@ -45,7 +45,15 @@ describe.each([
     sse = module.get(SseService);
     close = () => module.close();
     received = [];
-    sse.messages(['sse', 'news']).subscribe((event) => received.push(event));
+    let isLive = false;
+    sse.messages(['sse', 'news']).subscribe((event) => {
+      if (event.data === 'live') isLive = true;
+      else received.push(event);
+    });
+    await until(async () => {
+      await sse.publish('live', { channel: 'news', transient: true });
+      return isLive;
+    });
   });
   afterEach(() => close());
 
@@ -114,7 +122,9 @@ describe.each([
       ['news', Promise.resolve({})],
       [{ channel: 'news' }],
     ]) {
-      expect(() => messages(...args)).toThrow(expect.objectContaining({ code: 'SSE_INPUT' }) as unknown as Error);
+      expect(() => messages(...args)).toThrow(
+        expect.objectContaining({ code: 'SSE_INPUT' }) as unknown as Error,
+      );
     }
   });
 

@@ -28,7 +28,8 @@ export function heartbeat<T>(ms = 15_000): OperatorFunction<T, MessageEvent> {
 function messageOf(value: unknown): MessageEvent {
   const message = (typeof value === 'object' && value !== null ? value : { data: value }) as MessageEvent;
   const data: unknown = message.data;
-  if (typeof data === 'string' || data === undefined || (typeof data === 'object' && data !== null)) return message;
+  if (typeof data === 'string' || data === undefined || (typeof data === 'object' && data !== null))
+    return message;
   return { ...message, data: JSON.stringify(data) };
 }
 

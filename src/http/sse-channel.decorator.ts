@@ -13,7 +13,10 @@ export interface SseChannelDecorator<Target> {
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<T>,
   ): void;
-  (target: object, key: string | symbol): 'The handler has to return a channel, a list of channels, or { channel }';
+  (
+    target: object,
+    key: string | symbol,
+  ): 'The handler has to return a channel, a list of channels, or { channel }';
 }
 
 /** Options of an `@SseChannel()` route. */

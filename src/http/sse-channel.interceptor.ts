@@ -28,7 +28,9 @@ const SERVED = of(undefined);
  * completed; before that, errors are Nest's to answer.
  */
 @Injectable()
-export class SseChannelInterceptor implements NestInterceptor<SseTarget | undefined, undefined>, OnModuleInit {
+export class SseChannelInterceptor
+  implements NestInterceptor<SseTarget | undefined, undefined>, OnModuleInit
+{
   /** Without `SseModule`, in a unit test of a controller, its routes serve nothing. */
   constructor(
     @Inject(ModuleRef) protected readonly moduleRef: ModuleRef,
