@@ -24,6 +24,7 @@ export default {
   testSequencer: '<rootDir>/test/support/sequencer.js',
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
+    '^nestjs-sse-channels/testing$': '<rootDir>/src/testing/index.ts',
     '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

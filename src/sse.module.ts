@@ -4,6 +4,7 @@ import {
   type DynamicModule,
   Logger,
   Module,
+  type ModuleMetadata,
   type OnApplicationShutdown,
   type Type,
 } from '@nestjs/common';
@@ -28,16 +29,8 @@ import { SseService } from './sse.service.js';
 /** Its context is not the module's: the command line does not print where events go. */
 const logger = new Logger('SseBroker');
 
-/**
- * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
- * false.
- *
- * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
- * clients: at once, or, where a signal is the reason, spread over `drainMs`. Without a signal the server stops to listen
- * first, so that a successor in the same process can. Connections to Redis are closed in `onApplicationShutdown`, as requests
- * are still served in between; what is just being published has 2 s to be confirmed.
- */
-@Module({
+/** What the module consists of. `SseTestingModule` replaces some of it. */
+export const SSE_MODULE_METADATA = {
   providers: [
     {
       provide: RESOLVED_OPTIONS,
@@ -76,7 +69,18 @@ const logger = new Logger('SseBroker');
     Figures,
   ],
   exports: [SseService, EventStreams, Authorization],
-})
+} satisfies ModuleMetadata;
+
+/**
+ * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
+ * false.
+ *
+ * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
+ * clients: at once, or, where a signal is the reason, spread over `drainMs`. Without a signal the server stops to listen
+ * first, so that a successor in the same process can. Connections to Redis are closed in `onApplicationShutdown`, as requests
+ * are still served in between; what is just being published has 2 s to be confirmed.
+ */
+@Module(SSE_MODULE_METADATA)
 export class SseModule
   extends ConfigurableModuleClass
   implements BeforeApplicationShutdown, OnApplicationShutdown
@@ -129,8 +133,12 @@ export class SseModule
   }
 }
 
-/** Two global modules would each serve some of the application, without a word. */
-function checkImports(modules: ModulesContainer): void {
+/**
+ * Two global modules would each serve some of the application, without a word.
+ *
+ * @throws SseError `SSE_OPTIONS`
+ */
+export function checkImports(modules: ModulesContainer): void {
   const isGlobal = ({ metatype, isGlobal: global }: { metatype: Type; isGlobal: boolean }) =>
     global && (metatype === SseModule || metatype.prototype instanceof SseModule);
   if ([...modules.values()].filter(isGlobal).length < 2) return;

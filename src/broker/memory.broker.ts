@@ -70,6 +70,15 @@ export class MemorySseBroker extends SseBroker {
     return { tip, after: found, events, end: events.at(-1)?.cursor ?? tip };
   }
 
+  /** Loses what is kept of a channel, and interrupts its subscription: for tests of what follows from that. */
+  forget(channel: string): void {
+    this.#chains.set(channel, new Chain());
+    this.#positions.set(channel, nextCursor(this.#tip(channel)));
+    const listener = this.#listeners.get(channel);
+    listener?.onInterrupted();
+    if (listener) this.subscribe(channel, listener);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#listeners.clear();

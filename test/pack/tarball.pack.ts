@@ -79,6 +79,14 @@ const MODULES = [
   'sse.options',
   'sse.service',
   'terminus',
+  'testing/collect',
+  'testing/collect-options',
+  'testing/collect-request',
+  'testing/collect.error',
+  'testing/index',
+  'testing/parser',
+  'testing/sse-testing.module',
+  'testing/sse-testing.service',
 ];
 const FILES = [
   'CHANGELOG.md',

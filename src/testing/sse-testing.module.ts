@@ -1,0 +1,94 @@
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { resolveOptions } from '../resolve-options.js';
+import { SSE_OPTIONS } from '../sse.module-definition.js';
+import { checkImports, SSE_MODULE_METADATA, SseModule } from '../sse.module.js';
+import { SseError } from '../sse.errors.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from '../sse.options.js';
+import { SseService } from '../sse.service.js';
+import { SseTestingService } from './sse-testing.service.js';
+
+const RESOLVED_FROM = [SSE_OPTIONS, ModulesContainer];
+
+/** How the module is configured in tests: as `SseModule`, without Redis. All fields are optional. */
+export type SseTestingOptions = Omit<SseModuleOptions, 'redis' | 'requireRedis'>;
+
+/** What `SseTestingModule.override()` needs of the `TestingModuleBuilder` of `@nestjs/testing`. */
+export interface SseTestingBuilder {
+  overrideProvider(token: unknown): {
+    useValue(value: unknown): unknown;
+    useFactory(options: { factory(...args: never[]): unknown; inject?: unknown[] }): unknown;
+    useClass(type: Type): unknown;
+  };
+}
+
+/**
+ * `SseModule` in memory, with an `SseTestingService` as its `SseService`: for tests that import the module under test
+ * rather than the whole application. Routes, rules and shutdown work as in production.
+ *
+ * @example
+ * ```ts
+ * const module = await Test.createTestingModule({
+ *   imports: [SseTestingModule.forRoot()],
+ *   controllers: [OrdersController],
+ * }).compile();
+ * const sse = module.get(SseTestingService);
+ * ```
+ */
+@Module({
+  providers: [
+    ...SSE_MODULE_METADATA.providers.filter((provider) => provider !== SseService),
+    { provide: RESOLVED_OPTIONS, useFactory: resolveTestingOptions, inject: RESOLVED_FROM },
+    SseTestingService,
+    { provide: SseService, useExisting: SseTestingService },
+  ],
+  exports: [...SSE_MODULE_METADATA.exports, SseTestingService],
+})
+export class SseTestingModule extends SseModule {
+  /**
+   * Configures the module; events stay in this process.
+   *
+   * @throws SseError `SSE_OPTIONS` when the application starts, for an option that is not acceptable, `redis` included
+   */
+  static override forRoot(options: SseTestingOptions & { isGlobal?: boolean } = {}): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /**
+   * Takes Redis out of an application that imports `SseModule` itself, and puts an `SseTestingService` in the place of
+   * its `SseService`: `app.get<SseTestingService>(SseService)`. Call it before `compile()`.
+   *
+   * @param builder what `Test.createTestingModule({ imports: [AppModule] })` returns
+   * @param options in place of the application's own, whose factory is then not called. @default the application's
+   *   own without `redis` and `requireRedis`
+   * @returns the builder
+   * @throws SseError `SSE_OPTIONS` in `compile()`, for an option that is not acceptable
+   */
+  static override<Builder extends SseTestingBuilder>(builder: Builder, options?: SseTestingOptions): Builder {
+    const resolve = options === undefined ? resolveWithoutRedis : resolveTestingOptions;
+    if (options !== undefined) builder.overrideProvider(SSE_OPTIONS).useValue(options);
+    builder.overrideProvider(RESOLVED_OPTIONS).useFactory({ factory: resolve, inject: RESOLVED_FROM });
+    builder.overrideProvider(SseService).useClass(SseTestingService);
+    return builder;
+  }
+}
+
+function resolveTestingOptions(
+  options: SseModuleOptions | string,
+  modules: ModulesContainer,
+): ResolvedOptions {
+  checkImports(modules);
+  const resolved = resolveOptions(options);
+  const { redis, requireRedis } = resolved;
+  const name = redis === undefined ? 'requireRedis' : 'redis';
+  if (redis !== undefined || requireRedis) {
+    const message = `SseTestingModule: expected \`${name}\` to be left out: events stay in memory`;
+    throw new SseError('SSE_OPTIONS', message);
+  }
+  return resolved;
+}
+
+function resolveWithoutRedis(options: SseModuleOptions | string, modules: ModulesContainer): ResolvedOptions {
+  checkImports(modules);
+  return { ...resolveOptions(options), redis: undefined, requireRedis: false };
+}
