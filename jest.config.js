@@ -42,7 +42,8 @@ export default {
       },
     ],
   },
-  // Most of the time tests wait, for Redis, browsers and clocks.
-  maxWorkers: 2,
-  testTimeout: 20_000,
+  // Tests wait for Redis, browsers and timers more than they compute.
+  maxWorkers: 4,
+  // Waits end without progress (`test/support/until.ts`). This ends a test that makes progress without an end.
+  testTimeout: 300_000,
 };

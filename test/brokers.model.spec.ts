@@ -112,7 +112,7 @@ describe('The brokers', () => {
       }),
       { seed: 20_261_123, numRuns: 200 },
     );
-  }, 60_000);
+  });
 
   it.each([
     [

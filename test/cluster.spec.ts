@@ -7,6 +7,7 @@ import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
+import { ClusterSupply } from './support/cluster-supply.js';
 import { watchLog } from './support/log.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
@@ -19,8 +20,9 @@ const MODES = [
 /** One on each of three masters, and some that look like keys. */
 const CHANNELS = ['a', 'b', 'c', 'news:1', 'user@example', '~/x', '0', 'A-b_c.d'];
 
-/** That nothing is lost on the way, whatever happens to masters and slots: `test/chaos/topologies.spec.ts`. */
+/** That nothing is lost on the way, whatever happens to masters and slots: `test/chaos/topologies.faults.ts`. */
 describe('In a Redis Cluster', () => {
+  const clusters = new ClusterSupply();
   const brokers: RedisSseBroker[] = [];
   const onTestEnd: (() => void)[] = [];
   const { failed, warned, logged } = watchLog();
@@ -75,7 +77,7 @@ describe('In a Redis Cluster', () => {
   it.each(MODES)(
     '%s: publishes, receives and reads every channel, wherever it is, with all its keys in one slot',
     async (_, shardedSubscribers) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
+      const cluster = await clusters.take();
       const redis = { ...cluster.options, shardedSubscribers };
       const [one, other] = [start(redis), start(redis)];
       const calls = CHANNELS.map((channel) => subscribe(other, channel));
@@ -106,13 +108,12 @@ describe('In a Redis Cluster', () => {
       expect(names).toEqual([...Array<string>(6).fill('commands'), ...receiving]);
       expect([failed.mock.calls, warned.mock.calls]).toEqual([[], []]);
     },
-    60_000,
   );
 
   it.each(MODES)(
     '%s: goes on with a channel that has moved, and has moved back',
     async (_, shardedSubscribers) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
+      const cluster = await clusters.take();
       const [one, other] = [start(cluster.options), start({ ...cluster.options, shardedSubscribers })];
       const sender = shardedSubscribers ? other : one;
       const calls = subscribe(other, 'a');
@@ -129,11 +130,10 @@ describe('In a Redis Cluster', () => {
       }
       expect(await cluster.ownerOf('a')).toBe(away);
     },
-    60_000,
   );
 
   it('publishes and reads while a slot is moved: waits for a half, and follows the whole', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const broker = start(cluster.options);
     const ids = [await publish(broker, 'a', 1)];
     const { from, to, carry } = await halfway(cluster, 'a');
@@ -154,12 +154,12 @@ describe('In a Redis Cluster', () => {
     const { events } = await broker.read('a', [ids[0]!], 10);
     expect(events.map(({ cursor }) => cursor)).toEqual(ids.slice(1));
     expect(String(await cluster.call(to, 'INFO', 'commandstats'))).toContain('cmdstat_asking');
-  }, 60_000);
+  });
 
   it.each(MODES)(
     '%s: takes all that was called at once where the slot had moved',
     async (_, shardedSubscribers) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
+      const cluster = await clusters.take();
       const broker = start({ ...cluster.options, shardedSubscribers });
       const first = await publish(broker, 'a', 'first');
       await cluster.move('a', await cluster.otherThanOwnerOf('a'));
@@ -171,31 +171,26 @@ describe('In a Redis Cluster', () => {
       const { events } = await broker.read('a', [first], 10);
       expect(events.map(({ data }) => data).slice(0, 5)).toEqual(['mixed 0', 'mixed 2', 'mixed 3', 0, 1]);
     },
-    60_000,
   );
 
   it.each<[string, object, object]>([
     ['an id of its own', { id: 'own' }, {}],
     ['an idempotency key', { idempotencyKey: 'key' }, {}],
     ['nothing but its channel', {}, { transient: true }],
-  ])(
-    'what comes behind does not overtake an event that waits with %s',
-    async (_, waits, follows) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
-      const broker = start(cluster.options);
-      await publish(broker, 'a', 1);
-      const { from, carry, end } = await halfway(cluster, 'a');
-      await carry('meta');
-      const outcomes = Promise.allSettled([publish(broker, 'a', 2, waits), publish(broker, 'a', 3, follows)]);
-      await refused(cluster, from);
-      await end();
-      expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
-    },
-    60_000,
-  );
+  ])('what comes behind does not overtake an event that waits with %s', async (_, waits, follows) => {
+    const cluster = await clusters.take();
+    const broker = start(cluster.options);
+    await publish(broker, 'a', 1);
+    const { from, carry, end } = await halfway(cluster, 'a');
+    await carry('meta');
+    const outcomes = Promise.allSettled([publish(broker, 'a', 2, waits), publish(broker, 'a', 3, follows)]);
+    await refused(cluster, from);
+    await end();
+    expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  });
 
   it('keeps the ids of publishers where their hash is full while a slot is moved', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const broker = start(cluster.options, 3);
     for (let n = 0; n < 6; n++) await publish(broker, 'a', n, { id: `own-${n}` });
     const { from, end } = await halfway(cluster, 'a');
@@ -206,10 +201,10 @@ describe('In a Redis Cluster', () => {
     for (const id of ['own-4', 'own-5', 'own-6']) {
       expect([id, (await broker.read('a', [id], 10)).after]).toEqual([id, expect.any(String)]);
     }
-  }, 60_000);
+  });
 
   it('tells of a sharded subscription that has ended, also where the channel is back', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const broker = start({ ...cluster.options, shardedSubscribers: true });
     const calls = subscribe(broker, 'a');
     await settled(calls);
@@ -225,12 +220,12 @@ describe('In a Redis Cluster', () => {
     };
     await until(arrives);
     expect([failed.mock.calls, warned.mock.calls]).toEqual([[], []]);
-  }, 60_000);
+  });
 
   it.each(MODES)(
     '%s: leaves no connection open where it is closed while it begins',
     async (_, shardedSubscribers) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
+      const cluster = await clusters.take();
       for (let n = 0; n < 15; n++) {
         const broker = start({ ...cluster.options, shardedSubscribers });
         for (const channel of CHANNELS) subscribe(broker, channel);
@@ -244,17 +239,16 @@ describe('In a Redis Cluster', () => {
       await sleep(1_000);
       expect(await connections()).toBe(0);
     },
-    60_000,
   );
 
   it('takes the password that any of the nodes has', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     for (const server of cluster.servers)
       await cluster.call(server, 'CONFIG', 'SET', 'requirepass', 'secret');
     const [one, other] = cluster.servers;
     const broker = start({ nodes: [one!.port, `redis://:secret@127.0.0.1:${other!.port}`] });
     await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
-  }, 60_000);
+  });
 
   it('a master that is gone holds up its own channels only, until its replica has taken over', async () => {
     const cluster = await TestCluster.start();
@@ -273,7 +267,7 @@ describe('In a Redis Cluster', () => {
     await until(() => broker.state === 'up');
     expect(warned.mock.calls.flat().filter((line) => /out of reach/.test(String(line)))).toHaveLength(1);
     await until(() => logged.mock.calls.flat().some((line) => /is back/.test(String(line))));
-  }, 60_000);
+  });
 
   it.each<[string, (ports: number[]) => NonNullable<SseModuleOptions['redis']>]>([
     ['a Cluster', (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix: 'app:' })],
@@ -282,23 +276,19 @@ describe('In a Redis Cluster', () => {
       'an address of one node',
       ([, port]) => ({ nodes: [`127.0.0.1:${port}`], redisOptions: { keyPrefix: 'app:' } }),
     ],
-  ])(
-    'takes %s, with its keyPrefix',
-    async (_, given) => {
-      const cluster = await TestCluster.start({ replicas: 0 });
-      const redis = given(cluster.servers.map(({ port }) => port));
-      const broker = start(redis);
-      await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
-      const admin = cluster.admin();
-      expect(await admin.exists('app:sse:{a}:history')).toBe(1);
-      admin.disconnect();
-      if (redis instanceof Cluster) expect(redis.status).toBe('wait');
-    },
-    60_000,
-  );
+  ])('takes %s, with its keyPrefix', async (_, given) => {
+    const cluster = await clusters.take();
+    const redis = given(cluster.servers.map(({ port }) => port));
+    const broker = start(redis);
+    await Promise.all(['a', 'b', 'c'].map((channel) => publish(broker, channel, 1)));
+    const admin = cluster.admin();
+    expect(await admin.exists('app:sse:{a}:history')).toBe(1);
+    admin.disconnect();
+    if (redis instanceof Cluster) expect(redis.status).toBe('wait');
+  });
 
   it('reaches servers by a natMap alone', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const { proxies, nodes, natMap } = await throughProxies(cluster);
     // By a name of its own, which is of no more use once it has told of all.
     const broker = start({ nodes: [{ ...nodes[0]!, host: 'localhost' }], natMap });
@@ -314,10 +304,10 @@ describe('In a Redis Cluster', () => {
     await until(connections, (count) => count === 0);
     for (const proxy of proxies.values()) proxy.refuse = false;
     await until(() => broker.state === 'up');
-  }, 60_000);
+  });
 
   it('leaves a server that the address of another has led to', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const { proxies, ...options } = await throughProxies(cluster);
     const broker = start({ ...options, shardedSubscribers: true });
     const calls = subscribe(broker, 'a');
@@ -332,10 +322,10 @@ describe('In a Redis Cluster', () => {
       await publish(broker, 'a', 'next');
       return calls.at(-1) === 'next';
     });
-  }, 60_000);
+  });
 
   it('receives from another master where nothing arrives from the one that it has received from', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const { proxies, ...options } = await throughProxies(cluster);
     const broker = new RedisSseBroker(options, 'sse:', undefined, 100);
     brokers.push(broker);
@@ -352,10 +342,10 @@ describe('In a Redis Cluster', () => {
       return calls.at(-1) === 'next';
     });
     expect(await home()).not.toBe(deaf);
-  }, 60_000);
+  });
 
   it('goes on where a channel has been if it was to go where nobody can be reached', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const { proxies, ...options } = await throughProxies(cluster);
     const broker = start(options);
     await until(() => broker.state === 'up');
@@ -367,10 +357,10 @@ describe('In a Redis Cluster', () => {
     await refused(cluster, from, /errorstat_ASK/);
     for (const server of [from, to]) await cluster.call(server, 'CLUSTER', 'SETSLOT', slotOf('a'), 'STABLE');
     await waiting;
-  }, 60_000);
+  });
 
   it('is down while there are slots that no master has', async () => {
-    const cluster = await TestCluster.start({ replicas: 0 });
+    const cluster = await clusters.take();
     const broker = start(cluster.options);
     await until(() => broker.state === 'up');
     const owner = await cluster.ownerOf('a');
@@ -384,13 +374,10 @@ describe('In a Redis Cluster', () => {
     await cluster.call(owner, 'CLUSTER', 'ADDSLOTS', slotOf('a'));
     await until(() => broker.state === 'up');
     await publish(broker, 'a', 1);
-  }, 60_000);
+  });
 
   it('finds a cluster whose servers all have other addresses, by what it was given', async () => {
-    const [before, after] = [
-      await TestCluster.start({ replicas: 0 }),
-      await TestCluster.start({ replicas: 0 }),
-    ];
+    const [before, after] = [await clusters.take(), await clusters.take()];
     const entrance = await Proxy.start(before.servers[0]!.port);
     const broker = start({ nodes: [entrance.url] });
     const calls = subscribe(broker, 'a');
@@ -404,16 +391,16 @@ describe('In a Redis Cluster', () => {
         () => calls.at(-1) === 'after',
         () => false,
       );
-    await until(again, Boolean, 30_000);
+    await until(again);
     entrance.close();
-  }, 60_000);
+  });
 
   it('says what is wrong where a node is given as if it were alone, or one that is alone as a node', async () => {
-    const [cluster, alone] = [await TestCluster.start({ replicas: 0 }), await startRedis()];
+    const [cluster, alone] = [await clusters.take(), await startRedis()];
     await start(cluster.servers[0]!.url).opened();
     expect(String(warned.mock.calls.flat()[0])).toContain('{ nodes: [');
     const misled = start({ nodes: [alone.port] });
     await within(8_000, 'the error', expect(misled.opened()).rejects.toThrow('cluster support disabled'));
     expect(String(failed.mock.calls.flat()[0])).toContain('cluster support disabled');
-  }, 60_000);
+  });
 });

@@ -70,11 +70,12 @@ describe.each(platforms)('On %s', (_, platform) => {
   });
 
   it('health is down while the application ends its streams', async () => {
-    const { app, url, health } = await start({ drainMs: 500 });
-    await Promise.all(Array.from({ length: 10 }, () => connect(`${url}/channel`)));
+    const { app, url, health } = await start({ drainMs: 600_000 });
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(`${url}/channel`)));
     const closing = terminate(app);
     await until(async () => (await health())[0] === 503);
     expect(await health()).toMatchObject([503, { status: 'down', redis: 'up', draining: true }]);
+    for (const client of clients) client.close();
     await closing;
   });
 });

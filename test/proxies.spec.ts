@@ -12,8 +12,10 @@ import { type ProxyName, proxyNames, ReverseProxy } from './support/reverse-prox
 import { StreamController } from './support/stream.controller.js';
 import { until, within } from './support/until.js';
 
-/** Within this a proxy has passed an event on, or holds it back. */
-const AT_ONCE_MS = 1_000;
+/** A proxy that holds an event back does so until the next heartbeat, which comes after 15 s. */
+const AT_ONCE_MS = 10_000;
+/** How long a test watches that something does not happen. */
+const WATCH_MS = 1_000;
 
 @Injectable()
 class Health {
@@ -120,7 +122,7 @@ describe.each(proxyNames)('%s, as in docs/proxies.md,', (name) => {
       const changes = name === 'haproxy' ? { 'check inter 2s fall 2 rise 2': 'no-check' } : undefined;
       const proxy = await ReverseProxy.start(name, [`http://127.0.0.1:${await freePort()}`, url], changes);
       for (let n = 0; n < 4; n++) {
-        const client = await within(AT_ONCE_MS, 'The head', proxy.connect('/channel'));
+        const client = await within(2_000, 'The head', proxy.connect('/channel'));
         expect(await client.next()).toMatchObject({ event: 'sse.open' });
       }
     });
@@ -190,7 +192,7 @@ describe('nginx', () => {
     const proxy = await ReverseProxy.start('nginx', [url], buffered);
     const opening = proxy.connect('/channel');
     await until(() => sse.stats().streams === 1);
-    await expect(within(AT_ONCE_MS, 'The head', opening)).rejects.toThrow('The head: not within');
+    await expect(within(WATCH_MS, 'The head', opening)).rejects.toThrow('The head: not within');
     await sse.publish('x'.repeat(20_000));
     expect(await (await opening).next()).toMatchObject({ event: 'sse.open' });
   });
@@ -214,22 +216,23 @@ describe('nginx', () => {
 describe('HAProxy', () => {
   it('sends each event at once without TLS, too, and would wait 200 ms for more, but for http-no-delay', async () => {
     const { sse, url } = await start(platforms[0][1]);
-    const quickest = async (changes: Record<string, string>) => {
+    const open = async (changes: Record<string, string>) => {
       const plain = { 'ssl crt /etc/haproxy/app.pem alpn h2,http/1.1': '' };
       const proxy = await ReverseProxy.start('haproxy', [url], { ...plain, ...changes });
       const client = await proxy.connect('/channel');
       await client.next();
-      const times: number[] = [];
-      while (times.length < 5) {
-        const published = Date.now();
+      return async () => {
+        const published = performance.now();
         await sse.publish('small');
         await client.next();
-        times.push(Date.now() - published);
-      }
-      return Math.min(...times);
+        return performance.now() - published;
+      };
     };
-    expect(await quickest({})).toBeLessThan(100);
-    expect(await quickest({ 'option http-no-delay': '' })).toBeGreaterThan(100);
+    const quick = await open({});
+    // On a busy machine some take longer, and never less.
+    await until(async () => (await quick()) < 100);
+    const slow = await open({ 'option http-no-delay': '' });
+    for (let n = 0; n < 5; n++) expect(await slow()).toBeGreaterThan(100);
   });
 
   it('compresses, and leaves event streams alone', async () => {
@@ -318,7 +321,7 @@ describe('Eight EventSources of a page in Chromium', () => {
   it('are six over HTTP/1.1, and the others wait for one of them to end', async () => {
     const { page, opened } = await open('nginx', { ' http2;': ';' });
     await until(opened, (count) => count === 6);
-    await expect(until(opened, (count) => count !== 6, AT_ONCE_MS)).rejects.toThrow('last seen: 6');
+    await expect(until(opened, (count) => count !== 6, WATCH_MS)).rejects.toThrow('last seen: 6');
     await page.evaluate('sources.find(({ readyState }) => readyState === EventSource.OPEN).close()');
     await until(opened, (count) => count === 6);
     await page.close();

@@ -86,7 +86,7 @@ describe('The README', () => {
       id: expect.stringMatching(/^\d+-\d+$/),
       data: '{"price":7}',
     });
-  }, 60_000);
+  });
 
   it('shows module, controller, publish and browser before line 60, within 150 lines', () => {
     const lines = readme.split('\n');

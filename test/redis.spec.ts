@@ -111,7 +111,6 @@ describe('With Redis', () => {
     await until(
       () => subscribers('a'),
       (count) => count === 0,
-      15_000,
     );
     expect(sse.stats()).toMatchObject({ channels: 0, streams: 0 });
   });
@@ -243,7 +242,7 @@ describe('With Redis', () => {
       mayBePublished: true,
     });
     await within(5_000, 'the rejection', rejected);
-    await until(() => connected.every(({ destroyed }) => destroyed), Boolean, 8_000);
+    await until(() => connected.every(({ destroyed }) => destroyed));
     server.signal('SIGCONT');
     await until(() => sse.stats().connected);
     await arrivesAgain(sse, events);
@@ -253,7 +252,7 @@ describe('With Redis', () => {
     const sse = await start();
     await sse.publish('connected');
     server.signal('SIGSTOP');
-    await until(() => !sse.stats().connected, Boolean, 7_000);
+    await until(() => !sse.stats().connected);
     server.signal('SIGCONT');
     await until(() => sse.stats().connected);
   });

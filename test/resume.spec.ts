@@ -192,7 +192,7 @@ describe.each(platforms)('Resuming on %s', (_, platform) => {
       let text = '';
       socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
       socket.resume();
-      await until(() => text.match(/^id: .*$/gm)?.length === 79, Boolean, 15_000);
+      await until(() => text.match(/^id: .*$/gm)?.length === 79);
       expect(text.match(/^id: .*$/gm)).toEqual(ids.slice(1).map((id) => `id: ${id}`));
       socket.destroy();
     });

@@ -41,19 +41,22 @@ const JOB = `
   ${worker}
   const module = { module: class {}, imports: [SseModule.forRoot(process.env.REDIS)], providers: [Reports] };
   const app = await NestFactory.createApplicationContext(module, { logger: false });
-  const start = performance.now();
+  let isLate = false;
+  // Began before the publication, in the same process: on a busy machine it is late together with it.
+  const yardstick = setTimeout(() => (isLate = true), 5_000);
   const answer = await app.get(Reports).process({ data: { report: 7 } }).catch(({ code }) => code);
-  console.log(JSON.stringify({ answer, ms: performance.now() - start }));
+  clearTimeout(yardstick);
+  console.log(JSON.stringify({ answer, isLate }));
   await app.close();
 `;
 
 const run = (program: string, redis: string, env = {}) =>
   new Cli('', { REDIS: redis, ...env }, ['node', '--input-type=module', '--eval', program]);
 
-async function runJob(redis: string): Promise<{ answer: string; ms: number }> {
+async function runJob(redis: string): Promise<{ answer: string; isLate: boolean }> {
   const job = run(JOB, redis);
   expect(await job.end()).toBe(0);
-  return JSON.parse(job.stdout) as { answer: string; ms: number };
+  return JSON.parse(job.stdout) as { answer: string; isLate: boolean };
 }
 
 const serve = (redis: string) =>
@@ -116,9 +119,9 @@ describe('A process without HTTP', () => {
   it('fails within 5 s without Redis, and ends all the same', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const process = run(script!, redis);
-    const { answer, ms } = await runJob(redis);
+    const { answer, isLate } = await runJob(redis);
     expect(answer).toBe('SSE_UNAVAILABLE');
-    expect(ms).toBeLessThan(5_000);
+    expect(isLate).toBe(false);
     expect(await process.end()).toBe(1);
     expect(process.stderr).toContain("code: 'SSE_UNAVAILABLE'");
   });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { SseModuleOptions } from '../../src/sse.options.js';
 import { Proxy } from '../support/proxy.js';
-import { within } from '../support/until.js';
+import { eventually } from '../support/until.js';
 import { proxyOf, redisOf, type Way } from './way.js';
 
 /** What a node has open. */
@@ -77,10 +77,10 @@ export class Node {
     await this.#get(`/block/${Math.floor(ms)}`);
   }
 
-  /** SIGTERM: it has 10 s. */
+  /** Sends SIGTERM, and waits for the end. */
   async end(): Promise<void> {
     this.process.kill('SIGTERM');
-    await within(10_000, 'The end of a node', this.ended);
+    await eventually('The end of a node', this.ended);
     this.#close();
   }
 

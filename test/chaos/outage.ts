@@ -27,7 +27,7 @@ describe('While Redis is away', () => {
       try {
         await rig.start({ clients, rate: 50 });
         for (const client of rig.clients) client.settle();
-        await until(() => rig.clients.every(({ deliveries }) => deliveries.length > 1), Boolean, 60_000);
+        await until(() => rig.clients.every(({ deliveries }) => deliveries.length > 1));
         const stream = await open(`http://127.0.0.1:${rig.nodes[0]!.port}/events/silent`);
         let heartbeats = 0;
         stream.on('data', (chunk: string) => (heartbeats += chunk.split(':\n').length - 1));

@@ -162,7 +162,7 @@ export class Rig {
     const tips = new Map<string, string>();
     for (const channel of this.channels) {
       const confirmed = async () => (await this.publishers[0]!.send(channel)).id !== undefined;
-      await until(confirmed, Boolean, 30_000);
+      await until(confirmed);
       const [tip] = await this.admin.xrevrange(`sse:{${channel}}:history`, '+', '-', 'COUNT', 1);
       tips.set(channel, entryOf(tip!).id);
     }
@@ -170,7 +170,7 @@ export class Rig {
       this.clients
         .filter(({ channel, lastEventId }) => lastEventId !== tips.get(channel))
         .map(({ channel, lastEventId, deliveries }) => ({ channel, lastEventId, count: deliveries.length }));
-    await until(late, ({ length }) => length === 0, 60_000);
+    await until(late, ({ length }) => length === 0);
   }
 
   /** What Redis has of a channel. */
@@ -194,10 +194,10 @@ export class Rig {
     const ports = new Map(channels.map((channel) => [channel, new Set<number | undefined>()]));
     for (const { channel, port } of clients) ports.get(channel)!.add(port);
     const wanted = [...ports.values()].map(({ size }) => size).join();
-    await until(subscribed, (counts) => counts === wanted, 20_000);
+    await until(subscribed, (counts) => counts === wanted);
     for (const client of clients) client.close();
     const fresh = await this.#visit();
-    await until(subscribed, (counts) => !/[1-9]/.test(counts), 20_000);
+    await until(subscribed, (counts) => !/[1-9]/.test(counts));
     for (const node of this.nodes) await until(() => node.resources(), isBare);
     const few = await fresh.timers();
     for (const node of this.nodes) {

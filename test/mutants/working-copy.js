@@ -58,7 +58,9 @@ export class WorkingCopy {
     const args = ['node_modules/jest/bin/jest.js', '--runTestsByPath', file, '--runInBand'];
     args.push('--cacheDirectory', '.jest', '--reporters', './test/mutants/reporter.js');
     if (name !== undefined) args.push('--testNamePattern', escape(name));
-    const env = { ...process.env, TMPDIR: this.#dir, MUTANTS_RESULT: this.#result };
+    // A test that misses a guard often waits for something that does not come.
+    const patience = { TEST_PATIENCE_MS: '10000' };
+    const env = { ...process.env, ...patience, TMPDIR: this.#dir, MUTANTS_RESULT: this.#result };
     // In a process group of its own, with every server that a test starts and may leave behind.
     this.#tests = spawn(process.execPath, args, { cwd: this.#dir, env, detached: true, stdio: 'ignore' });
     const exited = once(this.#tests, 'exit');

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach } from '@jest/globals';
-import { within } from './until.js';
+import { eventually } from './until.js';
 
 const running = new Set<Cli>();
 
@@ -29,8 +29,8 @@ export class Cli {
   }
 
   /** Resolves to the exit code. */
-  async end(deadlineMs = 10_000): Promise<number | null> {
-    await within(deadlineMs, `The end of the program (stderr: ${this.stderr})`, this.#closed);
+  async end(): Promise<number | null> {
+    await eventually(`The end of the program (stderr: ${this.stderr})`, this.#closed);
     running.delete(this);
     return this.process.exitCode;
   }

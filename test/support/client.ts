@@ -1,6 +1,6 @@
 import { type ClientRequest, get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { until, within } from './until.js';
+import { eventually, until } from './until.js';
 
 /** What a test has opened and will forget: closed after it. */
 const open = new Set<StreamClient>();
@@ -67,8 +67,7 @@ export class StreamClient {
 
 /** Resolves when the head is there. */
 export function connect(url: string, headers: Record<string, string> = {}): Promise<StreamClient> {
-  return within(
-    10_000,
+  return eventually(
     `The head of ${url}`,
     new Promise((resolve, reject) => {
       const request = get(url, { headers, agent: false }, (response) =>

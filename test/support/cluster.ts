@@ -5,7 +5,7 @@ import calculateSlot from 'cluster-key-slot';
 import { Cluster } from 'ioredis';
 import type { RedisClusterOptions } from 'nestjs-sse-channels';
 import { freePort } from './port.js';
-import { type RedisServer, startRedis } from './redis.js';
+import { type RedisServer, startRedis, stopAfterTest } from './redis.js';
 import { until } from './until.js';
 
 /** How long a master may be silent before the others take it for gone. */
@@ -40,6 +40,12 @@ export class TestCluster {
   static async start({ masters = 3, replicas = 1 } = {}): Promise<TestCluster> {
     const count = masters * (1 + replicas);
     const servers = await Promise.all(Array.from({ length: count }, startMember));
+    for (const server of servers) stopAfterTest(server);
+    return TestCluster.of(servers, replicas);
+  }
+
+  /** Makes a cluster of servers that are running, each of which is empty. */
+  static async of(servers: readonly RedisServer[], replicas: number): Promise<TestCluster> {
     const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
     const options = ['--cluster-replicas', `${replicas}`, '--cluster-yes'];
     await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, ...options]);
@@ -157,7 +163,7 @@ export class TestCluster {
     const { id: masterId, bus } = (await this.members()).find(({ port }) => port === master.port)!;
     await this.call(server, 'CLUSTER', 'MEET', '127.0.0.1', master.port, bus);
     const members = () => this.members(server);
-    await until(members, ({ length }) => length === this.servers.length, 20_000);
+    await until(members, ({ length }) => length === this.servers.length);
     await this.call(server, 'CLUSTER', 'REPLICATE', masterId);
     this.#down.delete(server);
     await this.settled();
@@ -174,7 +180,7 @@ export class TestCluster {
         const isUp = info.includes('cluster_state:ok') && !replication.includes('master_link_status:down');
         return knowsAll && isUp && !members.some(({ flags }) => /fail|handshake/.test(flags));
       };
-      await until(isWell, Boolean, 30_000);
+      await until(isWell);
     }
   }
 
@@ -224,7 +230,6 @@ export class TestCluster {
     await until(
       () => this.ownerOf(channel),
       (owner) => owner !== undefined && owner !== from,
-      20_000,
     );
   }
 }
@@ -232,9 +237,10 @@ export class TestCluster {
 /** The slot of a channel, with `sse:` as prefix. */
 export const slotOf = (channel: string): number => calculateSlot(`sse:{${channel}}:history`);
 
-async function startMember(): Promise<RedisServer> {
+/** Starts a server that can be a member of a cluster. It outlives the test. */
+export async function startMember(): Promise<RedisServer> {
   const cluster = ['enabled', 'yes', 'node-timeout', `${NODE_TIMEOUT_MS}`, 'port', `${await freePort()}`];
   const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
   for (let n = 0; n < cluster.length; n += 2) args.push(`--cluster-${cluster[n]}`, cluster[n + 1]!);
-  return startRedis(args);
+  return startRedis(args, { outlivesTest: true });
 }

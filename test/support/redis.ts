@@ -109,15 +109,19 @@ export class RedisServer {
 
 const servers = new Set<RedisServer>();
 
-/** Starts a server; it is stopped after the test. */
+/** Starts a server; it is stopped after the test, unless it is to outlive it. */
 export async function startRedis(
   args: readonly string[] = [],
-  { ownClock = false } = {},
+  { ownClock = false, outlivesTest = false } = {},
 ): Promise<RedisServer> {
   const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')), args, ownClock);
-  servers.add(server);
+  if (!outlivesTest) stopAfterTest(server);
   await server.start();
   return server;
+}
+
+export function stopAfterTest(server: RedisServer): void {
+  servers.add(server);
 }
 
 afterEach(async () => {

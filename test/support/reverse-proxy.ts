@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { StreamClient } from './client.js';
 import { freePort } from './port.js';
-import { until, within } from './until.js';
+import { eventually, until } from './until.js';
 
 const CERTIFICATES = join(process.cwd(), 'test/support/tls');
 const [cert, key] = [join(CERTIFICATES, 'cert.pem'), join(CERTIFICATES, 'key.pem')];
@@ -88,8 +88,7 @@ export class ReverseProxy {
 
   /** Opens a stream over HTTP/1.1; resolves when the head is there. */
   connect(path: string, headers: Record<string, string> = {}, localAddress?: string): Promise<StreamClient> {
-    return within(
-      10_000,
+    return eventually(
       `The head of ${path}`,
       new Promise((resolve, reject) => {
         const options = { headers, agent: false, ca, localAddress };
@@ -118,7 +117,7 @@ export class ReverseProxy {
     if (this.#process.exitCode !== null) return;
     const exited = once(this.#process, 'exit');
     this.#process.kill(signal);
-    await within(5_000, `The end of ${this.name}`, exited);
+    await eventually(`The end of ${this.name}`, exited);
   }
 
   async #run(): Promise<void> {

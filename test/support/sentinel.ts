@@ -79,7 +79,7 @@ export class Sentinels {
           const field = (name: string) => Number(new RegExp(`${name},(\\d+)`).exec(text)?.[1]);
           return [field('num-slaves'), field('num-other-sentinels')].join();
         }, port);
-      await until(state, (counts) => counts === '2,2', 20_000);
+      await until(state, (counts) => counts === '2,2');
     }
   }
 
@@ -103,7 +103,6 @@ export class Sentinels {
     await until(
       () => this.master(),
       (master) => master !== from,
-      20_000,
     );
   }
 

@@ -1,13 +1,16 @@
 import Sequencer from '@jest/test-sequencer';
 
-/** Those that take a minute or more, from the longest on. */
-const LONG = ['chaos', 'scenarios', 'clients', 'cli', 'topologies', 'browser', 'cluster', 'sample'];
+/** Files that take long, from the longest on. */
+const LONG =
+  'chaos scenarios topologies rolling clients cli browser cluster sample writes publish redis resume.model hostile'.split(
+    ' ',
+  );
 
-/** Begins with those that take long, so that none of them is left when all others have ended. */
+/** Begins with the files that take long: otherwise one of them could be left when all others have ended. */
 export default class LongestFirst extends (Sequencer.default ?? Sequencer) {
   sort(tests) {
     const rank = ({ path }) => {
-      const place = LONG.findIndex((name) => path.endsWith(`/${name}.spec.ts`));
+      const place = LONG.findIndex((name) => new RegExp(`/${name}\\.(spec|faults)\\.ts$`).test(path));
       return place < 0 ? LONG.length : place;
     };
     // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's own

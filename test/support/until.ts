@@ -1,26 +1,43 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits for a condition, and fails, showing what was last seen, when it does not come true in time. */
+/** How long a test waits for the next sign of progress. Only a test that fails waits that long. */
+const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 60_000);
+const POLL_MS = 10;
+const STEP_MS = 50;
+
+/** Waits for a condition. It fails with the last value once the value has not changed for `patienceMs`. */
 export async function until<T>(
   look: () => T | Promise<T>,
   isRight: (value: T) => boolean = Boolean,
-  deadlineMs = 10_000,
+  patienceMs = PATIENCE_MS,
 ): Promise<T> {
-  const end = Date.now() + deadlineMs;
+  let seen: string | undefined;
+  let since = performance.now();
   for (;;) {
     const value = await look();
     if (isRight(value)) return value;
-    if (Date.now() > end) throw new Error(`Not within ${deadlineMs} ms; last seen: ${JSON.stringify(value)}`);
-    await sleep(10);
+    const text = JSON.stringify(value);
+    if (text !== seen) [seen, since] = [text, performance.now()];
+    if (performance.now() - since > patienceMs) {
+      throw new Error(`No progress for ${patienceMs} ms; last seen: ${text}`);
+    }
+    await sleep(POLL_MS);
   }
 }
 
-/** A promise that rejects when it takes too long. */
-export async function within<T>(deadlineMs: number, what: string, promise: Promise<T>): Promise<T> {
+/**
+ * Rejects if the promise takes longer than `ms` by timers of this process. On a busy machine these timers are late, like the
+ * timers that the promise waits for.
+ */
+export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   const controller = new AbortController();
-  const late = sleep(deadlineMs, undefined, { signal: controller.signal }).then(() => {
-    throw new Error(`${what}: not within ${deadlineMs} ms`);
-  });
+  const { signal } = controller;
+  const timeOut = async (): Promise<never> => {
+    for (let left = ms; left > 0; left -= STEP_MS)
+      await sleep(Math.min(left, STEP_MS), undefined, { signal });
+    throw new Error(`${what}: not within ${ms} ms`);
+  };
+  const late = timeOut();
   late.catch(() => undefined);
   try {
     return await Promise.race([promise, late]);
@@ -28,3 +45,7 @@ export async function within<T>(deadlineMs: number, what: string, promise: Promi
     controller.abort();
   }
 }
+
+/** Waits for something that has no time of its own: it is only to happen. */
+export const eventually = <T>(what: string, promise: Promise<T>): Promise<T> =>
+  within(PATIENCE_MS, what, promise);
