@@ -11,6 +11,7 @@ import type { SseEvent } from 'nestjs-sse-channels';
 import { freePort } from './support/port.js';
 import { adminUrl, randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { Sample } from './support/sample.js';
+import { SharedCli } from './support/shared-cli.js';
 import { until } from './support/until.js';
 
 const CURSOR = /^\d{13}-\d{1,7}\n$/;
@@ -29,7 +30,9 @@ describe('The command line', () => {
     env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
   });
 
-  const run = (args: string, input = '', more = {}) => runCli(args, input, { ...env, ...more });
+  const shared = new SharedCli();
+  const run = (args: string, input: string | Buffer = '', more = {}) =>
+    shared.run(args.split(' ').filter(Boolean), input, { ...env, ...more });
 
   /** A subscriber that is live: what is published from now on arrives. */
   const subscribe = async (args: string, url = adminUrl(), prefix = env.SSE_PREFIX!) => {
@@ -99,7 +102,11 @@ describe('The command line', () => {
 
   it('publishes a document from stdin or from a file, and prints the id', async () => {
     const subscriber = await subscribe('--channel cool_channel --count 3');
-    const first = await run('sse publish --channel cool_channel', '{"code":"ACK","msg":"cool message"}\n');
+    const first = await runCli(
+      'sse publish --channel cool_channel',
+      '{"code":"ACK","msg":"cool message"}\n',
+      env,
+    );
     const path = file('message.json', '{\n  "from": "a file"\n}\n');
     const second = await run(
       `sse publish ${path} --type cool --id 12345 --retry 6000 --channel cool_channel`,
@@ -119,7 +126,7 @@ describe('The command line', () => {
   it('publishes lines in order, and prints an id for each', async () => {
     const subscriber = await subscribe('--json --count 5000');
     const input = Array.from({ length: 5_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');
-    const { code, stdout } = await run('sse publish --ndjson', input);
+    const { code, stdout } = await runCli('sse publish --ndjson', input, env);
     expect(code).toBe(0);
     expect(await subscriber.end()).toBe(0);
     const events = subscriber.lines.map(
@@ -133,7 +140,7 @@ describe('The command line', () => {
   });
 
   it('stops at a bad line, and says which, and what was published', async () => {
-    const { code, stdout, stderr } = await run('sse publish --ndjson', '1\n2\n\n{bad\n5\n');
+    const { code, stdout, stderr } = await runCli('sse publish --ndjson', '1\n2\n\n{bad\n5\n', env);
     expect([code, stdout.split('\n').length - 1]).toEqual([2, 2]);
     expect(stderr).toMatch(/^Expected line 4 to be JSON: .*\nEvents published before that: 2\n$/);
   });
@@ -222,6 +229,15 @@ describe('The command line', () => {
   ])('exits with 2 for %s', async (_, args, input, stderr) => {
     const result = await run(args, input);
     expect(result).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(stderr) });
+  });
+
+  it.each([
+    ['a usage that commander refuses', 'sse publish --bogus', ''],
+    ['input that the module refuses', 'sse publish --channel {}', '1'],
+  ])('exits with 2 for %s, as a process of its own', async (_, args, input) => {
+    const result = await runCli(args, input, env);
+    expect(result).toEqual(await run(args, input));
+    expect(result.code).toBe(2);
   });
 
   it('exits with 2 for input that is not UTF-8', async () => {

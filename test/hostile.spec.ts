@@ -5,8 +5,8 @@ import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { type PublishOptions, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
-import { Cli } from './support/cli.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
+import { SharedCli } from './support/shared-cli.js';
 import { StreamController } from './support/stream.controller.js';
 import { until } from './support/until.js';
 
@@ -215,6 +215,8 @@ describe.each(platforms)('Hostile input on %s', (_, platform) => {
 });
 
 describe('Hostile input of the command line', () => {
+  const cli = new SharedCli();
+
   it('is refused with a reason, or published', async () => {
     const prefix = randomPrefix();
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: prefix };
@@ -235,15 +237,14 @@ describe('Hostile input of the command line', () => {
     await fc.assert(
       fc.asyncProperty(flags, mode, input, async (given, switches, bytes) => {
         const options = Object.entries(given).map(([flag, value]) => `--${flag}=${value}`);
-        const cli = new Cli('', env, ['node', 'dist/cli/main.js', 'sse', 'publish', ...switches, ...options]);
-        cli.process.stdin!.end(bytes);
-        const code = await cli.end();
+        const args = ['sse', 'publish', ...switches, ...options];
+        const { code, stdout, stderr } = await cli.run(args, bytes, env);
         expect([0, 2]).toContain(code);
-        expect(cli.stderr).not.toMatch(/^\s+at |node_modules/m);
-        if (code === 0) published += cli.lines.length;
-        else expect(cli.stderr).not.toBe('');
+        expect(stderr).not.toMatch(/^\s+at |node_modules/m);
+        if (code === 0) published += stdout.split('\n').length - 1;
+        else expect(stderr).not.toBe('');
       }),
-      { seed: 20_261_124, numRuns: 15 },
+      { seed: 20_261_124, numRuns: 100 },
     );
     expect(published).toBeGreaterThan(0);
     const entries = await Promise.all(

@@ -1,0 +1,47 @@
+/** Runs command lines one after the other, each as if it had a process of its own. Nest is loaded once for all of them. */
+import { Readable } from 'node:stream';
+
+const environment = { ...process.env };
+const output = { stdout: '', stderr: '' };
+let count = 0;
+let exit;
+
+for (const name of Object.keys(output)) {
+  // Every command line adds a listener.
+  process[name].setMaxListeners(0);
+  process[name].write = (chunk, ...more) => {
+    output[name] += chunk;
+    const callback = more.at(-1);
+    if (typeof callback === 'function') queueMicrotask(callback);
+    return true;
+  };
+}
+process.exit = (code) => {
+  // What comes after it would not have run.
+  exit ??= { code, ...output };
+  throw new Error(`Exit with ${code}`);
+};
+
+async function run({ args, input, env }) {
+  output.stdout = output.stderr = '';
+  exit = process.exitCode = undefined;
+  process.argv.splice(2, Infinity, ...args);
+  process.env = { ...environment, ...env };
+  Object.defineProperty(process, 'stdin', {
+    value: Readable.from([Buffer.from(input, 'base64')]),
+    configurable: true,
+  });
+  try {
+    // The query makes the program run again, with all that it imports loaded.
+    await import(`../../dist/cli/main.js?${count++}`);
+  } catch (error) {
+    if (!exit) throw error;
+  }
+  return exit ?? { code: process.exitCode ?? 0, ...output };
+}
+
+process.on('message', async (commandLine) => {
+  const result = await run(commandLine);
+  process.exitCode = undefined;
+  process.send(result);
+});
