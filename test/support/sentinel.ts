@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach } from '@jest/globals';
 import { Redis, type RedisOptions } from 'ioredis';
 import { freePort } from './port.js';
 import { type RedisServer, startRedis } from './redis.js';
@@ -137,3 +138,6 @@ export class Sentinels {
 afterEach(async () => {
   await Promise.all([...running].map((sentinels) => sentinels.stop()));
 });
+
+// ioredis keeps a timer for 2 s after it has left sentinels that were gone. Jest would end the worker by force.
+afterAll(() => sleep(2_100));
