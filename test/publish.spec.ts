@@ -102,7 +102,10 @@ describe('Publishing to Redis', () => {
     await publish(broker, 'first');
     proxy.dropDown = true;
     const ids = publishAll(broker, 0, 5_000);
-    await until(async () => (await admin.xlen('sse:{a}:history')) === 5_001);
+    const begun = performance.now();
+    // The broker gives up after 4.5 s. A busy machine has not stored all by then, and is sent the rest afterwards.
+    const isTime = () => performance.now() - begun > 1_000;
+    await until(async () => (await admin.xlen('sse:{a}:history')) === 5_001 || isTime());
     proxy.cut();
     proxy.dropDown = false;
     expect((await entries()).slice(1)).toEqual(await ids);

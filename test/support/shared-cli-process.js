@@ -33,7 +33,8 @@ async function run({ args, input, env }) {
   });
   try {
     // The query makes the program run again, with all that it imports loaded.
-    await import(`../../dist/cli/main.js?${count++}`);
+    count += 1;
+    await import(`../../dist/cli/main.js?${count}`);
   } catch (error) {
     if (!exit) throw error;
   }
