@@ -1,4 +1,4 @@
-import { get, type IncomingMessage } from 'node:http';
+import { get, type IncomingMessage, type RequestOptions } from 'node:http';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -11,6 +11,19 @@ import { check } from './check.js';
 import { LOSSY_FAULTS } from './faults.js';
 import { CHANNELS, HISTORY, Rig } from './rig.js';
 
+/** Sends a request, again where the system has reset the connection: the queue of a busy server overflows in a crowd. */
+async function respond(options: RequestOptions): Promise<IncomingMessage> {
+  for (;;) {
+    try {
+      const [response] = await once(get({ ...options, agent: false }), 'response');
+      return response as IncomingMessage;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+      await sleep(100);
+    }
+  }
+}
+
 describe('Under faults of one kind', () => {
   let rig: Rig;
   beforeAll(() => Logger.overrideLogger(false));
@@ -22,8 +35,7 @@ describe('Under faults of one kind', () => {
   async function open(channel: string, lastEventId?: string): Promise<IncomingMessage> {
     const { port } = rig.nodes[0]!;
     const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
-    const request = get({ host: '127.0.0.1', port, path: `/events/${channel}`, headers, agent: false });
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const response = await respond({ host: '127.0.0.1', port, path: `/events/${channel}`, headers });
     expect(response.statusCode).toBe(200);
     response.on('error', () => undefined);
     return response.setEncoding('latin1');
