@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import {
   type CallHandler,
@@ -75,9 +76,14 @@ class Traced {
   }
 }
 
-afterEach(() => {
-  for (const process of Traced.running) process.kill('SIGKILL');
+afterEach(async () => {
+  const exits = [...Traced.running].map(async (process) => {
+    const exited = once(process, 'exit');
+    process.kill('SIGKILL');
+    await exited;
+  });
   Traced.running.clear();
+  await Promise.all(exits);
 });
 
 describe('OpenTelemetry’s HTTP instrumentation', () => {

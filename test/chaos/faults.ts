@@ -137,7 +137,7 @@ export const FAULTS: Record<string, Fault> = {
   'a node is killed, and another one started': async (rig) => {
     const node = rig.mortal();
     rig.forget(node);
-    node.kill();
+    await node.kill();
     await rig.startNode();
   },
   'Redis has no memory left': async ({ admin, random }) => {

@@ -84,9 +84,10 @@ export class Node {
     this.#close();
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     this.process.kill('SIGKILL');
     this.#close();
+    await this.ended;
   }
 
   #close(): void {

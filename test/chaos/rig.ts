@@ -228,7 +228,7 @@ export class Rig {
 
   async stop(): Promise<void> {
     for (const client of this.clients) client.close();
-    for (const node of this.nodes) node.kill();
+    await Promise.all(this.nodes.map((node) => node.kill()));
     await Promise.all(this.publishers.map((publisher) => publisher.close()));
     for (const proxy of this.proxies) proxy.close();
     this.admin.disconnect();

@@ -11,6 +11,7 @@ export class Cli {
   stderr = '';
   readonly process: ChildProcess;
   readonly #closed: Promise<unknown>;
+  readonly #exited: Promise<unknown>;
 
   constructor(args: string, env: Record<string, string> = {}, program = ['node', 'dist/cli/main.js']) {
     const [command, ...first] = program;
@@ -21,6 +22,7 @@ export class Cli {
     this.process.stderr!.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     this.process.stdin!.on('error', () => undefined);
     this.#closed = once(this.process, 'close');
+    this.#exited = once(this.process, 'exit');
     running.add(this);
   }
 
@@ -35,8 +37,10 @@ export class Cli {
     return this.process.exitCode;
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     this.process.kill('SIGKILL');
+    // Its output may never close: a test may not read it.
+    await this.#exited;
   }
 }
 
@@ -48,7 +52,7 @@ export async function runCli(args: string, input = '', env: Record<string, strin
   return { code, stdout: cli.stdout, stderr: cli.stderr };
 }
 
-afterEach(() => {
-  for (const cli of running) cli.kill();
+afterEach(async () => {
+  await Promise.all([...running].map((cli) => cli.kill()));
   running.clear();
 });

@@ -52,16 +52,19 @@ export class Sample {
   }
 
   /** With all processes it may have started. */
-  kill(): void {
+  async kill(): Promise<void> {
+    running.delete(this);
+    const { exitCode, signalCode } = this.process;
+    const exited = exitCode === null && signalCode === null && once(this.process, 'exit');
     try {
       process.kill(-this.process.pid!, 'SIGKILL');
     } catch {
       // It has ended.
     }
-    running.delete(this);
+    await exited;
   }
 }
 
-afterEach(() => {
-  for (const sample of running) sample.kill();
+afterEach(async () => {
+  await Promise.all([...running].map((sample) => sample.kill()));
 });

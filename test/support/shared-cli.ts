@@ -18,7 +18,12 @@ export class SharedCli {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor() {
-    afterAll(() => void this.#process?.kill('SIGKILL'));
+    afterAll(async () => {
+      if (!this.#process) return;
+      const exited = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await exited;
+    });
   }
 
   run(args: readonly string[], input: string | Buffer, env: Record<string, string>): Promise<CliResult> {
