@@ -101,14 +101,24 @@ describe('Publishing to Redis', () => {
     const broker = await start();
     await publish(broker, 'first');
     proxy.dropDown = true;
-    const ids = publishAll(broker, 0, 5_000);
+    const calls = numbers(2_500).map((n) => publish(broker, n));
     const begun = performance.now();
-    // The broker gives up after 4.5 s. A busy machine has not stored all by then, and is sent the rest afterwards.
+    // A busy machine has not stored all of them in a second, and is sent the rest afterwards.
     const isTime = () => performance.now() - begun > 1_000;
-    await until(async () => (await admin.xlen('sse:{a}:history')) === 5_001 || isTime());
+    await until(async () => (await admin.xlen('sse:{a}:history')) === 2_501 || isTime());
     proxy.cut();
     proxy.dropDown = false;
-    expect((await entries()).slice(1)).toEqual(await ids);
+    const outcomes = await Promise.allSettled(calls);
+    const ids = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    // On a busy machine the broker gives some up after 4.5 s.
+    expect(ids.length).toBeGreaterThan(0);
+    const known = new Set(ids);
+    expect(ids).toEqual((await entries()).filter((id) => known.has(id)));
+    const data = new Set((await stored()).slice(1));
+    expect((await stored()).slice(1)).toEqual(numbers(2_500).filter((n) => data.has(n)));
+    for (const [n, outcome] of outcomes.entries()) {
+      if (outcome.status === 'rejected') expect(outcome.reason.mayBePublished || !data.has(n)).toBe(true);
+    }
   });
 
   it('finds an event among thousands that others have published since', async () => {
