@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { packPackage, run } from './package.js';
+
+const list = (dir: string, pattern: RegExp) =>
+  readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => pattern.test(name));
+
+const FILES = [
+  ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md', 'package.json'],
+  ...list('docs', /\.md$/).map((name) => `docs/${name}`),
+  ...list('bench/fanout', /\.svg$/).map((name) => `bench/fanout/${name}`),
+  ...list('src/broker', /\.lua$/).map((name) => `src/broker/${name}`),
+  ...list('src', /(?<!\.spec|\.d)\.ts$/).flatMap((name) =>
+    ['.js', '.d.ts'].map((extension) => `dist/${name.replace(/\.ts$/, extension)}`),
+  ),
+];
+
+/** The anchors of the headings, as GitHub names them. */
+const anchorsOf = (markdown: string) =>
+  [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+describe('The contents of the package', () => {
+  const { tarball, files } = packPackage();
+
+  it('are the compiled modules, the documentation and the scripts, and nothing else', () => {
+    expect(files.toSorted()).toEqual(FILES.toSorted());
+  });
+
+  it.each(FILES.filter((name) => name.endsWith('.md')))('have every file that %s links to', (page) => {
+    const text = readFileSync(page, 'utf8').replaceAll(/```[^]*?```/g, '');
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"|^\[[^\]]+\]: (\S+)$/gm)]
+      .map(([, inline, html, reference]) => (inline ?? html ?? reference)!)
+      .filter((link) => !/^[a-z]+:/.test(link));
+    const broken = links.filter((link) => {
+      const [path, anchor] = link.split('#') as [string, string?];
+      const target = path ? normalize(join(dirname(page), path)) : page;
+      const isFile = files.includes(target) || files.some((file) => file.startsWith(`${target}/`));
+      return !isFile || (anchor && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor));
+    });
+    expect(broken).toEqual([]);
+  });
+
+  it('have publish.lua where docs/wire-format.md says', () => {
+    const [, path] = /in the package: `(.+?)`/.exec(readFileSync('docs/wire-format.md', 'utf8'))!;
+    expect(files).toContain(path);
+  });
+
+  it('run nothing when the package is installed, nor do its dependencies', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    expect(Object.keys(scripts)).not.toEqual(
+      expect.arrayContaining([expect.stringMatching(/install|^prepare$/)]),
+    );
+    const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+      packages: Record<string, { dev?: boolean; hasInstallScript?: boolean }>;
+    };
+    const running = Object.entries(lock.packages).filter(
+      ([, { dev, hasInstallScript }]) => hasInstallScript && !dev,
+    );
+    expect(running).toEqual([]);
+  });
+
+  it('pass publint and arethetypeswrong', () => {
+    expect(run('.', ['npx', 'publint', 'run', tarball, '--strict']).stdout).toContain('All good!');
+    // The package is ESM only; CommonJS loads it with require(), which the supported versions of Node can do.
+    const rules = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm'];
+    expect(run('.', ['npx', 'attw', tarball, ...rules]).stdout).not.toContain('❌');
+  });
+
+  it('tell a registry what the package is', () => {
+    expect(JSON.parse(readFileSync('package.json', 'utf8'))).toMatchObject({
+      name: 'nestjs-sse-channels',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      description: expect.stringMatching(/.{50}/),
+      keywords: expect.arrayContaining(['nestjs', 'sse', 'redis']),
+      license: 'MIT',
+      engines: { node: expect.any(String) },
+    });
+  });
+});
