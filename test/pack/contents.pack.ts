@@ -7,7 +7,12 @@ const list = (dir: string, pattern: RegExp) =>
   readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => pattern.test(name));
 
 const FILES = [
-  ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md', 'package.json'],
+  'CHANGELOG.md',
+  'LICENSE',
+  'README.md',
+  'SECURITY.md',
+  'bench/README.md',
+  'package.json',
   ...list('docs', /\.md$/).map((name) => `docs/${name}`),
   ...list('bench/fanout', /\.svg$/).map((name) => `bench/fanout/${name}`),
   ...list('src/broker', /\.lua$/).map((name) => `src/broker/${name}`),

@@ -51,8 +51,8 @@ export function packPackage() {
 /** What `npm install` needs for Nest's packages of a version. */
 export const nestPackages = (version: string, ...parts: readonly string[]): string[] =>
   parts.map((part) => {
-    // Not every package has an 11.2.0; the range goes with those that have.
-    const ofPart = /^(platform-fastify)$/.test(part) ? version.replace(/^11\.2\.0$/, '~11.2.0') : version;
+    // The Fastify adapter has no 11.2.0 on every registry.
+    const ofPart = part === 'platform-fastify' ? version.replace(/^11\.2\.0$/, '~11.2.0') : version;
     return `@nestjs/${part}@${part === 'terminus' ? `^${majorOf(version)}` : ofPart}`;
   });
 

@@ -1,4 +1,4 @@
-/** Bundles an application into one file, without externals: `node webpack.js <folder that has webpack> <entry> <file>`. */
+/** Bundles an application without externals, unminified as Nest's own webpack configuration does: `node webpack.js <folder that has webpack> <entry> <file>`. */
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 
@@ -6,7 +6,7 @@ const [tools, entry, file] = process.argv.slice(2);
 const webpack = createRequire(join(resolve(tools), 'package.json'))('webpack');
 
 const compiler = webpack({
-  mode: 'production',
+  mode: 'none',
   target: 'node',
   entry: resolve(entry),
   output: { path: dirname(resolve(file)), filename: basename(file) },
