@@ -123,7 +123,7 @@ describe.each([
       [{ channel: 'news' }],
     ]) {
       expect(() => messages(...args)).toThrow(
-        expect.objectContaining({ code: 'SSE_INPUT' }) as unknown as Error,
+        expect.objectContaining({ code: 'SSE_INPUT' }),
       );
     }
   });
@@ -228,7 +228,7 @@ describe('A slip in a definition', () => {
     const features = ['a', 'b'].map((name) => {
       const imports = [SseModule.forRoot({ isGlobal: false })];
       return {
-        module: class {},
+        module: Object.assign(class {}, { feature: name }),
         imports,
         providers: [{ provide: name, useExisting: SseService }],
         exports: [name],

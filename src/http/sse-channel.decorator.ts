@@ -1,6 +1,7 @@
 import { Get, UseInterceptors } from '@nestjs/common';
 import { checkKeys } from '../sse.errors.js';
 import type { SseRule } from './authorizer.js';
+import { describeRoute } from './openapi.js';
 import { authorizingInterceptor, SseChannelInterceptor } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
@@ -68,5 +69,6 @@ export function SseChannel(path?: string | string[], options: SseChannelOptions 
     Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
+    describeRoute(descriptor.value as object, options.allow);
   };
 }

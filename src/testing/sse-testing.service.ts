@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import type { MemorySseBroker } from '../broker/memory.broker.js';
-import { checkChannel, checkPublication, DEFAULT_CHANNEL, type PublishOptions } from '../event.js';
-import { inputError, SseError } from '../sse.errors.js';
+import { channelOf, checkChannel, checkPublication, DEFAULT_CHANNEL, type PublishOptions } from '../event.js';
+import { SseError } from '../sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { SseService } from '../sse.service.js';
 
@@ -39,7 +39,7 @@ export class SseTestingService extends SseService {
 
   override async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
     const publishedId = await super.publish(data, options);
-    const channel = checkChannel(options.channel ?? DEFAULT_CHANNEL);
+    const channel = channelOf(options);
     this.#published.push(Object.freeze({ ...options, channel, data, publishedId }));
     return publishedId;
   }
@@ -52,9 +52,8 @@ export class SseTestingService extends SseService {
    * @throws SseError `SSE_INPUT` for what `publish()` refuses; `SSE_UNAVAILABLE` once the application has closed
    */
   async feed(data: unknown, options: PublishOptions = {}): Promise<string> {
-    if (typeof options !== 'object' || options === null) throw inputError('options', 'an object', options);
-    const channel = checkChannel(options.channel === undefined ? DEFAULT_CHANNEL : options.channel);
-    return this.memory.publish(channel, checkPublication(data, options, this.resolved.maxPayloadBytes));
+    const publication = checkPublication(data, options, this.resolved.maxPayloadBytes);
+    return this.memory.publish(channelOf(options), publication);
   }
 
   /**
