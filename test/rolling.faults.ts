@@ -11,7 +11,7 @@ const CLIENTS = 300;
 const NODES = 3;
 /** Fewer in all than a channel keeps. */
 const EVENTS_PER_SECOND = 25;
-/** The `drainMs` of the sample. */
+/** The `drainMs` of an application in production. */
 const DRAIN_MS = 5_000;
 /** The share of the reconnections that may be due in the same `BIN_MS`. */
 const BIN_MS = 100;
@@ -94,7 +94,8 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
     const redis = await startRedis();
     const admin = redis.admin();
     const ports = await Promise.all(Array.from({ length: NODES }, freePort));
-    const start = (port: number) => Sample.start({ PORT: `${port}`, SSE_REDIS_URL: redis.url });
+    const start = (port: number) =>
+      Sample.start({ PORT: `${port}`, SSE_REDIS_URL: redis.url, NODE_ENV: 'production' });
     const nodes = await Promise.all(ports.map(start));
     const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
     const proxy = await ReverseProxy.start('haproxy', addresses.slice(0, 2), {
