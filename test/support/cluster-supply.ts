@@ -11,14 +11,20 @@ export class ClusterSupply {
 
   constructor(private readonly ahead = 2) {
     afterAll(async () => {
-      const unused = await Promise.all(this.#next);
-      await Promise.all(unused.flatMap(({ servers }) => servers.map((server) => server.stop())));
+      const unused = await Promise.allSettled(this.#next);
+      const servers = unused.flatMap((each) => (each.status === 'fulfilled' ? each.value.servers : []));
+      await Promise.all(servers.map((server) => server.stop()));
     });
   }
 
   /** A cluster that is stopped after the test. */
   async take(): Promise<TestCluster> {
-    while (this.#next.length <= this.ahead) this.#next.push(startEmpty());
+    while (this.#next.length <= this.ahead) {
+      const next = startEmpty();
+      // The test that takes it fails.
+      next.catch(() => undefined);
+      this.#next.push(next);
+    }
     const cluster = await this.#next.shift()!;
     for (const server of cluster.servers) stopAfterTest(server);
     return cluster;
@@ -26,5 +32,11 @@ export class ClusterSupply {
 }
 
 async function startEmpty(): Promise<TestCluster> {
-  return TestCluster.of(await Promise.all([1, 2, 3].map(startMember)), 0);
+  const servers = await Promise.all([1, 2, 3].map(startMember));
+  try {
+    return await TestCluster.of(servers, 0);
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.stop()));
+    throw error;
+  }
 }

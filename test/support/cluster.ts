@@ -48,7 +48,11 @@ export class TestCluster {
   static async of(servers: readonly RedisServer[], replicas: number): Promise<TestCluster> {
     const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
     const options = ['--cluster-replicas', `${replicas}`, '--cluster-yes'];
-    await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, ...options]);
+    try {
+      await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, ...options]);
+    } catch (error) {
+      throw new Error((error as { stdout: string }).stdout, { cause: error });
+    }
     const cluster = new TestCluster(servers);
     await cluster.settled();
     return cluster;

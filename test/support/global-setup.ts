@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What the tests run for real: programs, and Debian's packages of the same names. */
 const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy', 'curl', 'python3'];
 
-export type Shared = typeof globalThis & { testRedis?: { process: ChildProcess; dir: string } };
+export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 
 /** Installs what is missing, builds what the tests start as processes, and starts the Redis they share. */
 export default async function setup(): Promise<void> {
@@ -18,9 +18,9 @@ export default async function setup(): Promise<void> {
   if (missing.length > 0) install(missing);
   execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
+  // Every process of the tests inherits it: the teardown finds those that are left by it.
+  process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'sse-tests-'));
   await startSharedRedis();
-  // Every process that a test starts inherits it, so that the teardown finds what is left.
-  process.env.TEST_RUN = randomUUID();
 }
 
 const isMissing = (program: string) => spawnSync('which', [program]).status !== 0;
@@ -54,7 +54,7 @@ async function startSharedRedis(): Promise<void> {
   await sleep(50);
   // Somebody else's is on that port.
   if (server.exitCode !== null) return startSharedRedis();
-  (globalThis as Shared).testRedis = { process: server, dir };
+  (globalThis as Shared).testRedis = server;
   // The user of docs/redis.md, with the prefixes of the tests besides its own.
   const user = /^ACL SETUSER app .*$/m.exec(readFileSync('docs/redis.md', 'utf8'))![0].split(' ');
   const { stdout } = spawnSync('redis-cli', ['-p', `${port}`, ...user, '~test-*', '~{test-*', '&test-*']);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Shared } from './global-setup.js';
 
@@ -8,29 +9,33 @@ const PATIENCE_MS = 10_000;
 
 /** Stops the Redis that the tests share, and fails the run if a test has left a process. */
 export default async function teardown(): Promise<void> {
-  const shared = (globalThis as Shared).testRedis;
-  if (shared) {
-    const exited = once(shared.process, 'exit');
-    shared.process.kill('SIGKILL');
-    await exited;
-    rmSync(shared.dir, { recursive: true, force: true });
-  }
-  let left = processesOf(process.env.TEST_RUN);
+  const { testRedis } = globalThis as Shared;
+  // The setup has failed.
+  if (!testRedis) return;
+  const exited = once(testRedis, 'exit');
+  testRedis.kill('SIGKILL');
+  await exited;
+  const dir = tmpdir();
+  let left = processesOf(dir);
   for (let waited = 0; left.length > 0 && waited < PATIENCE_MS; waited += 100) {
     await sleep(100);
-    left = processesOf(process.env.TEST_RUN);
+    left = processesOf(dir);
   }
+  rmSync(dir, { recursive: true, force: true });
   if (left.length > 0) throw new Error(`The tests have left processes running:\n${left.join('\n')}`);
 }
 
-/** Other processes of a run, where the system shows their environments. */
-function processesOf(run: string | undefined): string[] {
-  if (run === undefined || !existsSync('/proc/self/environ')) return [];
+/** Other processes that work in a temporary directory, or have inherited it, where the system shows that. */
+function processesOf(dir: string): string[] {
+  if (!existsSync('/proc/self/environ')) return [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   return pids.flatMap((pid) => {
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TEST_RUN=${run}`)) return [];
-      return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`];
+      // redis-server writes its title over its environment.
+      const isOurs =
+        readlinkSync(`/proc/${pid}/cwd`).startsWith(dir) ||
+        readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TMPDIR=${dir}`);
+      return isOurs ? [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`] : [];
     } catch {
       // It has ended, or belongs to another user.
       return [];

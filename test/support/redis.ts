@@ -27,6 +27,9 @@ const FAKETIME = {
   FAKETIME_DONT_RESET: '1',
 };
 
+/** Another server has taken the port since it was found free. */
+class PortTakenError extends Error {}
+
 /** A redis-server process of a test's own. */
 export class RedisServer {
   #process: ChildProcess | undefined;
@@ -66,8 +69,9 @@ export class RedisServer {
     const env = this.ownClock ? { ...process.env, ...clock } : process.env;
     this.#process = spawn('redis-server', args, { stdio: 'ignore', env });
     const admin = this.admin({ retryStrategy: () => 20 });
-    await admin.ping();
+    const info = await admin.info('server');
     admin.disconnect();
+    if (!info.includes(`process_id:${this.#process.pid}\r\n`)) throw new PortTakenError();
   }
 
   /** A client for looking at the server, and for doing to it what happens to servers. */
@@ -114,10 +118,18 @@ export async function startRedis(
   args: readonly string[] = [],
   { ownClock = false, outlivesTest = false } = {},
 ): Promise<RedisServer> {
-  const server = new RedisServer(await freePort(), mkdtempSync(join(tmpdir(), 'sse-redis-')), args, ownClock);
-  if (!outlivesTest) stopAfterTest(server);
-  await server.start();
-  return server;
+  for (;;) {
+    const dir = mkdtempSync(join(tmpdir(), 'sse-redis-'));
+    const server = new RedisServer(await freePort(), dir, args, ownClock);
+    if (!outlivesTest) stopAfterTest(server);
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      await server.stop();
+      if (!(error instanceof PortTakenError)) throw error;
+    }
+  }
 }
 
 export function stopAfterTest(server: RedisServer): void {
