@@ -36,8 +36,18 @@ class InputController {
   }
 
   @SseChannel('none')
-  none(@Query('what') what: 'array' | 'undefined' | 'null') {
-    return { array: [], undefined: undefined, null: null }[what] as unknown as string;
+  none(@Query('what') what: 'array' | 'undefined' | 'null' | 'key' | 'filter') {
+    const key = { channel: 'a', filters: () => false };
+    const filter = { channel: 'a', filter: undefined };
+    return { array: [], undefined: undefined, null: null, key, filter }[what] as unknown as string;
+  }
+}
+
+class Hidden {
+  readonly #value = 1;
+
+  get value() {
+    return this.#value;
   }
 }
 
@@ -188,6 +198,28 @@ describe.each(platforms)('Input on %s', (_, platform) => {
           (data) => () => sse.publish(data),
         ),
       ),
+    '`data` `NaN`, `Infinity` or an invalid `Date`, which JSON makes `null`': () =>
+      refuses(
+        'data',
+        [NaN, Infinity, new Date('x')].map((data) => () => sse.publish(data)),
+      ),
+    '`data` of which JSON keeps nothing, at any depth: a promise, a `Map`, a `Set`, an `Error`, an instance without public fields':
+      () =>
+        refuses(
+          'data',
+          [
+            Promise.resolve(1),
+            new Map(),
+            { a: [new Set()] },
+            new Error('no'),
+            { a: new Hidden() },
+          ].map((data) => () => sse.publish(data)),
+        ),
+    'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
+      await refuses('channel', [() => sse.publish(1, { channel: undefined })]);
+      await refuses('chanel', [() => sse.publish(1, { chanel: 'a' } as object)]);
+      await refuses('options', [() => sse.publish(1, Promise.resolve({ channel: 'a' }) as object)]);
+    },
     '`data` of up to 262,144 bytes as sent (`maxPayloadBytes`)': () =>
       arrives('é'.repeat(131_072), {}, { data: 'é'.repeat(131_072) }),
     '`data` of more': () =>
@@ -229,6 +261,12 @@ describe.each(platforms)('Input on %s', (_, platform) => {
           .join('&')}`,
       );
       expect(await client.next()).toMatchObject({ event: 'sse.open' });
+    },
+    'an unknown option, or an unknown key or an undefined `filter` in what a handler returns': async () => {
+      expect(() => sse.messages('a', { lastEventID: 'x' } as object)).toThrow('`lastEventID`');
+      for (const what of ['key', 'filter']) {
+        expect((await connect(`${url}/none?what=${what}`)).status).toBe(400);
+      }
     },
     'the same channel twice': async () => {
       const client = await connect(`${url}/channel?channel=a&channel=a`);

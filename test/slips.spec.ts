@@ -66,6 +66,7 @@ describe.each([
 
   it.each<[string, unknown, RegExp]>([
     ['a promise that is not awaited', Promise.resolve(1), /`data`.*await it, got a Promise/],
+    // oxlint-disable-next-line unicorn/no-thenable -- the slip itself
     ['a thenable', { then: () => undefined }, /await it/],
     ['a promise in the data', { user: sleep(0) }, /await it, got a Promise/],
     ['a promise in a list', [[Promise.resolve(1)]], /await it/],
@@ -228,7 +229,9 @@ describe('A slip in a definition', () => {
     const features = ['a', 'b'].map((name) => {
       const imports = [SseModule.forRoot({ isGlobal: false })];
       return {
-        module: Object.assign(class {}, { feature: name }),
+        module: class Feature {
+          readonly name = name;
+        },
         imports,
         providers: [{ provide: name, useExisting: SseService }],
         exports: [name],
