@@ -155,9 +155,9 @@ describe('The command line', () => {
     expect(stderr).toMatch(/^Line 3: Expected `data` to be at most.*\nEvents published before that: 2\n$/);
     await run('sse publish', '"end"');
     expect(await subscriber.end()).toBe(0);
-    expect(subscriber.lines.map((line) => (JSON.parse(line) as { data: string }).data)).toEqual([
-      '0',
-      '1',
+    expect(subscriber.lines.map((line) => (JSON.parse(line) as { data: unknown }).data)).toEqual([
+      0,
+      1,
       'end',
     ]);
   });

@@ -322,7 +322,10 @@ describe.each(platforms)('collect() on %s', (_, platform) => {
     const nothing = await failure(app, '/nothing');
     expect(nothing).toMatchObject({ status: 204, body: '' });
     expect(nothing.message).toMatch(/got 204 without a content type$/);
-    expect(await failure(app, '/endless-page', SOON)).toMatchObject({ status: 502, body: '<html>' });
+    expect(await failure(app, '/endless-page', { timeoutMs: 3_000 })).toMatchObject({
+      status: 502,
+      body: '<html>',
+    });
     expect(await failure(app, '/broken-page')).toMatchObject({ status: 500, body: '<html>' });
     expect(whenOpen).not.toHaveBeenCalled();
   });

@@ -207,13 +207,9 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       () =>
         refuses(
           'data',
-          [
-            Promise.resolve(1),
-            new Map(),
-            { a: [new Set()] },
-            new Error('no'),
-            { a: new Hidden() },
-          ].map((data) => () => sse.publish(data)),
+          [Promise.resolve(1), new Map(), { a: [new Set()] }, new Error('no'), { a: new Hidden() }].map(
+            (data) => () => sse.publish(data),
+          ),
         ),
     'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
       await refuses('channel', [() => sse.publish(1, { channel: undefined })]);

@@ -48,7 +48,7 @@ describe('When it starts', () => {
     await until(() => sse.stats().connected);
     await sse.publish('at last');
     expect(warned.mock.calls).toEqual([[expect.stringMatching(/^Redis is out of reach \(.*ECONNREFUSED/)]]);
-    const said = logged.mock.calls.flat().filter((line) => String(line).includes('Redis'));
+    const said = logged.mock.calls.flat().filter((line) => String(line).startsWith('Redis is'));
     expect(said).toEqual([expect.stringContaining('Redis is back')]);
   });
 

@@ -123,9 +123,7 @@ describe.each([
       ['news', Promise.resolve({})],
       [{ channel: 'news' }],
     ]) {
-      expect(() => messages(...args)).toThrow(
-        expect.objectContaining({ code: 'SSE_INPUT' }),
-      );
+      expect(() => messages(...args)).toThrow(expect.objectContaining({ code: 'SSE_INPUT' }));
     }
   });
 
