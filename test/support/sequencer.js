@@ -2,7 +2,7 @@ import Sequencer from '@jest/test-sequencer';
 
 /** Files that take long, from the longest on. */
 const LONG =
-  'chaos scenarios topologies rolling clients cli browser cluster sample writes publish redis resume.model hostile'.split(
+  'chaos scenarios topologies rolling clients-docs clients cli browser cluster sample writes publish redis resume.model hostile'.split(
     ' ',
   );
 

@@ -1,0 +1,105 @@
+import { afterAll, afterEach, beforeAll } from '@jest/globals';
+import { Controller, Sse } from '@nestjs/common';
+import {
+  heartbeat,
+  LastEventId,
+  SseChannel,
+  SseModule,
+  type SseModuleOptions,
+  SseService,
+} from 'nestjs-sse-channels';
+import type { Browser } from 'playwright-core';
+import { type Platform, startApp } from './app.js';
+import { launchChromium } from './chromium.js';
+import { Cli } from './cli.js';
+import {
+  type ClientLine,
+  type ClientName,
+  clientNames,
+  clientScript,
+  nodeClientNames,
+} from './event-clients.js';
+import { type ScriptedPage, Site } from './page.js';
+import { Relay } from './relay.js';
+import { until } from './until.js';
+
+@Controller()
+class NewsController {
+  constructor(private readonly sse: SseService) {}
+
+  @SseChannel('channel')
+  channel() {
+    return 'news';
+  }
+
+  @Sse('sse')
+  stream(@LastEventId() lastEventId?: string) {
+    return this.sse.messages('news', { lastEventId }).pipe(heartbeat(1_000));
+  }
+}
+
+let browser: Browser;
+let site: Site;
+/** Of the pages that `runInPage()` opens. */
+export const siteOrigin = (): string => site.origin;
+const pages: ScriptedPage[] = [];
+
+beforeAll(async () => {
+  [browser, site] = await Promise.all([launchChromium(), Site.start()]);
+});
+afterEach(async () => {
+  await Promise.all(pages.splice(0).map((page) => page.close()));
+});
+afterAll(async () => {
+  await browser.close();
+  site.close();
+});
+
+export const runInPage = async (...args: [script: string, cookie?: { url: string; value: string }]) => {
+  const page = await site.run(browser, ...args);
+  pages.push(page);
+  return page;
+};
+export const runInNode = async (script: string) =>
+  new Cli('', {}, ['node', '--input-type=module', '--eval', script]);
+
+/** Every client in Chromium, and those that run there in Node.js. */
+export const runs = [
+  ...clientNames.map((name) => [name, 'Chromium', runInPage] as const),
+  ...nodeClientNames.map((name) => [name, 'Node.js', runInNode] as const),
+];
+export type Run = (typeof runs)[number][2];
+
+/** A client that runs, and what it has told of. */
+export async function open(name: ClientName, run: Run, urls: string[]) {
+  const program = await run(clientScript(name, urls));
+  const lines = () => program.lines.map((line) => JSON.parse(line) as ClientLine);
+  const events = () => lines().filter(({ type }) => type !== undefined);
+  return {
+    lines,
+    events,
+    waits: () => lines().flatMap(({ wait }) => wait ?? []),
+    /** Waits until the application has been handed an event with this data. */
+    received: (data: string) => until(events, (all) => all.some((event) => event.data === data)),
+  };
+}
+
+/** After how long a client reconnects that was told nothing. The browser's own shows no timer. */
+export const DEFAULT_WAIT_MS: Partial<Record<ClientName, number>> = {
+  'fetch-event-source': 1_000,
+  'eventsource-client': 2_000,
+  eventsource: 3_000,
+  'extended-eventsource': 5_000,
+};
+
+export const OPEN = { type: 'sse.open', data: '{"channel":"news"}' };
+export const typeAndData = ({ type, data }: ClientLine) => ({ type, data });
+
+export async function start(platform: Platform, options: SseModuleOptions) {
+  const metadata = { imports: [SseModule.forRoot(options)], controllers: [NewsController] };
+  // The page of the scripts is another origin.
+  const { app, url } = await startApp(platform, metadata, (created) => created.enableCors());
+  const sse = app.get(SseService);
+  const publish = (data: string) => sse.publish(data, { channel: 'news', type: 'news' });
+  return { app, url, sse, publish, relay: await Relay.start(url) };
+}
