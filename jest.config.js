@@ -46,4 +46,6 @@ export default {
   maxWorkers: 4,
   // Waits end without progress (`test/support/until.ts`). This ends a test that makes progress without an end.
   testTimeout: 300_000,
+  // A busy machine takes more than the default of half a second to end a process.
+  workerGracefulExitTimeout: 10_000,
 };

@@ -50,6 +50,11 @@ describe('Publishing to Redis', () => {
     (await admin.xrange(`sse:{${channel}}:history`, '-', '+')).map(
       ([, [, value]]) => (JSON.parse(value!.slice(value!.indexOf('{'))) as { data: unknown }).data,
     );
+  /** A busy machine may not have stored thousands of events after a second. The rest is then sent again. */
+  const secondLater = () => {
+    const begun = performance.now();
+    return () => performance.now() - begun > 1_000;
+  };
   const numbers = (to: number) => Array.from({ length: to }, (_, n) => n);
   /** Cuts all connections when the next reply to a script call was lost. */
   const loseReplies = (times = 1) => {
@@ -102,9 +107,7 @@ describe('Publishing to Redis', () => {
     await publish(broker, 'first');
     proxy.dropDown = true;
     const calls = numbers(2_500).map((n) => publish(broker, n));
-    const begun = performance.now();
-    // A busy machine has not stored all of them in a second, and is sent the rest afterwards.
-    const isTime = () => performance.now() - begun > 1_000;
+    const isTime = secondLater();
     await until(async () => (await admin.xlen('sse:{a}:history')) === 2_501 || isTime());
     proxy.cut();
     proxy.dropDown = false;
@@ -169,15 +172,21 @@ describe('Publishing to Redis', () => {
     const broker = await start();
     await publish(broker, 0);
     proxy.dropDown = true;
-    const channels = Array.from({ length: 3_000 }, (_, n) => `many${n}`);
+    const channels = Array.from({ length: 2_000 }, (_, n) => `many${n}`);
     const calls = channels.map((channel) => publish(broker, 1, { channel }));
-    await until(async () => (await admin.dbsize()) >= 6_000);
+    const isTime = secondLater();
+    await until(async () => (await admin.dbsize()) >= 4_000 || isTime());
     proxy.cut();
     proxy.dropDown = false;
     const elsewhere = publish(broker, 2, { channel: 'elsewhere' });
-    const ids = await Promise.all([...calls, elsewhere]);
-    expect(new Set(await entries('many2999'))).toEqual(new Set([ids[2_999]]));
-    expect(await entries('elsewhere')).toEqual([ids[3_000]]);
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.some(({ status }) => status === 'fulfilled')).toBe(true);
+    for (const [n, outcome] of outcomes.entries()) {
+      const ids = await entries(`many${n}`);
+      if (outcome.status === 'fulfilled') expect(ids).toEqual([outcome.value]);
+      else expect(ids.length).toBeLessThanOrEqual(outcome.reason.mayBePublished ? 1 : 0);
+    }
+    expect(await entries('elsewhere')).toEqual([await elsewhere]);
   });
 
   it('publishes behind what it took back, also where the chain is ahead of the clock', async () => {
