@@ -75,29 +75,21 @@ describe('The packed package', () => {
     expect(run(elsewhere, command, redis).stdout).toBe('Redis works\n');
   };
 
-  it.each(BUNDLES)(
-    'publishes and streams on Nest $nest in a bundle by $bundler',
-    ({ nest, file }) => {
-      const target = join(root, `bundles-${nest}`, file);
-      bundle(join(root, `nest-${nest}`), file, target);
-      expectToWork(['node', target]);
-    },
-    120_000,
-  );
+  it.each(BUNDLES)('publishes and streams on Nest $nest in a bundle by $bundler', ({ nest, file }) => {
+    const target = join(root, `bundles-${nest}`, file);
+    bundle(join(root, `nest-${nest}`), file, target);
+    expectToWork(['node', target]);
+  });
 
   const canEmbed = readFileSync(process.execPath).includes(`${FUSE}:0`);
-  (canEmbed ? it : it.skip)(
-    'publishes and streams in a single executable application',
-    () => {
-      const main = join(root, 'executable/app.cjs');
-      bundle(join(root, 'nest-11'), 'app.cjs', main);
-      const dir = folder('executable', { 'sea.json': { main, output: 'app.blob' } });
-      run(dir, ['node', '--experimental-sea-config', 'sea.json']);
-      copyFileSync(process.execPath, join(dir, 'app'));
-      chmodSync(join(dir, 'app'), 0o755);
-      run(dir, [tool('postject'), 'app', 'NODE_SEA_BLOB', 'app.blob', '--sentinel-fuse', FUSE]);
-      expectToWork([join(dir, 'app')]);
-    },
-    120_000,
-  );
+  (canEmbed ? it : it.skip)('publishes and streams in a single executable application', () => {
+    const main = join(root, 'executable/app.cjs');
+    bundle(join(root, 'nest-11'), 'app.cjs', main);
+    const dir = folder('executable', { 'sea.json': { main, output: 'app.blob' } });
+    run(dir, ['node', '--experimental-sea-config', 'sea.json']);
+    copyFileSync(process.execPath, join(dir, 'app'));
+    chmodSync(join(dir, 'app'), 0o755);
+    run(dir, [tool('postject'), 'app', 'NODE_SEA_BLOB', 'app.blob', '--sentinel-fuse', FUSE]);
+    expectToWork([join(dir, 'app')]);
+  });
 });
