@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
-import { Controller, Sse, UseGuards } from '@nestjs/common';
+import { describe, expect, it, jest } from '@jest/globals';
+import { Controller, Logger, Sse, UseGuards } from '@nestjs/common';
 import {
   AllowChannels,
   AllowedChannels,
@@ -81,6 +81,23 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       });
       expect(other.status).toBe(200);
       expect(other.headers['access-control-allow-origin']).toBeUndefined();
+    });
+
+    it('may read with cookies where enableCors() allows its origin without them', async () => {
+      const open = await start((app) => app.enableCors({ origin: [FRIEND] }));
+      const { status, headers } = await open({ cookie, origin: FRIEND });
+      expect([status, headers['access-control-allow-origin']]).toEqual([200, FRIEND]);
+      expect(headers['access-control-allow-credentials']).toBe('true');
+      expect(headers.vary).toMatch(/^Origin$/i);
+    });
+
+    it('is logged once where it is refused, with what to set', async () => {
+      const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+      const open = await start();
+      for (let n = 0; n < 3; n++) expect((await open({ cookie, origin: OTHER })).status).toBe(403);
+      const lines = warned.mock.calls.map(([line]) => String(line)).filter((line) => line.includes(OTHER));
+      warned.mockRestore();
+      expect(lines).toEqual([expect.stringMatching(/^Refused a request .* option `origins`$/)]);
     });
 
     it('gets one answer where the application speaks of origins itself', async () => {
