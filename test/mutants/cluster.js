@@ -128,8 +128,8 @@ export const cluster = [
   },
   {
     guard: 'a prefix of ioredis’s goes in front',
-    file: 'src/resolve-options.ts',
-    find: `given?.keyPrefix ?? options?.redisOptions?.keyPrefix ?? ''`,
+    file: 'src/redis-source.ts',
+    find: `optionsOf(redis).keyPrefix ?? options?.redisOptions?.keyPrefix ?? ''`,
     replace: `''`,
     tests: inCluster('with its keyPrefix'),
   },
@@ -203,7 +203,7 @@ export const cluster = [
   },
   {
     guard: 'a prefix does not scatter the keys of a channel',
-    file: 'src/resolve-options.ts',
+    file: 'src/redis-source.ts',
     find: `keyPrefix.includes('{}')`,
     replace: `false`,
     tests: ['test/module.spec.ts'],

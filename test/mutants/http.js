@@ -134,15 +134,15 @@ export const http = [
   },
   {
     file: 'src/http/sse-channel.decorator.ts',
-    guard: 'Nest does not answer behind a stream',
-    find: `    Reflect.defineMetadata('__responsePassthrough__', false, target.constructor, key);\n`,
+    guard: 'Nest answers although a handler takes the response',
+    find: `    Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);\n`,
     replace: '',
     tests: [`${RESPONSES_SPEC} › leaves a handler its own @Res`],
   },
   {
     ...streams,
     guard: 'who has left while a guard was at work is not subscribed',
-    find: `    if (isGone(raw) || raw.writableEnded) return undefined;\n`,
+    find: `    if (isGone(raw) || raw.writableEnded) return;\n`,
     replace: '',
   },
   {
@@ -154,6 +154,7 @@ export const http = [
   },
   {
     ...streams,
+    file: 'src/http/platform.ts',
     guard: 'an unfit header is not part of the answer to the error that it is',
     find: `      reply.removeHeader(name);\n`,
     replace: '',

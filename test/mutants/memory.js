@@ -95,8 +95,8 @@ export const memory = [
   {
     ...message,
     guard: 'data that is nested too deeply is dropped',
-    find: `dataOf(value.data, text.length > MAX_UNCHECKED)`,
-    replace: `dataOf(value.data, false)`,
+    find: `text.length > MAX_UNCHECKED && !canBeEncoded(value.data)`,
+    replace: `false`,
     tests: [WIRE_FORMAT],
   },
   {

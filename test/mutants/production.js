@@ -199,13 +199,13 @@ export const production = [
   {
     ...module,
     guard: 'a signal drains',
-    find: `    if (signal !== undefined) await this.connections.drain();\n`,
+    find: `    else await this.connections.drain();\n`,
     replace: '',
   },
   {
     ...module,
     guard: 'nothing else does',
-    find: `    if (signal !== undefined) await`,
+    find: `    else await`,
     replace: `    await`,
     tests: ['test/shutdown.spec.ts › ends at once with open streams'],
   },
