@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Browser, Page } from 'playwright-core';
-import { launchChromium } from './support/chromium.js';
+import type { BrowserContext } from 'playwright-core';
+import { closePages, launchChromium } from './support/chromium.js';
 import { closeClients, connect } from './support/client.js';
 import { runCli } from './support/cli.js';
 import { freePort } from './support/port.js';
@@ -8,129 +8,148 @@ import { randomPrefix, redisUrl } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
 
+/** The routes that the page can listen through. */
+const ROUTES = ['channel', 'sse'];
+
 /** The page, in the browser people have. */
 describe('The page in Chromium', () => {
-  let browser: Browser;
-  let page: Page;
-  const problems: string[] = [];
+  let context: BrowserContext;
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    context = await launchChromium();
   });
-  afterEach(() => page.close());
-  afterAll(() => browser.close());
+  afterEach(() => closePages(context));
+  afterAll(() => context.browser()!.close());
 
-  const open = async (url: string) => {
-    page = await browser.newPage();
-    problems.length = 0;
+  const open = async (url: string, script?: string) => {
+    const page = await context.newPage();
+    const problems: string[] = [];
     page.on('pageerror', ({ message }) => problems.push(message));
     page.setDefaultTimeout(60_000);
+    if (script) await page.addInitScript(script);
     await page.goto(url);
-    return page;
-  };
-  const state = (expected: string) => page.locator(`#connection[data-state=${expected}]`).waitFor();
-  const event = (text: string, kind = '') => page.locator(`#events li${kind}`, { hasText: text }).first();
-  const publish = async (fields: Record<string, string>) => {
-    for (const [name, value] of Object.entries(fields)) await page.fill(`#publish [name=${name}]`, value);
-    await page.click('#publish button');
-  };
-
-  describe.each(['channel', 'sse'])('through /%s', (route) => {
-    const listen = async (channel: string) => {
-      await page.selectOption('#route', route);
-      await page.fill('#channel', channel);
-      await page.click('#listen button');
-      await state('open');
+    const texts = () => page.locator('#events li .data').allTextContents();
+    return {
+      page,
+      problems,
+      texts,
+      state: (expected: string) => page.locator(`#connection[data-state=${expected}]`).waitFor(),
+      event: (text: string, kind = '') => page.locator(`#events li${kind}`, { hasText: text }).first(),
+      publish: async (fields: Record<string, string>) => {
+        for (const [name, value] of Object.entries(fields)) await page.fill(`#publish [name=${name}]`, value);
+        await page.click('#publish button');
+      },
+      listen: async (route: string, channel: string) => {
+        await page.selectOption('#route', route);
+        await page.fill('#channel', channel);
+        await page.click('#listen button');
+        await page.locator('#connection[data-state=open]').waitFor();
+      },
     };
+  };
+  type SamplePage = Awaited<ReturnType<typeof open>>;
 
-    it('shows what is published, typed and untyped, from the page, a service and the command line', async () => {
-      const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
-      const sample = await Sample.start(env);
-      await open(sample.url);
-      await listen('news');
-      // Under @Sse the head does not wait for the subscription.
-      await until(
-        async () => (await sample.publish({ data: 'warm', channel: 'news' }), event('warm').isVisible()),
-      );
-      await publish({ data: '{"code":"ACK"}', type: '', id: '' });
-      await event('{"code":"ACK"}').waitFor();
-      await publish({ data: 'a cool message', type: 'cool', id: '12345', retry: '6000' });
-      await event('a cool message', '.typed').waitFor();
-      expect(await page.textContent('#last-event-id')).toBe('12345');
-      expect(await page.textContent('#answer')).toBe('Published as 12345');
-      await sample.publish({ data: 'from a service', channel: 'news' });
-      await event('from a service').waitFor();
-      await runCli('sse publish --channel news --type cool', '"from a shell"', env);
-      await event('from a shell', '.typed').waitFor();
-      await sample.publish({ data: 'not for us', channel: 'other' });
-      await sample.publish({ data: 'last', channel: 'news' });
-      await event('last').waitFor();
+  /** A page for each route, that listens through it to the channel. */
+  const listening = async (url: string, channel: string) => {
+    const all = await Promise.all(ROUTES.map(() => open(url)));
+    await Promise.all(all.map(({ listen }, n) => listen(ROUTES[n]!, channel)));
+    return all;
+  };
+  /** Under @Sse the head does not wait for the subscription. */
+  const warmUp = (all: SamplePage[], publish: () => Promise<unknown>) =>
+    until(async () => {
+      await publish();
+      return (await Promise.all(all.map(({ event }) => event('warm').isVisible()))).every(Boolean);
+    });
+  const shown = (all: SamplePage[], text: string, kind = '') =>
+    Promise.all(all.map(({ event }) => event(text, kind).waitFor()));
+
+  it('shows what is published, typed and untyped, from the page, a service and the command line', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const sample = await Sample.start(env);
+    const all = await listening(sample.url, 'news');
+    await warmUp(all, () => sample.publish({ data: 'warm', channel: 'news' }));
+    await all[0]!.publish({ data: '{"code":"ACK"}', type: '', id: '' });
+    await shown(all, '{"code":"ACK"}');
+    await all[1]!.publish({ data: 'a cool message', type: 'cool', id: '12345', retry: '6000' });
+    await shown(all, 'a cool message', '.typed');
+    expect(await all[1]!.page.textContent('#answer')).toBe('Published as 12345');
+    for (const { page } of all) expect(await page.textContent('#last-event-id')).toBe('12345');
+    await sample.publish({ data: 'from a service', channel: 'news' });
+    await shown(all, 'from a service');
+    await runCli('sse publish --channel news --type cool', '"from a shell"', env);
+    await shown(all, 'from a shell', '.typed');
+    await sample.publish({ data: 'not for us', channel: 'other' });
+    await sample.publish({ data: 'last', channel: 'news' });
+    await shown(all, 'last');
+    for (const { event, problems } of all) {
       expect(await event('not for us').count()).toBe(0);
       expect(problems).toEqual([]);
-    });
+    }
+  });
 
-    it('drops the connection, and shows what was published meanwhile', async () => {
-      const sample = await Sample.start();
-      await open(sample.url);
-      await listen('news');
+  it('drops the connection, and shows what was published meanwhile', async () => {
+    const sample = await Sample.start();
+    for (const route of ROUTES) {
+      const { page, listen, event, texts, problems } = await open(sample.url);
+      await listen(route, route);
       await until(
-        async () => (await sample.publish({ data: 'warm', channel: 'news' }), event('warm').isVisible()),
+        async () => (await sample.publish({ data: 'warm', channel: route }), event('warm').isVisible()),
       );
       await page.click('#drop');
       for (const n of [1, 2, 3]) await event(`missed ${n} of 3`, '.missed').waitFor();
       expect(await page.textContent('#dropped')).toBe('Back: 3 of the 3 missed events have come.');
-      await sample.publish({ data: 'then', channel: 'news' });
+      await sample.publish({ data: 'then', channel: route });
       await event('then').waitFor();
-      const texts = (await page.locator('#events li .data').allTextContents()).slice(0, 4);
-      expect(texts).toEqual(
+      expect((await texts()).slice(0, 4)).toEqual(
         ['then', 'missed 3', 'missed 2', 'missed 1'].map((text) => expect.stringContaining(text)),
       );
       expect(await event('"reason"').count()).toBe(0);
       expect(problems).toEqual([]);
-    });
+      await page.close();
+    }
+  });
 
-    it('gets what it missed while its server restarted, by the browser’s own Last-Event-ID', async () => {
-      const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
-      const port = `${await freePort()}`;
-      const [first, other] = [await Sample.start({ ...env, PORT: port }), await Sample.start(env)];
-      await open(first.url);
-      await listen('sse');
-      await until(async () => (await other.publish({ data: 'warm', retry: 100 }), event('warm').isVisible()));
-      await first.signal('SIGTERM');
-      await state('connecting');
-      for (const n of [1, 2, 3]) await other.publish({ data: `missed ${n}` });
-      await Sample.start({ ...env, PORT: port });
-      await event('missed 3').waitFor();
-      await other.publish({ data: 'then' });
-      await event('then').waitFor();
-      const texts = (await page.locator('#events li .data').allTextContents()).slice(0, 4);
-      expect(texts).toEqual(['then', 'missed 3', 'missed 2', 'missed 1']);
+  it('gets what it missed while its server restarted, by the browser’s own Last-Event-ID', async () => {
+    const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const port = `${await freePort()}`;
+    const [first, other] = await Promise.all([Sample.start({ ...env, PORT: port }), Sample.start(env)]);
+    const all = await listening(first.url, 'sse');
+    await warmUp(all, () => other.publish({ data: 'warm', retry: 100 }));
+    await first.signal('SIGTERM');
+    await Promise.all(all.map(({ state }) => state('connecting')));
+    for (const n of [1, 2, 3]) await other.publish({ data: `missed ${n}` });
+    await Sample.start({ ...env, PORT: port });
+    await shown(all, 'missed 3');
+    await other.publish({ data: 'then' });
+    await shown(all, 'then');
+    for (const { texts, event, problems } of all) {
+      expect((await texts()).slice(0, 4)).toEqual(['then', 'missed 3', 'missed 2', 'missed 1']);
       expect(await event('"reason"').count()).toBe(0);
       expect(problems).toEqual([]);
-    });
+    }
+  });
 
-    it('comes back after the server has restarted', async () => {
-      const env = { PORT: `${await freePort()}` };
-      const first = await Sample.start(env);
-      await open(first.url);
-      await listen('sse');
-      await first.publish({ data: 'before', retry: 100 });
-      await event('before').waitFor();
-      await first.signal('SIGTERM');
-      await state('connecting');
-      const second = await Sample.start(env);
-      await state('open');
-      // What the new process has never known is said, not hidden.
-      await event('"reason":"lost"', '.control').waitFor();
-      await second.publish({ data: 'after' });
-      await event('after').waitFor();
-      expect(problems).toEqual([]);
-    });
+  it('comes back after the server has restarted', async () => {
+    const env = { PORT: `${await freePort()}` };
+    const first = await Sample.start(env);
+    const all = await listening(first.url, 'sse');
+    await first.publish({ data: 'before', retry: 100 });
+    await shown(all, 'before');
+    await first.signal('SIGTERM');
+    await Promise.all(all.map(({ state }) => state('connecting')));
+    const second = await Sample.start(env);
+    await Promise.all(all.map(({ state }) => state('open')));
+    // What the new process has never known is said, not hidden.
+    await shown(all, '"reason":"lost"', '.control');
+    await second.publish({ data: 'after' });
+    await shown(all, 'after');
+    for (const { problems } of all) expect(problems).toEqual([]);
   });
 
   it('switches channels, and shows why a publish was refused', async () => {
     const sample = await Sample.start();
-    await open(sample.url);
+    const { page, state, event, publish } = await open(sample.url);
     await state('open');
     await page.fill('#channel', 'one two');
     await page.click('#listen button');
@@ -147,7 +166,7 @@ describe('The page in Chromium', () => {
   it('shows figures of all processes, as they change, and forgets a process that has ended', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
-    await open(one.url);
+    const { page, state, problems } = await open(one.url);
     await state('open');
     const figure = (id: string) => page.textContent(`#${id}`);
     // Its own two streams.
@@ -184,7 +203,7 @@ describe('The page in Chromium', () => {
 
   it('shows data as text, whatever it holds', async () => {
     const sample = await Sample.start();
-    await open(sample.url);
+    const { page, state, event } = await open(sample.url);
     await state('open');
     await sample.publish({ data: '<img src=x onerror="document.title=1">\nsecond line' });
     await event('<img src=x').waitFor();
@@ -194,16 +213,14 @@ describe('The page in Chromium', () => {
 
   it('says so where EventSource is missing', async () => {
     const sample = await Sample.start();
-    page = await browser.newPage();
-    await page.addInitScript('delete window.EventSource');
-    await page.goto(sample.url);
+    const { page } = await open(sample.url, 'delete window.EventSource');
     expect(await page.locator('#unsupported').isVisible()).toBe(true);
     expect(await page.locator('#unsupported').textContent()).toContain('cannot receive server-sent events');
   });
 
   it('sends the cookie of who is logged in, whom the record lets read, and is kept out after the logout', async () => {
     const sample = await Sample.start();
-    await open(sample.url);
+    const { page } = await open(sample.url);
     await page.evaluate(`
       globalThis.send = async (method, path, body) => {
         const headers = { 'content-type': 'application/json' };

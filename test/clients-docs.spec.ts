@@ -78,7 +78,7 @@ async function startOrders(
   const { app, url } = await startApp(platform, metadata, configure);
   const sse = app.get(SseService);
   const publish = (status: string) => sse.publish({ status }, { channel: 'order:7', type: 'status' });
-  return { sse, publish, signedIn: app.get(SignedIn), relay: await Relay.start(url) };
+  return { url, sse, publish, signedIn: app.get(SignedIn), relay: await Relay.start(url) };
 }
 
 const documentedCors = (app: INestApplication) => void corsSnippet!(app);
@@ -92,42 +92,59 @@ describe.each(platforms)('The document, before %s,', (_, platform) => {
   const inNode = (code: string) => runInNode(AROUND + code);
   const inPython = (code: string) => new Cli('', { TOKEN: 'secret' }, ['python3', '-u', '-c', code]);
 
-  it.each([
-    ['EventSource', 'Chromium', inPage, undefined],
-    ['eventsource', 'Node.js', inNode, 'ended by 401'],
-    ['extended-eventsource', 'Chromium', inPage, 'ended by 401'],
-    ['extended-eventsource', 'Node.js', inNode, 'ended by 401'],
-    ['fetch-event-source', 'Chromium', inPage, 'ended by 401'],
-    ['eventsource-client', 'Chromium', inPage, 'ended'],
-    ['eventsource-client', 'Node.js', inNode, 'ended'],
-    ['Python', 'Python', inPython, undefined],
-  ] as const)('has a snippet for %s that reads in %s', async (heading, environment, run, end) => {
+  it('has a snippet for each client that reads, resumes, is told of lost events, and ends', async () => {
+    const snippets = [
+      ['EventSource', 'Chromium', inPage, undefined],
+      ['eventsource', 'Node.js', inNode, 'ended by 401'],
+      ['extended-eventsource', 'Chromium', inPage, 'ended by 401'],
+      ['extended-eventsource', 'Node.js', inNode, 'ended by 401'],
+      ['fetch-event-source', 'Chromium', inPage, 'ended by 401'],
+      ['eventsource-client', 'Chromium', inPage, 'ended'],
+      ['eventsource-client', 'Node.js', inNode, 'ended'],
+      ['Python', 'Python', inPython, undefined],
+    ] as const;
     const options = { retryMs: 1_000, history: { maxReplayEvents: 2 } };
-    const { sse, publish, signedIn, relay } = await startOrders(platform, {
+    const { url, sse, publish, signedIn } = await startOrders(platform, {
       options,
       configure: documentedCors,
     });
-    const program = await run(snippetsOf(heading, relay.url)[0]!, relay);
-    const printed = (line: string) => until(() => program.lines.includes(line));
-    await until(() => sse.stats().streams === 1);
+    const relays = await Promise.all(snippets.map(() => Relay.start(url)));
+    const cut = () => relays.forEach((relay) => relay.cut());
+    const programs = await Promise.all(
+      snippets.map(async ([heading, , run], n) => run(snippetsOf(heading, relays[n]!.url)[0]!, relays[n]!)),
+    );
+    const printed = (line: string) =>
+      Promise.all(
+        programs.map((program, n) =>
+          until(
+            () => [snippets[n]![0], ...program.lines],
+            (seen) => seen.includes(line),
+          ),
+        ),
+      );
+    await until(() => sse.stats().streams === snippets.length);
     await publish('paid');
     await printed('paid');
-    relay.cut();
+    cut();
     await publish('packed');
     await printed('packed');
-    relay.cut();
+    cut();
     await Promise.all(['more', 'than', 'it', 'may', 'miss'].map(publish));
     await printed('load');
     await publish('sent');
     await printed('sent');
     signedIn.isClosed = true;
     await sse.disconnect({ channel: 'order:7' }, { refuseMs: 0 });
-    if (end) await printed(end);
-    if (program instanceof Cli && environment === 'Python') {
-      expect(await program.end()).toBe(1);
-      expect(program.stderr).toContain('HTTP Error 401');
+    for (const [n, [heading, environment, , end]] of snippets.entries()) {
+      const program = programs[n]!;
+      if (end) await until(() => program.lines.includes(end));
+      if (environment === 'Python') {
+        expect(await (program as Cli).end()).toBe(1);
+        expect((program as Cli).stderr).toContain('HTTP Error 401');
+      }
+      const lines = ['paid', 'packed', 'load', 'sent', ...(end ? [end] : [])];
+      expect([heading, environment, program.lines]).toEqual([heading, environment, lines]);
     }
-    expect(program.lines).toEqual(['paid', 'packed', 'load', 'sent', ...(end ? [end] : [])]);
   });
 
   it('has a snippet for EventSource that survives a 503 of a proxy', async () => {

@@ -1,79 +1,85 @@
 import { describe, expect, it } from '@jest/globals';
 import { platforms, terminate } from './support/app.js';
-import { connect } from './support/client.js';
-import { open, OPEN, runInPage, runs, start, typeAndData } from './support/client-runs.js';
+import { open, OPEN, openAll, runInPage, runs, start, typeAndData } from './support/client-runs.js';
 import { clientNames } from './support/event-clients.js';
-import { Relay } from './support/relay.js';
 import { until } from './support/until.js';
 
 describe.each(platforms)('On %s', (platformName, platform) => {
   // The clients in Node.js read the same bytes.
-  describe.each(platformName === 'Express' ? runs : runs.slice(0, clientNames.length))(
-    '%s in %s',
-    (name, _environment, run) => {
-      it('hands over each event once and in order between heartbeats and across reconnections, and nothing else', async () => {
-        const { sse, publish, relay } = await start(platform, { heartbeatMs: 1_000, retryMs: 500 });
-        const client = await open(name, run, [`${relay.url}/channel`]);
-        await client.received(OPEN.data);
-        const ids = [client.events()[0]!.id!, await publish('the first')];
-        await client.received('the first');
-        const heartbeatsLater = async (count: number) => {
-          const before = relay.heartbeats;
-          await until(() => relay.heartbeats >= before + count);
-        };
-        await heartbeatsLater(2);
-        ids.push(await publish('behind heartbeats'));
-        await client.received('behind heartbeats');
-        relay.cut();
-        ids.push(await publish('missed behind a break'));
-        await client.received('missed behind a break');
-        await heartbeatsLater(1);
-        ids.push(await publish('behind a heartbeat'));
-        await client.received('behind a heartbeat');
-        await sse.disconnect({ channel: 'news' }, { refuseMs: 0 });
-        ids.push(await publish('missed behind an end'));
-        await client.received('missed behind an end');
-        expect(client.events()).toEqual([
-          { ...OPEN, path: '/channel', id: ids[0] },
-          ...[
-            'the first',
-            'behind heartbeats',
-            'missed behind a break',
-            'behind a heartbeat',
-            'missed behind an end',
-          ].map((data, n) => ({ path: '/channel', type: 'news', data, id: ids[n + 1] })),
-        ]);
-        expect(relay.retries).toHaveLength(3);
-        // The browser's own shows no timer: there is a test of its own below.
-        if (name !== 'EventSource') expect(client.waits()).toEqual(relay.retries.slice(0, 2));
-      });
+  const all = platformName === 'Express' ? runs : runs.slice(0, clientNames.length);
+  // The browser's own shows no timer: there is a test of its own below.
+  const showsTimers = ([name]: (typeof all)[number]) => name !== 'EventSource';
 
-      it('hands over nothing when it is refused or drained, and waits as long as it is told', async () => {
-        const options = { retryMs: 1_000, drainMs: 100, limits: { connections: 2 } };
-        const { app, url, sse, relay } = await start(platform, options);
-        const other = await connect(`${url}/channel`);
-        const client = await open(name, run, [`${relay.url}/channel`]);
-        await client.received(OPEN.data);
-        const refused = await Relay.start(url);
-        const refusedClient = await open(name, run, [`${refused.url}/channel`]);
-        await until(() => sse.stats().refused > 0 && refused.retries.length > 0);
-        expect(refused.retries.at(-1)).toBeGreaterThanOrEqual(10_000);
-        other.close();
-        const terminated = terminate(app);
-        await until(() => relay.retries.length > 1);
-        if (name !== 'EventSource') {
-          const waits = await until(client.waits, ({ length }) => length > 0);
-          expect(waits[0]).toBe(relay.retries[1]);
-          expect(await until(refusedClient.waits, ({ length }) => length > 0)).toEqual([
-            refused.retries.at(-1),
-          ]);
-        }
-        await terminated;
-        expect(client.events().map(typeAndData)).toEqual([OPEN]);
-        expect(refusedClient.lines().filter(({ wait }) => wait === undefined)).toEqual([]);
-      });
-    },
-  );
+  it('every client hands over each event once and in order between heartbeats and across reconnections, and nothing else', async () => {
+    const { url, sse, publish } = await start(platform, { heartbeatMs: 1_000, retryMs: 500 });
+    const { clients, relays, received } = await openAll(all, url);
+    await received(OPEN.data);
+    const ids = [clients[0]!.events()[0]!.id!];
+    const send = async (data: string) => ids.push(await publish(data));
+    const heartbeatsLater = (count: number) =>
+      Promise.all(
+        relays.map((relay) => {
+          const before = relay.heartbeats;
+          return until(() => relay.heartbeats >= before + count);
+        }),
+      );
+    await send('the first');
+    await received('the first');
+    await heartbeatsLater(2);
+    await send('behind heartbeats');
+    await received('behind heartbeats');
+    for (const relay of relays) relay.cut();
+    await send('missed behind a break');
+    await received('missed behind a break');
+    await heartbeatsLater(1);
+    await send('behind a heartbeat');
+    await received('behind a heartbeat');
+    await sse.disconnect({ channel: 'news' }, { refuseMs: 0 });
+    await send('missed behind an end');
+    await received('missed behind an end');
+    const expected = [
+      { ...OPEN, path: '/channel', id: ids[0] },
+      ...[
+        'the first',
+        'behind heartbeats',
+        'missed behind a break',
+        'behind a heartbeat',
+        'missed behind an end',
+      ].map((data, n) => ({ path: '/channel', type: 'news', data, id: ids[n + 1] })),
+    ];
+    for (const [n, run] of all.entries()) {
+      expect([...run, clients[n]!.events()]).toEqual([...run, expected]);
+      const { retries } = relays[n]!;
+      expect([...run, retries.length]).toEqual([...run, 3]);
+      if (showsTimers(run)) expect([...run, clients[n]!.waits()]).toEqual([...run, retries.slice(0, 2)]);
+    }
+  });
+
+  it('no client hands over anything when it is refused or drained, and each waits as long as it is told', async () => {
+    const limits = { connections: all.length };
+    const { app, url, sse } = await start(platform, { retryMs: 1_000, drainMs: 100, limits });
+    const { clients, relays, received } = await openAll(all, url);
+    await received(OPEN.data);
+    const refused = await openAll(all, url);
+    await Promise.all(refused.relays.map((relay) => until(() => relay.retries.length > 0)));
+    expect(sse.stats().refused).toBeGreaterThanOrEqual(all.length);
+    const terminated = terminate(app);
+    await Promise.all(relays.map((relay) => until(() => relay.retries.length > 1)));
+    for (const [n, run] of all.entries()) {
+      const [client, refusedClient] = [clients[n]!, refused.clients[n]!];
+      const told = refused.relays[n]!.retries.at(-1)!;
+      expect(told).toBeGreaterThanOrEqual(10_000);
+      if (showsTimers(run)) {
+        const waits = await until(client.waits, ({ length }) => length > 0);
+        expect([...run, waits[0]]).toEqual([...run, relays[n]!.retries[1]]);
+        const refusedWaits = await until(refusedClient.waits, ({ length }) => length > 0);
+        expect([...run, refusedWaits]).toEqual([...run, [told]]);
+      }
+      expect([...run, client.events().map(typeAndData)]).toEqual([...run, [OPEN]]);
+      expect([...run, refusedClient.events()]).toEqual([...run, []]);
+    }
+    await terminated;
+  });
 
   it('EventSource in Chromium waits as long as it is told', async () => {
     // Its own time is 3 s.

@@ -3,7 +3,7 @@ import { Controller, Get, Injectable, ServiceUnavailableException } from '@nestj
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
-import type { Browser } from 'playwright-core';
+import type { BrowserContext } from 'playwright-core';
 import { type Platform, platforms, startApp } from './support/app.js';
 import { launchChromium } from './support/chromium.js';
 import type { StreamClient } from './support/client.js';
@@ -281,17 +281,17 @@ describe('HAProxy', () => {
 });
 
 describe('Eight EventSources of a page in Chromium', () => {
-  let browser: Browser;
+  let context: BrowserContext;
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    context = await launchChromium({ ignoreHTTPSErrors: true });
   });
-  afterAll(() => browser.close());
+  afterAll(() => context.browser()!.close());
 
   const open = async (name: ProxyName, changes?: Record<string, string>) => {
     const { sse, url } = await start(platforms[0][1]);
     const proxy = await ReverseProxy.start(name, [url], changes);
-    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    const page = await context.newPage();
     await page.goto(`${proxy.url}/health`);
     await page.evaluate(`
       globalThis.got = [];

@@ -8,9 +8,9 @@ import {
   type SseModuleOptions,
   SseService,
 } from 'nestjs-sse-channels';
-import type { Browser } from 'playwright-core';
+import type { BrowserContext } from 'playwright-core';
 import { type Platform, startApp } from './app.js';
-import { launchChromium } from './chromium.js';
+import { closePages, launchChromium } from './chromium.js';
 import { Cli } from './cli.js';
 import {
   type ClientLine,
@@ -19,7 +19,7 @@ import {
   clientScript,
   nodeClientNames,
 } from './event-clients.js';
-import { type ScriptedPage, Site } from './page.js';
+import { Site } from './page.js';
 import { Relay } from './relay.js';
 import { until } from './until.js';
 
@@ -38,28 +38,22 @@ class NewsController {
   }
 }
 
-let browser: Browser;
+let context: BrowserContext;
 let site: Site;
 /** Of the pages that `runInPage()` opens. */
 export const siteOrigin = (): string => site.origin;
-const pages: ScriptedPage[] = [];
 
 beforeAll(async () => {
-  [browser, site] = await Promise.all([launchChromium(), Site.start()]);
+  [context, site] = await Promise.all([launchChromium(), Site.start()]);
 });
-afterEach(async () => {
-  await Promise.all(pages.splice(0).map((page) => page.close()));
-});
+afterEach(() => closePages(context));
 afterAll(async () => {
-  await browser.close();
+  await context.browser()!.close();
   site.close();
 });
 
-export const runInPage = async (...args: [script: string, cookie?: { url: string; value: string }]) => {
-  const page = await site.run(browser, ...args);
-  pages.push(page);
-  return page;
-};
+export const runInPage = (...args: [script: string, cookie?: { url: string; value: string }]) =>
+  site.run(context, ...args);
 export const runInNode = async (script: string) =>
   new Cli('', {}, ['node', '--input-type=module', '--eval', script]);
 
@@ -82,6 +76,16 @@ export async function open(name: ClientName, run: Run, urls: string[]) {
     /** Waits until the application has been handed an event with this data. */
     received: (data: string) => until(events, (all) => all.some((event) => event.data === data)),
   };
+}
+
+/** Opens a client for each of these, through a relay of its own. */
+export async function openAll(all: readonly (typeof runs)[number][], url: string) {
+  const relays = await Promise.all(all.map(() => Relay.start(url)));
+  const clients = await Promise.all(
+    all.map(([name, , run], n) => open(name, run, [`${relays[n]!.url}/channel`])),
+  );
+  const received = (data: string) => Promise.all(clients.map((client) => client.received(data)));
+  return { relays, clients, received };
 }
 
 /** After how long a client reconnects that was told nothing. The browser's own shows no timer. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { BrowserContext, Page } from 'playwright-core';
 
 /** Where the modules of npm packages are that a page imports by their names, as a bundler finds them. */
 const IMPORTS = {
@@ -42,18 +42,16 @@ export class Site {
     return `http://127.0.0.1:${(this.server.address() as { port: number }).port}`;
   }
 
-  /** Runs a script as a module of a new page, with cookies of its own. */
+  /** Runs a script as a module of a new page. */
   async run(
-    browser: Browser,
+    context: BrowserContext,
     script: string,
     cookie?: { url: string; value: string },
   ): Promise<ScriptedPage> {
-    const context = await browser.newContext();
     if (cookie) await context.addCookies([{ name: 'session', sameSite: 'Lax', ...cookie }]);
-    const page = await context.newPage();
-    const scripted = new ScriptedPage(context, page);
-    await page.goto(this.origin);
-    await page.addScriptTag({ type: 'module', content: script });
+    const scripted = new ScriptedPage(await context.newPage());
+    await scripted.page.goto(this.origin);
+    await scripted.page.addScriptTag({ type: 'module', content: script });
     return scripted;
   }
 
@@ -68,18 +66,11 @@ export class ScriptedPage {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
 
-  constructor(
-    private readonly context: BrowserContext,
-    readonly page: Page,
-  ) {
+  constructor(readonly page: Page) {
     // The browser reports failed requests as errors of the console.
     page.on('console', (message) => {
       if (message.type() === 'log') this.lines.push(message.text());
     });
     page.on('pageerror', ({ message }) => this.errors.push(message));
-  }
-
-  close(): Promise<void> {
-    return this.context.close();
   }
 }
