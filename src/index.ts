@@ -1,6 +1,6 @@
 export type { SseAccess, SseGrant } from './access/access.js';
-export type { SseConnection } from './access/connections.js';
-export type { DisconnectTarget } from './access/disconnections.js';
+export type { SseConnection, SseConnectionEnd, SseEndReason } from './access/connection.js';
+export type { DisconnectTarget } from './access/disconnection.js';
 export type { PublishOptions, SseEvent } from './event.js';
 export type { SseAuthorizer, SseRule, SseVerdict } from './http/authorizer.js';
 export { AllowChannels, AllowedChannels } from './http/allow-channels.guard.js';

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { ACCESS_KEYS, checkAccess, mergeAccess, type SseAccess, SseGrant } from './access/access.js';
-import { Connections, type SseConnection } from './access/connections.js';
-import type { DisconnectTarget } from './access/disconnections.js';
+import { ACCESS_KEYS, checkAccess, mergeGrant, type SseAccess, SseGrant } from './access/access.js';
+import type { SseConnection, SseConnectionEnd } from './access/connection.js';
+import { Connections } from './access/connections.js';
+import type { DisconnectTarget } from './access/disconnection.js';
 import { SseBroker } from './broker/broker.js';
 import type { ChannelEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
@@ -98,50 +99,82 @@ export class SseService {
     checkKeys('SSE_INPUT', 'options', options, ['lastEventId', ...ACCESS_KEYS]);
     const { lastEventId, ...known } = options;
     const grant = channel instanceof SseGrant ? channel : undefined;
-    const { askedAt } = grant ?? {};
+    const { askedAt, source } = grant ?? {};
     const channels = grant ? [...grant.channels] : checkChannels(channel);
     const own = checkAccess(known);
-    const access = mergeAccess([own, grant?.access ?? {}]);
-    const renew = grant?.renew && (async () => mergeAccess([own, await grant.renew!()]));
+    const access = mergeGrant(own, grant?.access ?? {});
+    const renew = grant?.renew && (async () => mergeGrant(own, await grant.renew!()));
     return new Observable<SseEvent>((observer) => {
+      const end = () => observer.complete();
+      let isDone = false;
       const subscriber = {
         open: () => undefined,
         next: ({ event }: ChannelEvent, id = event.id) =>
           observer.next(id === event.id ? event : Object.freeze({ ...event, id })),
-        complete: () => observer.complete(),
+        complete: () => {
+          isDone = true;
+          end();
+        },
       };
       // From a query it may be anything, whatever its type says.
       const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
+      let unsubscribe = () => {};
+      const begin = () => ({ unsubscribe } = this.channels.subscribe(channels, subscriber, id));
       const resumes = id !== undefined;
-      const remove = this.open.admit({ channels, access, renew, askedAt, resumes, end: subscriber.complete });
+      const remove = this.open.admit({ channels, access, renew, askedAt, source, resumes, begin, end });
       if (typeof remove === 'number') return observer.complete();
-      const { unsubscribe } = this.channels.subscribe(channels, subscriber, id);
       return () => {
-        remove();
+        remove(isDone ? 'error' : 'client');
         unsubscribe();
       };
     });
   }
 
   /**
-   * Ends streams, in every process, within a second, and keeps their clients from coming straight back: for `refuseMs`
-   * (60 s) those it is about are told to come later, unless their credential is newer (`issuedAt`). Then, as ever, the
-   * route's rules decide. It is no withdrawal of a right: withdraw that first, where the authorizers read it.
+   * Ends connections, on every node, within a second, and keeps their clients from reconnecting at once: for `refuseMs` they
+   * are told to come later, unless their credential is newer (`issuedAt`). Then, as ever, the route's rules decide. It does
+   * not withdraw a right: withdraw that first, where the authorizers read it. What an authorizer was asked before the call
+   * does not count, so its answer for a connection that is just opening is asked for again.
    *
-   * Cost: one publish; a process with streams is subscribed to one channel more.
+   * Cost: one publish; a node with connections is subscribed to one channel more.
    *
-   * @param target whom: all that is given has to apply
-   * @param refuseMs in ms, a whole number, 0–3,600,000; 0: they may come back at once, and are asked about again
+   * @param target which connections: all that is given has to apply
+   * @param refuseMs in ms, a whole number, 0–3,600,000; 0: clients may reconnect at once. @default 60000; 0 for a channel
+   *   alone, whose other readers would be locked out
+   * @returns how many connections it has ended on this node. What it has ended on others is not known, nor whether they have
+   *   heard of it yet; 0 does not mean that there were none
    * @throws SseError `SSE_INPUT`; `SSE_UNAVAILABLE` as `publish()`
    */
-  async disconnect(target: DisconnectTarget, options: { refuseMs?: number } = {}): Promise<void> {
+  async disconnect(target: DisconnectTarget, options: { refuseMs?: number } = {}): Promise<number> {
     checkKeys('SSE_INPUT', 'options', options, ['refuseMs']);
-    await this.open.disconnect(target, options.refuseMs);
+    return this.open.disconnect(target, options.refuseMs);
   }
 
-  /** The open streams of this process, a snapshot. */
+  /** The open connections of this node, a snapshot. */
   connections(): SseConnection[] {
     return this.open.list();
+  }
+
+  /**
+   * Calls a listener whenever a connection opens on this node: one that was let in, just before its first event. What the
+   * listener throws, or rejects with, is logged and does no harm; a promise is not waited for.
+   *
+   * @returns what removes the listener
+   * @throws SseError `SSE_INPUT` for what is no function
+   */
+  onConnect(listener: (connection: SseConnection) => unknown): () => void {
+    return this.open.connects.add(listener);
+  }
+
+  /**
+   * The same whenever a connection that has opened on this node ends, with the reason; also for all of them when the
+   * application shuts down, before `onApplicationShutdown()`. A node that is killed tells nobody.
+   *
+   * @returns what removes the listener
+   * @throws SseError `SSE_INPUT` for what is no function
+   */
+  onDisconnect(listener: (connection: SseConnectionEnd) => unknown): () => void {
+    return this.open.disconnects.add(listener);
   }
 
   /** A snapshot of this process, without any command to Redis. */

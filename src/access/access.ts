@@ -4,10 +4,26 @@ import { checkKeys, inputError } from '../sse.errors.js';
 export interface SseAccess {
   /** Whose stream it is, for `SseService.disconnect({ user })`. */
   user?: string | number;
+  /** The login it belongs to, such as the `sid` of a token, for `SseService.disconnect({ session })`. Only its SHA-256 is kept. */
+  session?: string;
   /** When the credential was issued: one that is newer than a `disconnect()` of its user is let in at once. */
   issuedAt?: Date;
   /** When the credential expires: the stream ends by then. */
   expiresAt?: Date;
+}
+
+/** The same from several answers: each names a user and a session. */
+export interface Access extends SseAccess {
+  readonly users?: readonly (string | number)[];
+  readonly sessions?: readonly string[];
+}
+
+/** Where a connection comes from, as far as that is known. */
+export interface ConnectionSource {
+  /** The path of the route, with its parameters' names. */
+  readonly route?: string;
+  /** The client's address. */
+  readonly address?: string;
 }
 
 /** The permission to read channels, as it was found: a class, so that nothing that comes with a request is taken for one. */
@@ -16,18 +32,26 @@ export class SseGrant {
   readonly askedAt: number;
   readonly channels: readonly string[];
   readonly access: SseAccess;
+  /** Of the request that it was asked for. */
+  readonly source?: ConnectionSource;
   /** Finds it again; absent where nobody is to be asked. */
   readonly renew?: () => Promise<SseAccess>;
 
-  constructor({ askedAt, channels, access, renew }: SseGrant) {
+  constructor({ askedAt, channels, access, source, renew }: SseGrant) {
     this.askedAt = askedAt;
     this.channels = channels;
     this.access = access;
+    this.source = source;
     this.renew = renew;
   }
 }
 
-export const ACCESS_KEYS: readonly string[] = ['user', 'issuedAt', 'expiresAt'];
+/** An authorizer could not say yes or no: it failed, or did not answer in time. The client is to retry. */
+export class UndecidedError extends Error {
+  override readonly name = 'UndecidedError';
+}
+
+export const ACCESS_KEYS: readonly string[] = ['user', 'session', 'issuedAt', 'expiresAt'];
 
 /** @throws SseError `SSE_INPUT` for what is no access */
 export function checkAccess(access: unknown): SseAccess {
@@ -35,10 +59,9 @@ export function checkAccess(access: unknown): SseAccess {
     throw inputError('access', 'a boolean or an object', access);
   }
   checkKeys('SSE_INPUT', 'access', access, ACCESS_KEYS);
-  const { user, issuedAt, expiresAt } = access as Record<keyof SseAccess, unknown>;
-  if (user !== undefined && typeof user !== 'string' && typeof user !== 'number') {
-    throw inputError('user', 'a string or a number', user);
-  }
+  const { user, session, issuedAt, expiresAt } = access as Record<keyof SseAccess, unknown>;
+  if (user !== undefined) checkUser(user);
+  if (session !== undefined) checkSession(session);
   for (const [name, date] of Object.entries({ issuedAt, expiresAt })) {
     if (date !== undefined && !(date instanceof Date && Number.isFinite(date.getTime()))) {
       throw inputError(name, 'a valid Date', date);
@@ -47,18 +70,50 @@ export function checkAccess(access: unknown): SseAccess {
   return access;
 }
 
+/** @throws SseError `SSE_INPUT` for what names nobody, such as `NaN` or `''` */
+export function checkUser(user: unknown): string {
+  if ((typeof user === 'string' && user !== '') || Number.isFinite(user)) return String(user);
+  throw inputError('user', 'a string or a number that names somebody', user);
+}
+
+/** @throws SseError `SSE_INPUT` */
+export function checkSession(session: unknown): string {
+  if (typeof session === 'string' && session !== '') return session;
+  throw inputError('session', 'a string that is not empty', session);
+}
+
 /** Whether its credential has run out, by the clock of this process. */
 export function isExpired({ expiresAt }: SseAccess): boolean {
   return expiresAt !== undefined && expiresAt.getTime() <= Date.now();
 }
 
-/** What several sources say of one reader: the first user, and the earliest dates. */
-export function mergeAccess(answers: readonly SseAccess[]): SseAccess {
+/** What several answers say of one connection: all users and sessions, and the earliest dates. */
+export function mergeAccess(answers: readonly Access[]): Access {
   const earliest = (dates: (Date | undefined)[]) =>
     dates.reduce((first, date) => (first && date && first > date ? date : (first ?? date)), undefined);
+  const users = unique(answers.map(({ user, users: all }) => all ?? [user]));
+  const sessions = unique(answers.map(({ session, sessions: all }) => all ?? [session]));
   return {
-    user: answers.find(({ user }) => user !== undefined)?.user,
+    user: users[0],
+    users,
+    session: sessions[0],
+    sessions,
     issuedAt: earliest(answers.map(({ issuedAt }) => issuedAt)),
     expiresAt: earliest(answers.map(({ expiresAt }) => expiresAt)),
   };
 }
+
+/** What a handler and an authorizer say of one connection: where the authorizer names users, it is theirs alone. */
+export function mergeGrant(own: Access, granted: Access): Access {
+  const isNamed = usersOf(granted).length > 0;
+  return mergeAccess([granted, isNamed ? { ...own, user: undefined, users: [] } : own]);
+}
+
+/** The users as they travel. */
+export function usersOf({ user, users }: Access): readonly string[] {
+  return unique([users ?? [user]]).map(String);
+}
+
+const unique = <T extends string | number>(lists: readonly (readonly (T | undefined)[])[]): T[] => [
+  ...new Set(lists.flat().filter((value): value is T => value !== undefined)),
+];

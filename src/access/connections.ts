@@ -5,63 +5,36 @@ import { SseBroker } from '../broker/broker.js';
 import { Channels } from '../channel/channels.js';
 import { Bucket } from '../limiter.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseLimits } from '../sse.options.js';
-import { isExpired, type SseAccess } from './access.js';
+import { type Access, isExpired } from './access.js';
 import {
-  AGAIN_MS,
-  applies,
-  type Disconnection,
-  Disconnections,
-  type DisconnectTarget,
-  isNewer,
-  userOf,
-} from './disconnections.js';
+  type Connection,
+  describe,
+  type OpenConnection,
+  type SseConnection,
+  type SseConnectionEnd,
+  type SseEndReason,
+} from './connection.js';
+import { ConnectionIndex } from './connection-index.js';
+import { AGAIN_MS, type Disconnection, type DisconnectTarget, leftMs, readerOf } from './disconnection.js';
+import { Disconnections } from './disconnections.js';
 import { Lease } from './lease.js';
-
-/** An open stream, as `SseService.connections()` shows it. */
-export interface SseConnection {
-  /** For `disconnect({ connection })`; another one in every process, and after every reconnection. */
-  readonly id: string;
-  /** In canonical form. */
-  readonly channels: readonly string[];
-  /** As text; absent where nothing has named one. */
-  readonly user?: string;
-  /** When it was let in. */
-  readonly since: Date;
-}
-
-/** A stream that can be ended from elsewhere, and when its permission ends. */
-export interface Connection {
-  readonly channels: readonly string[];
-  readonly access: SseAccess;
-  /** When the permission was asked for; absent where nobody was. */
-  readonly askedAt?: number;
-  /** Whether its client has been here before. */
-  readonly resumes: boolean;
-  /** Of the client, where it is known. */
-  readonly address?: string;
-  /** Asks again for the permission; rejects where it is withdrawn. */
-  readonly renew?: () => Promise<SseAccess>;
-  /** @param retryMs when its client may come back; as ever, if that is not given */
-  end(retryMs?: number): void;
-}
+import { Listeners } from './listeners.js';
 
 /** When a client that finds no room is to come back. */
 const CROWDED_MS = 10_000;
 const WARN_MS = 60_000;
-/** By how much the clocks of a process and of Redis may differ. */
-const MAX_SKEW_MS = 5_000;
 
 /** The open streams of this process: which are let in, and which are ended. */
 @Injectable()
 export class Connections {
   readonly #logger = new Logger('SseModule');
-  readonly #open = new Map<Connection, { lease?: Lease; number: number; since: number }>();
-  readonly #perUser = new Counts();
-  readonly #perAddress = new Counts();
+  readonly #open = new ConnectionIndex();
   readonly #resumes: Bucket;
   readonly #warned = new Map<keyof SseLimits, number>();
   readonly #instance = randomBytes(6).toString('base64url');
   readonly #disconnections: Disconnections;
+  readonly connects = new Listeners<SseConnection>('onConnect()');
+  readonly disconnects = new Listeners<SseConnectionEnd>('onDisconnect()');
   #count = 0;
   #refused = 0;
   #draining = false;
@@ -93,51 +66,51 @@ export class Connections {
     return this.#refused;
   }
 
+  /** Counts a connection that was not let in before it was asked for. */
+  refuse(): void {
+    this.#refused++;
+  }
+
   /**
-   * Lets a stream in, unless it, or one like it, was disconnected a moment ago, or there are too many.
+   * Lets a connection in, unless it, or one like it, was disconnected a moment ago, or there are too many.
    *
    * @returns what to call when it has ended; or the time in ms after which its client may come back
    */
-  admit(connection: Connection): (() => void) | number {
+  admit(connection: Connection): ((reason?: SseEndReason) => void) | number {
+    const { access, channels, source, askedAt = Date.now(), renew } = connection;
+    const reader = { channels, askedAt, ...readerOf(access) };
     const refusedMs =
       (this.#draining && this.#elsewhereMs()) ||
-      (isExpired(connection.access) && AGAIN_MS) ||
-      this.#disconnections.refusedMs(connection) ||
-      this.#crowdedMs(connection);
+      (isExpired(access) && AGAIN_MS) ||
+      this.#disconnections.refusedMs(reader) ||
+      this.#crowdedMs(connection, reader.users);
     if (refusedMs > 0) {
       this.#refused++;
       return refusedMs;
     }
-    const { access, address, renew } = connection;
-    // Most streams hold for as long as they last.
-    const lease = renew || access.expiresAt ? new Lease(connection, this.options.revalidateMs) : undefined;
-    const user = userOf(access);
-    this.#open.set(connection, { lease, number: this.#count++, since: Date.now() });
-    this.#perUser.add(user);
-    this.#perAddress.add(address);
-    this.#disconnections.listen();
-    return () => {
-      if (!this.#open.delete(connection)) return;
-      lease?.stop();
-      this.#perUser.delete(user);
-      this.#perAddress.delete(address);
-      if (this.#open.size > 0) return;
-      this.#disconnections.pause();
-      if (this.#draining) this.#empty.abort();
-    };
+    const end = (retryMs?: number) => connection.end(retryMs);
+    const id = `${this.#instance}-${this.#count++}`;
+    const open: OpenConnection = { ...reader, id, source, since: Date.now(), end };
+    // Most connections hold for as long as they last.
+    if (renew || access.expiresAt) open.lease = this.#lease(open, renew);
+    this.#open.add(open);
+    const begin = () => this.#begin(open, connection);
+    const caughtUp = this.#disconnections.listen();
+    if (caughtUp) void caughtUp.then(begin);
+    else begin();
+    return (reason = 'client') => this.#leave(open, reason);
   }
 
   list(): SseConnection[] {
-    return Array.from(this.#open, ([{ channels, access }, { lease, number, since }]) => ({
-      id: this.#idOf(number),
-      channels,
-      user: userOf(lease?.access ?? access),
-      since: new Date(since),
-    }));
+    return Array.from(this.#open, describe);
   }
 
-  /** Ends streams in all processes. */
-  disconnect(target: DisconnectTarget, refuseMs?: number): Promise<void> {
+  /**
+   * Ends connections on all nodes.
+   *
+   * @returns how many on this one
+   */
+  disconnect(target: DisconnectTarget, refuseMs?: number): Promise<number> {
     return this.#disconnections.publish(target, refuseMs);
   }
 
@@ -145,14 +118,14 @@ export class Connections {
   async drain(): Promise<void> {
     this.#draining = true;
     const { drainMs } = this.options;
-    const all = shuffle([...this.#open.keys()]);
+    const all = shuffle([...this.#open]);
     const start = performance.now();
-    for (const [n, connection] of all.entries()) {
-      if (!this.#open.has(connection)) continue;
+    for (const [n, open] of all.entries()) {
+      if (!this.#open.has(open)) continue;
       const wait = start + (drainMs * n) / all.length - performance.now();
       // Nobody is waited for who has left.
       if (wait > 0) await sleep(wait, undefined, { signal: this.#empty.signal }).catch(() => undefined);
-      if (this.#open.has(connection)) connection.end(this.#elsewhereMs());
+      if (this.#open.has(open)) this.#finish(open, 'shutdown', this.#elsewhereMs());
     }
   }
 
@@ -160,20 +133,58 @@ export class Connections {
   close(): void {
     this.#draining = true;
     this.#disconnections.close();
-    for (const { lease } of this.#open.values()) lease?.stop();
+    for (const open of this.#open) {
+      open.reason ??= 'shutdown';
+      open.lease?.stop();
+      if (!open.hasBegun) open.end();
+    }
     this.channels.close();
   }
 
-  #end(disconnection: Disconnection, isLate: boolean): void {
-    const { refuseMs, at, until } = disconnection;
-    for (const [open, { lease, number, since }] of this.#open) {
-      const access = lease?.access ?? open.access;
-      // Who begins to listen hears of it late: those that were let in since, and might be again, may stay.
-      const isOver = since - MAX_SKEW_MS > at && until <= Date.now();
-      if (isLate && (isOver || isNewer(access, disconnection))) continue;
-      const reader = { channels: open.channels, access, connection: this.#idOf(number) };
-      if (applies(disconnection, reader)) open.end(refuseMs > 0 ? refuseMs : undefined);
+  /** What was let in while this node did not listen may have been asked for since. */
+  #end(disconnection: Disconnection, isLate: boolean): number {
+    const now = Date.now();
+    let count = 0;
+    for (const open of this.#open.find(disconnection)) {
+      const retryMs = isLate ? leftMs(disconnection, open, now) : Math.max(0, disconnection.until - now);
+      if (open.reason !== undefined || (isLate && retryMs === 0)) continue;
+      count++;
+      this.#finish(open, 'disconnect', retryMs || undefined);
     }
+    return count;
+  }
+
+  #begin(open: OpenConnection, connection: Connection): void {
+    // Meanwhile it may have left, or been ended.
+    if (!this.#open.has(open) || open.reason !== undefined) return;
+    open.hasBegun = true;
+    this.connects.call(() => describe(open));
+    connection.begin?.();
+  }
+
+  #finish(open: OpenConnection, reason: SseEndReason, retryMs?: number): void {
+    open.reason ??= reason;
+    open.end(retryMs);
+  }
+
+  #leave(open: OpenConnection, reason: SseEndReason): void {
+    if (!this.#open.delete(open)) return;
+    open.lease?.stop();
+    open.reason ??= reason;
+    if (open.hasBegun) this.disconnects.call(() => ({ ...describe(open), reason: open.reason! }));
+    if (this.#open.size > 0) return;
+    this.#disconnections.pause();
+    if (this.#draining) this.#empty.abort();
+  }
+
+  #lease(open: OpenConnection, renew?: () => Promise<Access>): Lease {
+    return new Lease(open.access, {
+      askedAt: open.askedAt,
+      revalidateMs: this.options.revalidateMs,
+      renew,
+      onRenewed: (access) => this.#open.update(open, readerOf(access)),
+      onEnd: (reason) => this.#finish(open, reason),
+    });
   }
 
   /** When a client may try another node: between half of what it is usually told and as much; more is added on the way. */
@@ -181,12 +192,12 @@ export class Connections {
     return this.options.retryMs * (0.5 + Math.random() / 2);
   }
 
-  #crowdedMs({ channels, access, address, resumes }: Connection): number {
+  #crowdedMs({ channels, source, resumes }: Connection, users: readonly string[]): number {
     const { limits } = this.options;
     const counts: Partial<Record<keyof SseLimits, number>> = {
       connections: this.#open.size + 1,
-      connectionsPerUser: this.#perUser.count(userOf(access)) + 1,
-      connectionsPerAddress: this.#perAddress.count(address) + 1,
+      connectionsPerUser: Math.max(0, ...users.map((user) => this.#open.countOfUser(user))) + 1,
+      connectionsPerAddress: this.#open.countOfAddress(source?.address) + 1,
       channels: this.channels.countWith(channels),
     };
     let exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find((name) => counts[name]! > limits[name]);
@@ -202,10 +213,6 @@ export class Connections {
     this.#warned.set(name, now);
     this.#logger.warn(`Streams are refused: the limit is ${this.options.limits[name]} (limits.${name})`);
   }
-
-  #idOf(number: number): string {
-    return `${this.#instance}-${number}`;
-  }
 }
 
 /** Fisher–Yates. */
@@ -215,23 +222,4 @@ function shuffle<T>(list: T[]): T[] {
     [list[last], list[other]] = [list[other]!, list[last]!];
   }
   return list;
-}
-
-/** How many there are of each; of what is unknown, none. */
-class Counts {
-  readonly #counts = new Map<string, number>();
-
-  count(key: string | undefined): number {
-    return key === undefined ? 0 : (this.#counts.get(key) ?? 0);
-  }
-
-  add(key: string | undefined): void {
-    if (key !== undefined) this.#counts.set(key, this.count(key) + 1);
-  }
-
-  delete(key: string | undefined): void {
-    if (key === undefined) return;
-    if (this.count(key) > 1) this.#counts.set(key, this.count(key) - 1);
-    else this.#counts.delete(key);
-  }
 }

@@ -1,113 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_CHANNEL, OLDEST, type SseBroker } from '../broker/broker.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import { Channels } from '../channel/channels.js';
 import { HistoryReader } from '../channel/history-reader.js';
-import { checkChannel, checkPublication } from '../event.js';
-import { checkKeys, inputError, SseError } from '../sse.errors.js';
+import { checkPublication, compareCursors } from '../event.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
-import { checkAccess, type SseAccess } from './access.js';
+import {
+  checkRefuseMs,
+  checkTarget,
+  decode,
+  type Disconnection,
+  type DisconnectTarget,
+  encode,
+  type Reader,
+} from './disconnection.js';
+import { Refusals } from './refusals.js';
 
-/** Which streams to end: those to which all that is given applies. */
-export interface DisconnectTarget {
-  /** Of this user, as authorizers, targets of `@SseChannel` and `messages()` name them. */
-  user?: string | number;
-  /** That read this channel. */
-  channel?: string;
-  /** The one that `SseService.connections()` calls so. */
-  connection?: string;
-}
-
-/** What a disconnection may apply to. */
-export interface Reader {
-  readonly channels: readonly string[];
-  readonly access: SseAccess;
-  /** Of an open stream. */
-  readonly connection?: string;
-  /** When its permission was asked for. */
-  readonly askedAt?: number;
-}
-
-/** One call of `disconnect()`, wherever it was made. */
-export interface Disconnection {
-  readonly user?: string;
-  readonly channel?: string;
-  readonly connection?: string;
-  /** For how long its streams are not to come back. */
-  readonly refuseMs: number;
-  /** When it was made, by the clock of the broker. */
-  readonly at: number;
-  /** By the clock of this process: when it was heard of, and until when its streams are not to come back. */
-  readonly heardAt: number;
-  readonly until: number;
-}
-
-const REFUSE_MS = 60_000;
-const MAX_REFUSE_MS = 3_600_000;
-/** How long one that lets its streams come back at once is kept, for those whose permission is just being asked for. */
-const PENDING_MS = 600_000;
-/** When a client is to come back that may ask again at once. */
-export const AGAIN_MS = 1_000;
 /** Nobody may miss one of them for the bounds that are set for others. */
 const HISTORY = { ...HISTORY_DEFAULTS, maxReplayEvents: 100_000 };
+/** For how long the measured difference of two clocks is taken to hold. */
+const SKEW_MS = 60_000;
+const RETRY_MS = [10, 1_000] as const;
+/** Calls that are remembered until they are heard. */
+const MAX_CALLS = 10_000;
+
+/** While this node has connections. */
+interface Listening {
+  /** Resolves once all that was said before is known; absent from then on. */
+  caughtUp?: Promise<void>;
+  unsubscribe(): void;
+}
 
 /**
- * Who was disconnected, anywhere.
+ * The calls of `disconnect()` on all nodes.
  *
- * Disconnections are events of a channel of the module's own, so none is missed by a process that loses its connection
- * to Redis for a while; one that begins to listen reads those that are kept.
+ * They are events of a channel of the module's own, so none is missed by a node that loses its connection to Redis for a
+ * while; one that begins to listen reads those that are kept.
  */
 export class Disconnections {
   readonly #channels: Channels;
   readonly #reader: HistoryReader;
-  /** Those that may keep streams from coming back. */
-  #recent: Disconnection[] = [];
-  /** How far this process has listened. */
-  #position: string | undefined;
-  #listening: { unsubscribe(): void } | undefined;
+  readonly #refusals = new Refusals();
+  /** Calls of this node that have not both returned and been heard here: how many connections each has ended. */
+  readonly #calls = new Map<string, number | undefined>();
+  /** How far this node has listened. */
+  #position: string = OLDEST;
+  #listening: Listening | undefined;
+  /** By how much the clock of this node is ahead of the broker's, at most. */
+  #skewMs = Infinity;
+  #measuredAt = -Infinity;
 
   constructor(
     private readonly broker: SseBroker,
     private readonly hasHistory: boolean,
-    /** @param isLate whether it was made before this process began to listen */
-    private readonly onDisconnection: (disconnection: Disconnection, isLate: boolean) => void,
+    /**
+     * Ends what a disconnection is meant for.
+     *
+     * @param isLate whether it was made before this node began to listen
+     * @returns how many
+     */
+    private readonly onDisconnection: (disconnection: Disconnection, isLate: boolean) => number,
   ) {
     this.#channels = new Channels(broker, hasHistory && HISTORY);
     this.#reader = new HistoryReader(broker);
   }
 
-  /** @throws SseError `SSE_INPUT`, `SSE_UNAVAILABLE` */
-  async publish(target: DisconnectTarget, refuseMs = REFUSE_MS): Promise<void> {
+  /**
+   * @returns how many connections it has ended on this node
+   * @throws SseError `SSE_INPUT`, `SSE_UNAVAILABLE`
+   */
+  async publish(target: DisconnectTarget, refuseMs?: number): Promise<number> {
     const checked = checkTarget(target);
-    if (!Number.isInteger(refuseMs) || refuseMs < 0 || refuseMs > MAX_REFUSE_MS) {
-      throw inputError('refuseMs', `a whole number of milliseconds, 0–${MAX_REFUSE_MS}`, refuseMs);
+    const call = randomBytes(9).toString('base64url');
+    const data = encode(checked, checkRefuseMs(checked, refuseMs), call);
+    this.#calls.set(call, undefined);
+    try {
+      await this.broker.publish(CONTROL_CHANNEL, checkPublication(data, {}, Infinity));
+    } catch (error) {
+      this.#calls.delete(call);
+      throw error;
     }
-    await this.broker.publish(CONTROL_CHANNEL, checkPublication({ ...checked, refuseMs }, {}, Infinity));
+    // Those that are not heard, as nobody listens.
+    if (this.#calls.size > MAX_CALLS) this.#calls.delete(this.#calls.keys().next().value!);
+    // It need not have been heard yet. JSON leaves out what is undefined.
+    return this.#apply(JSON.parse(JSON.stringify(data)), Date.now(), false);
   }
 
-  /** For how long a stream may not begin yet, in ms. */
+  /** For how long a connection may not open, by all that is known, in ms. */
   refusedMs(reader: Reader): number {
-    const now = Date.now();
-    let refusedMs = 0;
-    for (const disconnection of this.#recent) {
-      const { heardAt, until } = disconnection;
-      // The answer may be older than it.
-      const isPending = reader.askedAt !== undefined && reader.askedAt <= heardAt;
-      if ((until <= now && !isPending) || !applies(disconnection, reader)) continue;
-      if (isPending) refusedMs = Math.max(refusedMs, until - now, AGAIN_MS);
-      else if (!isNewer(reader.access, disconnection)) refusedMs = Math.max(refusedMs, until - now);
+    return this.#refusals.refusedMs(reader);
+  }
+
+  /**
+   * Listens from now on, until it is paused.
+   *
+   * @returns when all that was said before is known; undefined if it is, as where no other process has said anything
+   */
+  listen(): Promise<void> | undefined {
+    if (!this.#listening) {
+      const listening: Listening = { unsubscribe: () => undefined };
+      this.#listening = listening;
+      listening.caughtUp = this.#listen(listening);
     }
-    return refusedMs;
+    return this.broker.isLocal ? undefined : this.#listening.caughtUp;
   }
 
-  /** Listens from now on, to what was said before, too; until it is paused. */
-  listen(): void {
-    if (this.#listening) return;
-    const listening = { unsubscribe: () => undefined };
-    this.#listening = listening;
-    void this.#listen(listening);
-  }
-
-  /** While there are no streams, there is nothing to be subscribed for. */
+  /** Without connections, there is nothing to be subscribed for. */
   pause(): void {
     this.#listening?.unsubscribe();
     this.#listening = undefined;
@@ -118,101 +117,85 @@ export class Disconnections {
     this.#channels.close();
   }
 
-  async #listen(listening: { unsubscribe(): void }): Promise<void> {
+  async #listen(listening: Listening): Promise<void> {
     const isWanted = () => this.#listening === listening;
-    // What it has missed may end the stream that is just being let in: not before it is.
-    await Promise.resolve();
-    if (this.hasHistory && this.#position === undefined) await this.#readOn(OLDEST, isWanted);
+    await this.#measure(isWanted);
     if (!isWanted()) return;
     const begun = Date.now();
+    let tip: string | undefined;
     const subscriber = {
-      open: () => undefined,
+      open: (cursor: string | undefined) => void (tip = cursor),
       next: (event: ChannelEvent) => {
-        // What was lost is not; but some of it may be there.
-        if (event.event.type === undefined) this.#take(event, timeOf(event) < begun);
-        else void this.#readOn(OLDEST, isWanted);
+        // What was lost is not known; but some of it may be there.
+        if (event.event.type !== undefined) void this.#readOn(OLDEST, event.cursor, isWanted);
+        else this.#take(event, (at) => at < begun);
       },
       complete: () => undefined,
     };
-    const { unsubscribe } = this.#channels.subscribe([CONTROL_CHANNEL], subscriber, this.#position);
+    const { ready, unsubscribe } = this.#channels.subscribe([CONTROL_CHANNEL], subscriber);
     listening.unsubscribe = unsubscribe;
-    // It may have been paused by what it had missed.
-    if (!isWanted()) unsubscribe();
+    await ready;
+    if (tip !== undefined) await this.#readOn(this.#position, tip, isWanted);
+    if (isWanted()) listening.caughtUp = undefined;
   }
 
-  async #readOn(position: string, isWanted: () => boolean): Promise<void> {
+  /** Takes what was said after a position; beyond the tip, it comes by itself. */
+  async #readOn(position: string, tip: string, isWanted: () => boolean): Promise<void> {
+    if (position === tip || !isWanted()) return;
     const page = await this.#reader.readPatiently(CONTROL_CHANNEL, position, { isWanted });
     if (!isWanted()) return;
-    for (const event of page.events) this.#take(event, true);
-    this.#position = page.end;
-    if (page.end !== page.tip) await this.#readOn(page.end, isWanted);
+    // Some of what followed may be kept although the position is not.
+    if (page.after === undefined && position !== OLDEST) return this.#readOn(OLDEST, tip, isWanted);
+    for (const event of page.events) {
+      if (compareCursors(event.cursor, tip) <= 0) this.#take(event, () => true);
+    }
+    if (page.end === page.tip || compareCursors(page.end, tip) >= 0) this.#position = tip;
+    else await this.#readOn(page.end, tip, isWanted);
   }
 
-  #take({ event, cursor }: ChannelEvent, isLate: boolean): void {
+  #take({ event, cursor }: ChannelEvent, isLate: (at: number) => boolean): void {
     if (this.hasHistory) this.#position = cursor;
     const now = Date.now();
-    const disconnection = decode(event.data, timeOf({ cursor }), isLate);
-    if (!disconnection) return;
-    this.#recent = this.#recent.filter(({ heardAt, until }) => Math.max(until, heardAt + PENDING_MS) > now);
-    if (disconnection.connection === undefined) this.#recent.push(disconnection);
-    this.onDisconnection(disconnection, isLate);
+    const time = Number(cursor.split('-')[0]);
+    // It was made before it is heard of.
+    if (time > 0) this.#skewMs = Math.min(this.#skewMs, now - time);
+    const at = time > 0 ? time + this.#skewMs : now;
+    this.#apply(event.data, at, isLate(at));
+    if (now - this.#measuredAt > SKEW_MS) void this.#measure(() => this.#listening !== undefined);
   }
-}
 
-/** Whether a disconnection is meant for a reader. */
-export function applies(
-  { user, channel, connection }: Disconnection,
-  { channels, access, connection: own }: Reader,
-): boolean {
-  if (user !== undefined && user !== userOf(access)) return false;
-  if (channel !== undefined && !channels.includes(channel)) return false;
-  return connection === undefined || connection === own;
-}
-
-/** Whether a credential was issued after a disconnection. */
-export function isNewer({ issuedAt }: SseAccess, { at }: Disconnection): boolean {
-  return issuedAt !== undefined && issuedAt.getTime() > at;
-}
-
-/** When an event was published, by the clock of the broker; without a history, now. */
-const timeOf = ({ cursor }: Pick<ChannelEvent, 'cursor'>) => Number(cursor.split('-')[0]) || Date.now();
-
-/** The user as it travels. */
-export const userOf = ({ user }: SseAccess): string | undefined =>
-  user === undefined ? undefined : String(user);
-
-/** Undefined for what is none: it would be taken for one of everybody. */
-function decode(data: unknown, at: number, isLate: boolean): Disconnection | undefined {
-  if (typeof data !== 'object' || data === null) return undefined;
-  const { user, channel, connection, refuseMs } = data as Record<string, unknown>;
-  const names = [user, channel, connection].filter((name) => name !== undefined);
-  if (names.length === 0 || names.some((name) => typeof name !== 'string')) return undefined;
-  if (typeof refuseMs !== 'number') return undefined;
-  const now = Date.now();
-  const heardAt = isLate ? Math.min(at, now) : now;
-  // Clocks differ: here it is not earlier than there.
-  const until = Math.min(at, now) + refuseMs;
-  return { user, channel, connection, refuseMs, at, heardAt, until } as Disconnection;
-}
-
-function checkTarget(target: DisconnectTarget): DisconnectTarget {
-  checkKeys('SSE_INPUT', 'target', target, ['user', 'channel', 'connection']);
-  const { user, channel, connection } = target;
-  for (const [name, value] of Object.entries(target)) {
-    // Without it the call would end more connections than it says.
-    if (value === undefined) throw inputError(name, 'left out or given', value);
+  /** @returns how many connections it has ended, now or when it was first heard of */
+  #apply(data: unknown, at: number, isLate: boolean): number {
+    const disconnection = decode(data, at, isLate ? at : Date.now());
+    if (!disconnection) return 0;
+    const { call = '' } = disconnection;
+    const ended = this.#calls.get(call);
+    if (ended !== undefined) {
+      this.#calls.delete(call);
+      return ended;
+    }
+    this.#refusals.add(disconnection);
+    const count = this.onDisconnection(disconnection, isLate);
+    if (this.#calls.has(call)) this.#calls.set(call, count);
+    return count;
   }
-  if (user === undefined && channel === undefined && connection === undefined) {
-    const message = 'Expected `user`, `channel` or `connection` of whom to disconnect, got none';
-    throw new SseError('SSE_INPUT', message);
+
+  /** Credentials are dated by the clocks of nodes, disconnections by the broker's. */
+  async #measure(isWanted: () => boolean): Promise<void> {
+    if (!this.hasHistory) return;
+    if (this.#skewMs < Infinity && Date.now() - this.#measuredAt < SKEW_MS) return;
+    const [first, last] = RETRY_MS;
+    this.#measuredAt = Date.now();
+    for (let delay: number = first; isWanted(); delay = Math.min(2 * delay, last)) {
+      try {
+        const time = await this.broker.now(CONTROL_CHANNEL);
+        this.#measuredAt = Date.now();
+        this.#skewMs = this.#measuredAt - time;
+        return;
+      } catch {
+        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
+      }
+    }
+    this.#measuredAt = -Infinity;
   }
-  checkAccess({ user });
-  if (connection !== undefined && typeof connection !== 'string') {
-    throw inputError('connection', 'an id that `connections()` shows', connection);
-  }
-  return {
-    user: userOf({ user }),
-    channel: channel === undefined ? undefined : checkChannel(channel),
-    connection,
-  };
 }

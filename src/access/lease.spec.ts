@@ -20,12 +20,12 @@ describe('A lease', () => {
 
   const lease = (expiresInMs: number | undefined, renew?: () => Promise<object>) => {
     const made = new Lease(
+      { expiresAt: expiresInMs === undefined ? undefined : new Date(Date.now() + expiresInMs) },
       {
-        access: { expiresAt: expiresInMs === undefined ? undefined : new Date(Date.now() + expiresInMs) },
-        end: () => ended++,
+        revalidateMs: 10_000,
+        onEnd: () => ended++,
         renew: renew && (() => (asked++, renew())),
       },
-      10_000,
     );
     leases.push(made);
     return made;

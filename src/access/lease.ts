@@ -1,24 +1,33 @@
-import type { SseAccess } from './access.js';
-import type { Connection } from './connections.js';
+import { type Access, UndecidedError } from './access.js';
 
 /** How long before its credential's end a stream ends at most, in ms: what was issued together is not to end together. */
 const MAX_LEAD_MS = 30_000;
 /** Beyond it, timers of Node go off at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** The permission of one stream: has it renewed, and ends the stream with it. */
+export interface LeaseOptions {
+  /** When the permission was asked for, by `Date.now()`. */
+  readonly askedAt?: number;
+  /** After how long at most it is asked for again. */
+  readonly revalidateMs: number;
+  /** Asks for it again; rejects where it is withdrawn, or could not be found out. */
+  readonly renew?: () => Promise<Access>;
+  readonly onRenewed?: (access: Access) => void;
+  readonly onEnd: (reason: 'expired' | 'denied' | 'undecided') => void;
+}
+
+/** The permission of one connection: has it renewed, and ends the connection with it. */
 export class Lease {
-  access: SseAccess;
   #expiry: NodeJS.Timeout | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(
-    private readonly connection: Pick<Connection, 'access' | 'renew' | 'end'>,
-    private readonly revalidateMs: number,
+    access: Access,
+    private readonly options: LeaseOptions,
   ) {
-    this.access = connection.access;
-    this.#start();
+    const { askedAt } = options;
+    this.#start(access, askedAt === undefined ? 0 : Date.now() - askedAt);
   }
 
   stop(): void {
@@ -27,30 +36,37 @@ export class Lease {
     clearTimeout(this.#renewal);
   }
 
-  #start(): void {
-    clearTimeout(this.#expiry);
-    const { expiresAt } = this.access;
-    if (expiresAt) {
-      const left = expiresAt.getTime() - Date.now();
-      const wait = Math.max(0, left - Math.random() * Math.min(MAX_LEAD_MS, left / 10));
-      // In pieces, where it is longer than a timer can be.
-      const work = wait > MAX_TIMER_MS ? () => this.#start() : () => this.connection.end();
-      this.#expiry = setTimeout(work, Math.min(wait, MAX_TIMER_MS)).unref();
-    }
-    if (this.connection.renew && !this.#renewal) {
-      const wait = this.revalidateMs * (0.5 + Math.random() / 2);
-      this.#renewal = setTimeout(() => void this.#renew(), wait).unref();
-    }
+  /** @param agoMs how long ago the permission was asked for: an answer may take a while */
+  #start(access: Access, agoMs: number): void {
+    this.#expire(access);
+    const { renew, revalidateMs } = this.options;
+    if (!renew) return;
+    const wait = revalidateMs * (0.5 + Math.random() / 2) - agoMs;
+    this.#renewal = setTimeout(() => void this.#renew(renew), Math.max(0, wait)).unref();
   }
 
-  async #renew(): Promise<void> {
+  #expire({ expiresAt }: Access): void {
+    clearTimeout(this.#expiry);
+    if (!expiresAt) return;
+    const left = expiresAt.getTime() - Date.now();
+    const wait = Math.max(0, left - Math.random() * Math.min(MAX_LEAD_MS, left / 10));
+    // In pieces, where it is longer than a timer can be.
+    const work =
+      wait > MAX_TIMER_MS ? () => this.#expire({ expiresAt }) : () => this.options.onEnd('expired');
+    this.#expiry = setTimeout(work, Math.min(wait, MAX_TIMER_MS)).unref();
+  }
+
+  async #renew(renew: () => Promise<Access>): Promise<void> {
+    const asked = performance.now();
+    let access: Access;
     try {
-      this.access = await this.connection.renew!();
-    } catch {
-      this.connection.end();
+      access = await renew();
+    } catch (error) {
+      if (!this.#stopped) this.options.onEnd(error instanceof UndecidedError ? 'undecided' : 'denied');
       return;
     }
-    this.#renewal = undefined;
-    if (!this.#stopped) this.#start();
+    if (this.#stopped) return;
+    this.options.onRenewed?.(access);
+    this.#start(access, performance.now() - asked);
   }
 }

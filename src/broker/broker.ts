@@ -32,7 +32,7 @@ export interface ChannelListener {
 /** A channel of the module's own: no channel of a user's can have such a name. */
 export const CONTROL_CHANNEL = '!disconnect';
 /** What it keeps, whatever is set for the others. */
-export const CONTROL_KEEPS = Object.freeze({ maxEvents: 10_000, maxAgeMs: 3_600_000 });
+export const CONTROL_KEEPS = Object.freeze({ maxEvents: 100_000, maxAgeMs: 3_600_000 });
 
 /**
  * The position before the oldest event that is kept. In the shape of a cursor, but none: what a client sends is not
@@ -78,6 +78,9 @@ export type BrokerState = 'up' | 'down' | 'deaf';
 export abstract class SseBroker {
   abstract readonly state: BrokerState;
 
+  /** Whether nothing is published by other processes. */
+  readonly isLocal: boolean = false;
+
   /** Whether events can be published and received right now. */
   get connected(): boolean {
     return this.state === 'up';
@@ -107,6 +110,15 @@ export abstract class SseBroker {
    * @throws SseError `SSE_UNAVAILABLE`
    */
   abstract read(channel: string, positions: readonly string[], limit: number): Promise<Page>;
+
+  /**
+   * The clock by which the cursors of a channel are made, in ms.
+   *
+   * @throws SseError `SSE_UNAVAILABLE`
+   */
+  now(_channel: string): Promise<number> {
+    return Promise.resolve(Date.now());
+  }
 
   /** Takes no more publications, and ends all subscriptions, and the connections the broker itself has opened. */
   abstract close(): Promise<void>;

@@ -22,6 +22,7 @@ import { completeBody, decodeMessage, encodeBody } from './message.js';
  */
 export class MemorySseBroker extends SseBroker {
   readonly state = 'up';
+  override readonly isLocal = true;
   readonly #positions: ExpiringMap<string>;
   readonly #chains: ExpiringMap<Chain>;
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);

@@ -173,6 +173,11 @@ export class RedisSseBroker extends SseBroker {
     };
   }
 
+  override async now(channel: string): Promise<number> {
+    const [seconds, micros] = await this.#servers.run(channel, ({ connection }) => connection.client.time());
+    return Number(seconds) * 1_000 + Number(micros) / 1_000;
+  }
+
   async close(): Promise<void> {
     this.#outage.close();
     this.#probe.onInterrupted();

@@ -10,7 +10,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import type { SseGrant } from '../access/access.js';
+import { type SseGrant, UndecidedError } from '../access/access.js';
 import { checkChannels } from '../event.js';
 import { SseError } from '../sse.errors.js';
 import { Authorization } from './authorization.js';
@@ -56,8 +56,15 @@ export function AllowChannels(
       const isWanted = () => !isGone(response.raw ?? response);
       const channels = checkChannels(channelOf(request));
       const question = { check, authorizer: this.authorizer, context, isWanted };
-      grants.set(request, await this.authorization.grant(question, channels));
-      return true;
+      try {
+        grants.set(request, await this.authorization.grant(question, channels));
+        return true;
+      } catch (error) {
+        if (!(error instanceof UndecidedError)) throw error;
+        await this.authorization.postpone(response);
+        // The request is answered. Whatever else came of it, Nest or an exception filter would answer it again.
+        return new Promise(() => {});
+      }
     }
   }
   if (!check) injectProvided(AllowChannelsGuard, allow as Type<SseAuthorizer>);

@@ -7,17 +7,29 @@ import {
   Logger,
   Optional,
 } from '@nestjs/common';
-import { checkAccess, isExpired, mergeAccess, type SseAccess, SseGrant } from '../access/access.js';
+import {
+  type Access,
+  checkAccess,
+  isExpired,
+  mergeAccess,
+  type SseAccess,
+  SseGrant,
+  UndecidedError,
+} from '../access/access.js';
+import { CauseLog } from '../access/cause-log.js';
+import { Connections } from '../access/connections.js';
 import { Limiter } from '../limiter.js';
-import { show } from '../sse.errors.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
+import { nameOf } from '../sse.errors.js';
+import { DEFAULTS, RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import type { SseAuthorizer } from './authorizer.js';
 import { Origins } from './origins.js';
 import type { PlatformRequest, PlatformResponse } from './platform.js';
+import { retryLater } from './retry-later.js';
+import { sourceOf } from './source.js';
 
-/** How long an authorizer may take to answer, in ms. */
+/** How long an authorizer may take for all channels of a connection, the wait for its turn included, in ms. */
 const ANSWER_MS = 5_000;
-/** Questions to one authorizer at once in a process: its clients may all come back in one moment. */
+/** Questions to one authorizer at once on a node: its clients may all come back in one moment. */
 const MAX_QUESTIONS = 64;
 
 /** Whom a request is put to. */
@@ -33,13 +45,16 @@ export interface Question {
 /** Finds out who may read what, and takes everything but a clear yes for a no. */
 @Injectable()
 export class Authorization {
-  readonly #logger = new Logger('SseModule');
+  readonly #log = new CauseLog(new Logger('SseModule'));
   /** By authorizer: one that is slow, or does not answer, keeps nobody else's waiting. */
   readonly #questions = new WeakMap<SseAuthorizer, Limiter>();
   readonly #origins: Origins;
 
-  /** @param options absent where a test has no `SseModule` */
-  constructor(@Optional() @Inject(RESOLVED_OPTIONS) options?: ResolvedOptions) {
+  /** @param options absent, as the connections are, where a test has no `SseModule` */
+  constructor(
+    @Optional() @Inject(RESOLVED_OPTIONS) private readonly options?: ResolvedOptions,
+    @Optional() private readonly connections?: Connections,
+  ) {
     this.#origins = new Origins(options?.origins ?? []);
   }
 
@@ -48,52 +63,66 @@ export class Authorization {
     this.#origins.check(request, response);
   }
 
-  /** @throws HttpException 401 or 403, which says nothing of the channels */
+  /**
+   * @throws HttpException 403, which says nothing of the channels, or the authorizer's own
+   * @throws UndecidedError where the authorizer failed: `postpone()` answers that
+   */
   async grant(question: Question, channels: readonly string[]): Promise<SseGrant> {
     const askedAt = Date.now();
-    const { check } = question;
+    const { check, context } = question;
+    const source = sourceOf(context.switchToHttp().getRequest<PlatformRequest>());
     if (check) {
       if (!channels.every(check)) throw new ForbiddenException();
-      return new SseGrant({ askedAt, channels, access: {} });
+      return new SseGrant({ askedAt, channels, access: {}, source });
     }
     const renew = () => this.#ask(question, channels);
-    return new SseGrant({ askedAt, channels, access: await renew(), renew });
+    return new SseGrant({ askedAt, channels, access: await renew(), source, renew });
   }
 
-  async #ask({ authorizer, context, isWanted }: Question, channels: readonly string[]): Promise<SseAccess> {
-    const questions = this.#questions.get(authorizer!) ?? new Limiter(MAX_QUESTIONS);
-    this.#questions.set(authorizer!, questions);
-    const answers: SseAccess[] = [];
-    for (const channel of channels) {
-      const answer = await questions.run(async () =>
-        isWanted() ? this.#answer(authorizer!, channel, context) : false,
-      );
-      if (answer === false) throw new ForbiddenException();
-      answers.push(answer);
-    }
-    return mergeAccess(answers);
+  /** Answers a request that could not be decided about: nothing is delivered, and the client retries. */
+  async postpone(response: PlatformResponse): Promise<void> {
+    this.connections?.refuse();
+    await retryLater(response, this.options?.retryMs ?? DEFAULTS.retryMs);
   }
 
-  async #answer(
-    authorizer: SseAuthorizer,
-    channel: string,
-    context: ExecutionContext,
-  ): Promise<SseAccess | false> {
+  /** All channels at once: one that is slow for each is not too slow for all. */
+  async #ask(question: Question, channels: readonly string[]): Promise<Access> {
+    const authorizer = question.authorizer!;
+    const questions = this.#questions.get(authorizer) ?? new Limiter(MAX_QUESTIONS);
+    this.#questions.set(authorizer, questions);
+    let isOver = false;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
     });
+    const ask = async (channel: string) => {
+      if (isOver || !question.isWanted()) throw new UndecidedError('The client has left');
+      const answering = authorizer.authorize(channel, question.context);
+      return this.#accept(await Promise.race([answering, late]), authorizer);
+    };
     try {
-      return accessOf(await Promise.race([authorizer.authorize(channel, context), late]));
+      const answers = channels.map((channel) => questions.run(() => ask(channel)));
+      return mergeAccess(await Promise.race([Promise.all(answers), late]));
     } catch (error) {
-      if (error instanceof HttpException && [401, 403].includes(error.getStatus())) throw error;
-      this.#logger.error(
-        `${authorizer.constructor.name} refuses, as it failed: ${show((error as Error)?.message)}`,
-      );
-      return false;
+      if (error instanceof HttpException || error instanceof UndecidedError) throw error;
+      this.#log.error(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);
+      throw new UndecidedError('The authorizer failed', { cause: error });
     } finally {
+      isOver = true;
       clearTimeout(timer);
     }
+  }
+
+  /** @throws ForbiddenException for everything but a clear yes */
+  #accept(answer: unknown, authorizer: SseAuthorizer): SseAccess {
+    let access: SseAccess | false = false;
+    try {
+      access = accessOf(answer);
+    } catch (error) {
+      this.#log.error(`${nameOf(authorizer)} refuses, as its answer is none`, error);
+    }
+    if (access === false) throw new ForbiddenException();
+    return access;
   }
 }
 
@@ -101,6 +130,6 @@ export class Authorization {
 function accessOf(verdict: unknown): SseAccess | false {
   if (!verdict) return false;
   if (verdict === true) return {};
-  const { user, issuedAt, expiresAt } = checkAccess(verdict);
-  return isExpired({ expiresAt }) ? false : { user, issuedAt, expiresAt };
+  const { user, session, issuedAt, expiresAt } = checkAccess(verdict);
+  return isExpired({ expiresAt }) ? false : { user, session, issuedAt, expiresAt };
 }

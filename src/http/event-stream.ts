@@ -2,6 +2,7 @@ import { OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { Logger } from '@nestjs/common';
+import type { SseEndReason } from '../access/connection.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
@@ -54,6 +55,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** What waits for the client because it is being brought up to date, at its own pace. */
   #allowance = 0;
   #drain: Promise<void> | undefined;
+  endReason: SseEndReason | undefined;
 
   constructor(
     private readonly response: AnyResponse,
@@ -150,6 +152,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** Ends the connection of a client that does not read. */
   cut(): void {
     if (isGone(this.response)) return;
+    this.endReason = 'slow';
     this.options.onCut();
     this.#giveUp();
   }
@@ -219,6 +222,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 
   #fail(error: unknown): void {
+    this.endReason = 'error';
     EventStream.#logger.error(error);
     this.response.destroy();
   }

@@ -11,6 +11,7 @@ import { lastEventIdOf } from './last-event-id.decorator.js';
 import { dueAt, OpenStreams } from './open-streams.js';
 import { Outbox } from './outbox.js';
 import { isGone, type PlatformRequest, type PlatformResponse, takeHeaders } from './platform.js';
+import { sourceOf } from './source.js';
 import type { CheckedTarget } from './sse-target.js';
 
 /** How long a head waits for the subscription: clients are to connect although the broker is out of reach. */
@@ -64,29 +65,34 @@ export class EventStreams {
       dueAt: dueAt(this.options.maxConnectionAgeMs),
       onCut: this.#onCut,
     });
-    const end = (retryMs?: number) => {
-      unsubscribe();
-      stream.end(retryMs);
-    };
-    // Express works it out from the head, each time it is asked.
-    const address = this.options.limits.connectionsPerAddress < Infinity ? request.ip : undefined;
+    let unsubscribe = () => {};
+    let onReady = () => {};
+    const ready = new Promise<void>((resolve) => (onReady = resolve));
     const remove = this.connections.admit({
       channels,
       access,
       askedAt,
       renew,
       resumes: lastEventId !== undefined,
-      address,
-      end,
+      source: sourceOf(request),
+      begin: () => {
+        const subscription = this.channels.subscribe(channels, stream, lastEventId);
+        ({ unsubscribe } = subscription);
+        void subscription.ready.then(onReady);
+      },
+      end: (retryMs) => {
+        unsubscribe();
+        stream.end(retryMs);
+      },
     });
     if (typeof remove === 'number') {
       stream.end(remove);
       return;
     }
-    const { ready, unsubscribe } = this.channels.subscribe(channels, stream, lastEventId);
     this.#open.add(stream);
     raw.once('close', () => {
-      remove();
+      // Where nothing else has ended it, the client has.
+      remove(stream.endReason ?? (raw.writableEnded ? 'error' : 'client'));
       unsubscribe();
       this.#open.delete(stream);
     });

@@ -1,3 +1,5 @@
+import type { SseEndReason } from '../access/connection.js';
+
 /** Heartbeats go to a part of the streams at a time: 10,000 writes in one turn would keep everything else waiting. */
 const PARTS = 16;
 /** How long bytes may wait for a client to read, in ms, and how often that is looked at. */
@@ -18,6 +20,8 @@ export interface OpenStream {
   readonly pending: number;
   /** When it is to be ended, by the clock of `performance`. */
   readonly dueAt: number;
+  /** Why it has ended, where the clock or the socket has ended it. */
+  endReason?: SseEndReason;
   heartbeat(): void;
   cut(): void;
   giveUpIfLost(): void;
@@ -72,7 +76,9 @@ export class OpenStreams<T extends OpenStream> {
       else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
       else if (now - mark.since >= STALL_MS) stream.cut();
       stream.giveUpIfLost();
-      if (now >= stream.dueAt) stream.end();
+      if (now < stream.dueAt) continue;
+      stream.endReason = 'age';
+      stream.end();
     }
   }
 }

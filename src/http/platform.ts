@@ -9,6 +9,10 @@ export type PlatformRequest = IncomingMessage & {
   raw?: IncomingMessage;
   query: Record<string, unknown>;
   ip?: string;
+  /** Of Express. */
+  route?: { path?: unknown };
+  /** Of Fastify. */
+  routeOptions?: { url?: string };
 };
 export type PlatformResponse = AnyResponse & {
   raw?: AnyResponse;

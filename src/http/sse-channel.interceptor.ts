@@ -11,7 +11,7 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom, type Observable, of } from 'rxjs';
-import { mergeAccess, type SseGrant } from '../access/access.js';
+import { mergeGrant, type SseGrant, UndecidedError } from '../access/access.js';
 import { SseError } from '../sse.errors.js';
 import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
@@ -57,9 +57,15 @@ export class SseChannelInterceptor
     const request = http.getRequest<PlatformRequest>();
     const response = http.getResponse<PlatformResponse>();
     this.authorization.checkOrigin(request, response);
+    const askedAt = Date.now();
     const returned = await firstValueFrom(next.handle());
-    const target = await this.#targetOf(returned, context, request, response);
-    serveInPlaceOfAnswer(response, () => streams.serve(request, response, target));
+    try {
+      const target = { ...(await this.#targetOf(returned, context, request, response)), askedAt };
+      serveInPlaceOfAnswer(response, () => streams.serve(request, response, target));
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      serveInPlaceOfAnswer(response, () => this.authorization.postpone(response));
+    }
     return SERVED;
   }
 
@@ -74,12 +80,11 @@ export class SseChannelInterceptor
     const target = checkTarget(returned ?? requestedChannelsOf(request));
     const raw = response.raw ?? response;
     const question = { ...rule, context, isWanted: () => !isGone(raw) };
-    const { askedAt, access, renew } = await this.authorization.grant(question, target.channels);
+    const { access, renew } = await this.authorization.grant(question, target.channels);
     return {
       ...target,
-      askedAt,
-      access: mergeAccess([target.access, access]),
-      renew: renew && (async () => mergeAccess([target.access, await renew()])),
+      access: mergeGrant(target.access, access),
+      renew: renew && (async () => mergeGrant(target.access, await renew())),
     };
   }
 }

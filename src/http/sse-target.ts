@@ -4,8 +4,8 @@ import { checkKeys, inputError } from '../sse.errors.js';
 
 /**
  * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
- * events. A filter sees the shared, frozen event; one that throws ends the stream. `user`, `issuedAt` and `expiresAt`
- * say whose stream it is, and until when.
+ * events. A filter sees the shared, frozen event; one that throws ends the stream. `user`, `session`, `issuedAt` and
+ * `expiresAt` say whose stream it is, and until when.
  */
 export type SseTarget =
   | string
@@ -28,13 +28,13 @@ export function checkTarget(target: unknown): CheckedTarget {
   }
   checkKeys('SSE_INPUT', 'target', target, KEYS);
   const given = target as Exclude<SseTarget, string | readonly string[]>;
-  const { channel, user, issuedAt, expiresAt } = given;
+  const { channel, user, session, issuedAt, expiresAt } = given;
   const type = typeof given.filter;
   // An undefined one is a slip that would let all events through.
   if (type !== 'function' && 'filter' in given) throw inputError('filter', 'a function', type);
   return {
     channels: checkChannels(channel),
-    access: checkAccess({ user, issuedAt, expiresAt }),
+    access: checkAccess({ user, session, issuedAt, expiresAt }),
     filter: type === 'function' ? (event) => given.filter!(event) : undefined,
   };
 }

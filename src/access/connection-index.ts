@@ -1,0 +1,97 @@
+import type { OpenConnection } from './connection.js';
+import { applies, type CheckedDisconnectTarget } from './disconnection.js';
+
+/** The open connections by all that a disconnection may name: what is found does not take longer among many others. */
+export class ConnectionIndex {
+  readonly #byId = new Map<string, OpenConnection>();
+  readonly #byUser = new Groups<OpenConnection>();
+  readonly #bySession = new Groups<OpenConnection>();
+  readonly #byChannel = new Groups<OpenConnection>();
+  readonly #byAddress = new Groups<OpenConnection>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  has({ id }: OpenConnection): boolean {
+    return this.#byId.has(id);
+  }
+
+  add(connection: OpenConnection): void {
+    this.#byId.set(connection.id, connection);
+    this.#group('add', connection);
+  }
+
+  /** Changes whose connection it is. */
+  update(connection: OpenConnection, reader: Pick<OpenConnection, 'users' | 'sessions' | 'access'>): void {
+    this.#group('delete', connection);
+    Object.assign(connection, reader);
+    this.#group('add', connection);
+  }
+
+  /** @returns whether it was there */
+  delete(connection: OpenConnection): boolean {
+    this.#group('delete', connection);
+    return this.#byId.delete(connection.id);
+  }
+
+  /** Those to which all of the target applies. */
+  find(target: CheckedDisconnectTarget): OpenConnection[] {
+    const { user, session, channel, connection: id } = target;
+    const found = id === undefined ? [] : [this.#byId.get(id)];
+    const groups = [this.#byUser.of(user), this.#bySession.of(session), this.#byChannel.of(channel)];
+    const [smallest] = groups.filter((group) => group !== undefined).toSorted((a, b) => a.size - b.size);
+    return [...(id === undefined && smallest ? smallest : found)].filter(
+      (one): one is OpenConnection => one !== undefined && applies(target, one),
+    );
+  }
+
+  countOfUser(user: string): number {
+    return this.#byUser.of(user)!.size;
+  }
+
+  countOfAddress(address: string | undefined): number {
+    return this.#byAddress.of(address)?.size ?? 0;
+  }
+
+  [Symbol.iterator](): Iterator<OpenConnection> {
+    return this.#byId.values();
+  }
+
+  #group(change: 'add' | 'delete', connection: OpenConnection): void {
+    const { users, sessions, channels, source } = connection;
+    for (const user of users) this.#byUser[change](user, connection);
+    for (const session of sessions) this.#bySession[change](session, connection);
+    for (const channel of channels) this.#byChannel[change](channel, connection);
+    if (source?.address !== undefined) this.#byAddress[change](source.address, connection);
+  }
+}
+
+const NONE: ReadonlySet<never> = new Set<never>();
+
+/** Connections by a name. Most names have one connection, which needs no set of its own. */
+class Groups<T> {
+  readonly #groups = new Map<string, T | Set<T>>();
+
+  /** Undefined without a name. */
+  of(name: string | undefined): ReadonlySet<T> | undefined {
+    if (name === undefined) return undefined;
+    const group = this.#groups.get(name);
+    if (group === undefined) return NONE;
+    return group instanceof Set ? group : new Set([group]);
+  }
+
+  add(name: string, connection: T): void {
+    const group = this.#groups.get(name);
+    if (group instanceof Set) group.add(connection);
+    else this.#groups.set(name, group === undefined ? connection : new Set([group, connection]));
+  }
+
+  delete(name: string, connection: T): void {
+    const group = this.#groups.get(name);
+    if (group instanceof Set) {
+      group.delete(connection);
+      if (group.size === 0) this.#groups.delete(name);
+    } else if (group === connection) this.#groups.delete(name);
+  }
+}

@@ -1,0 +1,38 @@
+import { Logger } from '@nestjs/common';
+import { inputError } from '../sse.errors.js';
+import { CauseLog } from './cause-log.js';
+
+/** The application's listeners to one kind of occasion. */
+export class Listeners<T extends object> {
+  readonly #log = new CauseLog(new Logger('SseModule'));
+  readonly #all = new Set<(occasion: T) => unknown>();
+
+  constructor(private readonly name: string) {}
+
+  /**
+   * @returns what removes the listener
+   * @throws SseError `SSE_INPUT`
+   */
+  add(listener: (occasion: T) => unknown): () => void {
+    if (typeof listener !== 'function') throw inputError('listener', 'a function', listener);
+    // The same function may be added twice, and each is removed for itself.
+    const own = (occasion: T) => listener(occasion);
+    this.#all.add(own);
+    return () => void this.#all.delete(own);
+  }
+
+  /** Calls each of them; one that throws, or rejects, is logged and does no harm. */
+  call(occasionOf: () => T): void {
+    if (this.#all.size === 0) return;
+    const occasion = Object.freeze(occasionOf());
+    for (const listener of Array.from(this.#all)) void this.#call(listener, occasion);
+  }
+
+  async #call(listener: (occasion: T) => unknown, occasion: T): Promise<void> {
+    try {
+      await listener(occasion);
+    } catch (error) {
+      this.#log.error(`A listener of ${this.name} failed`, error);
+    }
+  }
+}

@@ -1,0 +1,8 @@
+import type { ConnectionSource } from '../access/access.js';
+import type { PlatformRequest } from './platform.js';
+
+/** Where a request comes from: its route's path on Express and on Fastify, and the address as the application trusts proxies. */
+export function sourceOf({ route, routeOptions, ip }: PlatformRequest): ConnectionSource {
+  const path = route?.path ?? routeOptions?.url;
+  return { route: typeof path === 'string' ? path : undefined, address: ip || undefined };
+}

@@ -1,0 +1,90 @@
+import {
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Injectable,
+  Param,
+  Sse,
+  UnauthorizedException,
+  UseGuards,
+} from '@nestjs/common';
+import {
+  AllowChannels,
+  AllowedChannels,
+  LastEventId,
+  type SseAccess,
+  type SseAuthorizer,
+  SseChannel,
+  type SseGrant,
+  SseModule,
+  SseService,
+} from 'nestjs-sse-channels';
+import { type Platform, startApp } from './app.js';
+import { connect } from './client.js';
+
+interface UserRequest {
+  headers: Record<string, string | undefined>;
+  user?: string;
+}
+
+/** Finds out who asks. */
+@Injectable()
+class SessionGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<UserRequest>();
+    request.user = /session=(\w+)/.exec(request.headers.cookie ?? '')?.[1];
+    if (!request.user) throw new UnauthorizedException();
+    return true;
+  }
+}
+
+/** The answers of the authorizer, which a test sets. */
+@Injectable()
+export class Answers {
+  /** @returns anything: a slip included */
+  of: (user: string, channel: string) => unknown = (user) => ({ user });
+}
+
+@Injectable()
+class Readers implements SseAuthorizer {
+  constructor(private readonly answers: Answers) {}
+
+  authorize(channel: string, context: ExecutionContext): SseAccess | Promise<SseAccess> {
+    const { user = '' } = context.switchToHttp().getRequest<UserRequest>();
+    return this.answers.of(user, channel) as SseAccess;
+  }
+}
+
+@Controller()
+class ReadController {
+  constructor(private readonly sse: SseService) {}
+
+  @SseChannel('asked', { allow: Readers })
+  @UseGuards(SessionGuard)
+  asked() {}
+
+  @Sse('guarded')
+  @UseGuards(SessionGuard, AllowChannels(Readers))
+  guarded(@AllowedChannels() allowed: SseGrant, @LastEventId() lastEventId?: string) {
+    return this.sse.messages(allowed, { lastEventId });
+  }
+
+  @SseChannel('named/:user')
+  named(@Param('user') user: string) {
+    return { channel: 'a', user };
+  }
+}
+
+/** Routes whose clients say who they are, and whose authorizer says what the test wants it to. */
+export const routes = ['asked', 'guarded'] as const;
+
+export async function startReaders(platform: Platform, options: object = {}) {
+  const { app, url } = await startApp(platform, {
+    imports: [SseModule.forRoot(options)],
+    controllers: [ReadController],
+    providers: [Readers, Answers],
+  });
+  const read = (path: string, user: string, headers = {}) =>
+    connect(`${url}/${path}`, { cookie: `session=${user}`, ...headers });
+  return { app, url, sse: app.get(SseService), answers: app.get(Answers), read };
+}
