@@ -93,13 +93,16 @@ function socketOptions(text: string): RedisOptions {
   return { ...others, path: text.startsWith('unix:') ? decodeURIComponent(path) : path, db: Number(db) };
 }
 
+/** A host, and perhaps a port: what follows a colon and is no port may be a password. */
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
 function checkCluster(redis: RedisSource): void {
   const cluster = clusterOf(redis);
   if (!cluster) return;
   const { nodes, options } = cluster;
   const keyPrefix = keyPrefixOf(redis);
   const isNode = (node: unknown) =>
-    typeof node === 'string' ? isRedisUrl(node) || /^[\w.:[\]-]+$/.test(node) : isPortOrOptions(node);
+    typeof node === 'string' ? isRedisUrl(node) || HOST.test(node) : isPortOrOptions(node);
   if (!Array.isArray(nodes) || nodes.length === 0 || !nodes.every(isNode)) {
     const wrong: unknown = Array.isArray(nodes) ? nodes.find((node) => !isNode(node)) : nodes;
     const got = typeof wrong === 'string' ? withoutPassword(wrong) : wrong;
@@ -126,6 +129,12 @@ function isRedisUrl(text: string): boolean {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname);
 }
 
+/** Leaves out whatever may be a password, also where the URL lacks its host. What follows a colon is shown if it is a port. */
 function withoutPassword(url: string): string {
-  return url.replace(/.*@/, '***@').replaceAll(/(password=)[^&]*/gi, '$1***');
+  return url
+    .replace(/[^]*@/, '***@')
+    .replaceAll(/(pass\w*=)[^&]*/gi, '$1***')
+    .replaceAll(/(?<!\[[^\]]*):(?!\/\/)([^/?#]+)/g, (part, port: string, at: number, text: string) =>
+      /^\d{1,5}$/.test(port) && /[\w\]]/.test(text[at - 1] ?? '') ? part : ':***',
+    );
 }

@@ -174,6 +174,8 @@ describe('SseModule', () => {
     ],
     [{ nodes: [null] }, 'got an array'],
     [{ nodes: [`http://:${SECRET}@host`] }, 'got "***@host"'],
+    [{ nodes: [`user:${SECRET}`] }, 'got "user:***"'],
+    [{ nodes: [`redis://:${SECRET}`] }, 'got "redis://:***"'],
     [{ nodes: [7_000], keyPrefix: '{}:' }, '`redis.keyPrefix` to be without {}'],
     [
       { nodes: [7_000], useSRVRecords: true },
@@ -196,6 +198,13 @@ describe('SseModule', () => {
     `user:${SECRET}@host:6379`,
     `redis:/:${SECRET}@h/0x`,
     `http://host?password=${SECRET}&x=1`,
+    `redis://:${SECRET}`,
+    `redis://:${SECRET}/0`,
+    `redis://user:${SECRET}`,
+    `redis:${SECRET}`,
+    `localhost:${SECRET}`,
+    `redis://:${SECRET}\n@`,
+    `redis://host/x?sentinelPassword=${SECRET}`,
   ])('does not show the password of a wrong URL: %s', async (url) => {
     const error: Error = await compile({ imports: [SseModule.forRoot(url)] }).then(
       () => new Error('it started'),

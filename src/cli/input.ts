@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
-import { UsageError, writeError } from './redis.command.js';
+import { UsageError } from './redis.command.js';
+import { writeError } from './terminal.js';
 
-/** A file, or what is piped in. Not being readable is the user's to mend: a usage error. */
-export async function* readInput(file: string | undefined, signal?: AbortSignal): AsyncGenerator<string> {
-  if (file === undefined && process.stdin.isTTY)
-    writeError('Reading the event from the terminal: end it with Ctrl+D');
-  const stream = file === undefined ? process.stdin : createReadStream(file);
+/** A file, or stdin, which `-` stands for, too. Not being readable is the user's to mend: a usage error. */
+export async function* readInput(file = '-', signal?: AbortSignal): AsyncGenerator<string> {
+  const isStdin = file === '-';
+  if (isStdin && process.stdin.isTTY) writeError('Reading the event from the terminal: end it with Ctrl+D');
+  const stream = isStdin ? process.stdin : createReadStream(file);
   if (signal) addAbortSignal(signal, stream);
   const decoder = new TextDecoder('utf-8', { fatal: true });
   try {
@@ -70,6 +71,8 @@ export function parseJson(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`Expected ${where} to be JSON: ${(error as Error).message}`);
+    // V8 quotes the text, which may be a secret.
+    const reason = (error as Error).message.replace(/(?:^|, )(?:\.\.\.)?"[^]*$/, '');
+    throw new UsageError(`Expected ${where} to be JSON: ${reason || 'it is not'}`);
   }
 }

@@ -1,6 +1,7 @@
 import { CommandFactory } from 'nest-commander';
-import { exitFrom, stderrLogger, writeError } from './redis.command.js';
+import { exitFrom, stderrLogger } from './redis.command.js';
 import { SseCliModule } from './sse.command.js';
+import { writeError } from './terminal.js';
 import { VERSION } from './version.js';
 
 /** Runs the command that `process.argv` names. */

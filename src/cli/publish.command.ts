@@ -3,7 +3,8 @@ import { channelOf, checkPublication, DEFAULT_CHANNEL, type PublishOptions } fro
 import type { SseError } from '../sse.errors.js';
 import type { SseService } from '../sse.service.js';
 import { parseJson, readLines, readText } from './input.js';
-import { print, RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from './redis.command.js';
+import { RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from './redis.command.js';
+import { print } from './terminal.js';
 
 /** Publications on their way to Redis at once: enough to keep it busy, few enough to hold in memory. */
 const MAX_IN_FLIGHT = 256;
@@ -20,7 +21,7 @@ interface Options extends RedisCommandOptions {
 @SubCommand({
   name: 'publish',
   arguments: '[file]',
-  argsDescription: { file: 'what to publish, one JSON document (default: stdin)' },
+  argsDescription: { file: 'what to publish, one JSON document (default, and -: stdin)' },
   description: 'Publish an event and print its id',
 })
 export class PublishCommand extends RedisCommand<Options> {

@@ -5,6 +5,7 @@ import { SseError } from '../sse.errors.js';
 import { SseModule } from '../sse.module.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { SseService } from '../sse.service.js';
+import { writeError } from './terminal.js';
 
 const DEFAULT_URL = 'redis://localhost:6379/0';
 
@@ -28,19 +29,6 @@ export const stderrLogger: LoggerService = { log: logLine, warn: logLine, error:
 
 function logLine(message: unknown, ...context: unknown[]): void {
   if (context.at(-1) === 'SseModule') writeError(message);
-}
-
-/** Resolves once stdout has taken the text, which is how fast it may come. */
-export function print(text: string): Promise<void> {
-  return new Promise((resolve, reject) =>
-    process.stdout.write(text, (error) =>
-      error ? reject(new Error(`Cannot write to stdout: ${error.message}`, { cause: error })) : resolve(),
-    ),
-  );
-}
-
-export function writeError(message: unknown): void {
-  process.stderr.write(`${message instanceof Error ? message.message : String(message)}\n`);
 }
 
 /**

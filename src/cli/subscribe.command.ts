@@ -5,7 +5,8 @@ import { DEFAULT_CHANNEL, type SseEvent } from '../event.js';
 import { encodeEvent } from '../http/frame.js';
 import { SseError } from '../sse.errors.js';
 import type { SseService } from '../sse.service.js';
-import { print, RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
+import { RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
+import { print } from './terminal.js';
 
 /** How long the first connection may take: a wrong address is to be noticed. */
 const CONNECT_MS = 4_000;
