@@ -1,8 +1,27 @@
-import { Body, Controller, Get, type MessageEvent, Post, Query, Res, Sse } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  ForbiddenException,
+  Get,
+  type MessageEvent,
+  Post,
+  Query,
+  Res,
+  Sse,
+  UseGuards,
+} from '@nestjs/common';
 import { heartbeat, LastEventId, type PublishOptions, SseChannel, SseService } from 'nestjs-sse-channels';
 import type { Observable } from 'rxjs';
+import { JsonOnly } from './json-only.guard.js';
+import { isRecordChannel } from './records.controller.js';
 
-/** These routes let anyone read and write any channel: fit for a demonstration, and for nothing else. */
+/** Records have routes of their own, which ask who may. @throws ForbiddenException */
+function open<T>(channel: T): T {
+  if ([channel].flat().some(isRecordChannel)) throw new ForbiddenException();
+  return channel;
+}
+
+/** These routes let anyone read and write all channels but those of records: fit for a demonstration, and for nothing else. */
 @Controller()
 export class AppController {
   constructor(private readonly sse: SseService) {}
@@ -12,17 +31,19 @@ export class AppController {
     @Query('channel') channel: string | string[] = 'sse',
     @LastEventId() lastEventId?: string,
   ): Observable<MessageEvent> {
-    return this.sse.messages(channel, { lastEventId }).pipe(heartbeat());
+    return this.sse.messages(open(channel), { lastEventId }).pipe(heartbeat());
   }
 
   @SseChannel('channel')
   channel(@Query('channel') channel: string | string[] = 'sse') {
-    return channel;
+    return open(channel);
   }
 
   @Post('publish')
+  @UseGuards(JsonOnly)
   async publish(@Body() body?: PublishOptions & { data?: unknown }) {
     const { data, ...options } = body ?? {};
+    open(options.channel);
     return { id: await this.sse.publish(data, options) };
   }
 

@@ -39,7 +39,12 @@ export class Records {
   }
 }
 
-const channelOf = (id: number) => `record:${id}`;
+const PREFIX = 'record:';
+const channelOf = (id: number) => `${PREFIX}${id}`;
+
+/** Whether a channel is a record's, in whatever spelling. */
+export const isRecordChannel = (channel: unknown) =>
+  typeof channel === 'string' && channel.normalize('NFC').startsWith(PREFIX);
 
 /** Who may read a record may read its stream; asked again while that is open. */
 @Injectable()
@@ -53,7 +58,7 @@ export class RecordReaders implements SseAuthorizer {
     const { headers } = context.switchToHttp().getRequest<SessionRequest>();
     // Looked up anew: it may have ended since the stream was opened.
     const session = this.sessions.find(headers.cookie);
-    const id = Number(channel.slice(channelOf(0).length - 1));
+    const id = Number(channel.slice(PREFIX.length));
     return session !== undefined && this.records.mayRead(id, session.user) && session;
   }
 }

@@ -1,5 +1,6 @@
 import { BadRequestException, Body, Controller, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { SseService } from 'nestjs-sse-channels';
+import { JsonOnly } from './json-only.guard.js';
 import { SessionGuard, type SessionRequest, Sessions } from './sessions.js';
 
 @Controller()
@@ -11,6 +12,7 @@ export class SessionController {
 
   @Post('login')
   @HttpCode(204)
+  @UseGuards(JsonOnly)
   login(
     @Body() body: { user?: unknown } | undefined,
     @Res({ passthrough: true }) response: { setHeader(name: string, value: string): void },
