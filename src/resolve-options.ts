@@ -85,12 +85,20 @@ function checkMetrics(metrics: unknown): void {
 }
 
 function checkOrigins(origins: unknown): void {
-  const isOrigin = (text: unknown) =>
-    typeof text === 'string' && URL.canParse(text) && new URL(text).origin === text;
-  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
-    const wrong: unknown = Array.isArray(origins) ? origins.find((text) => !isOrigin(text)) : origins;
-    throw optionError('origins', 'a list of origins such as https://app.example.com', show(wrong));
-  }
+  const wrong: unknown = Array.isArray(origins) ? origins.find((text) => !isOrigin(text)) : origins;
+  if (Array.isArray(origins) && wrong === undefined && !origins.includes(undefined)) return;
+  const way =
+    typeof wrong === 'string' && wrong.includes('*') ? '; there are no wildcards, so name each origin' : '';
+  throw optionError('origins', 'a list of origins such as https://app.example.com', show(wrong) + way);
+}
+
+/** As browsers send it, also for the schemes of applications, such as `capacitor://localhost`: it is compared exactly. */
+function isOrigin(text: unknown): boolean {
+  if (typeof text !== 'string' || text.includes('*') || !URL.canParse(text)) return false;
+  const { protocol, host, origin } = new URL(text);
+  if (origin !== 'null') return origin === text;
+  // Node knows no origin of other schemes. Browsers send it with the host, except for files.
+  return protocol !== 'file:' && host !== '' && text === `${protocol}//${host}`;
 }
 
 function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {

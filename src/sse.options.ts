@@ -134,9 +134,10 @@ export interface SseModuleOptions {
   /** How much one process takes on. */
   limits?: SseLimits;
   /**
-   * Origins besides the application's own, such as `https://app.example.com`, whose pages may read `@SseChannel` streams
-   * and guarded `@Sse` ones, with cookies, too. They get the CORS headers that this takes; pages of all other origins are
-   * refused with 403 if they come with cookies.
+   * Origins besides the application's own, such as `https://app.example.com` or `capacitor://localhost`, whose pages may read
+   * `@SseChannel` streams and guarded `@Sse` ones, also with cookies. They are compared exactly, and get the CORS headers that this
+   * takes. Pages of all other origins are refused with 403 if their requests carry credentials that browsers add by themselves:
+   * cookies, HTTP authentication, client certificates.
    *
    * @default []
    */

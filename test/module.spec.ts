@@ -137,6 +137,16 @@ describe('SseModule', () => {
     ['origins', '*', /a list of origins such as https:\/\/app.example.com, got "\*"/],
     ['origins', ['*'], /got "\*"/],
     ['origins', ['https://app.example.com/'], /got "https:\/\/app.example.com\/"/],
+    ['origins', ['https://*.example.com'], /got "https:.*"; there are no wildcards, so name each origin$/],
+    ['origins', ['capacitor://*'], /there are no wildcards, so name each origin$/],
+    ['origins', ['capacitor://localhost/'], /got "capacitor:\/\/localhost\/"/],
+    ['origins', ['Capacitor://localhost'], /got "Capacitor:\/\/localhost"/],
+    ['origins', ['chrome-extension://'], /got "chrome-extension:\/\/"/],
+    ['origins', ['chrome-extension://abc/page.html'], /got "chrome-extension:/],
+    ['origins', ['capacitor://user@localhost'], /got "capacitor:/],
+    ['origins', ['file://host'], /got "file:\/\/host"/],
+    ['origins', ['null'], /got "null"/],
+    ['origins', [undefined], /got undefined/],
     ['heartbeat', 1000, /one of the options redis, history, prefix, maxPayloadBytes, heartbeatMs/],
   ])('does not start with a wrong %s: %p', async (option, given, expected) => {
     const options = { [option]: given } as SseModuleOptions;

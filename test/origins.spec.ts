@@ -29,12 +29,17 @@ class StreamController {
 
 const FRIEND = 'https://app.example.com';
 const OTHER = 'https://elsewhere.example';
+const APPS = [
+  'capacitor://localhost',
+  'tauri://localhost',
+  'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+];
 
 describe.each(platforms)('A page on %s', (_, platform) => {
   describe.each(['channel', 'guarded?channel=news'])('that reads /%s', (path) => {
     const start = async (configure?: Parameters<typeof startApp>[2]) => {
       const metadata = {
-        imports: [SseModule.forRoot({ origins: [FRIEND] })],
+        imports: [SseModule.forRoot({ origins: [FRIEND, ...APPS] })],
         controllers: [StreamController],
       };
       const { url } = await startApp(platform, metadata, configure);
@@ -51,22 +56,30 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       ['of another site, without cookies', () => ({ origin: OTHER, 'sec-fetch-site': 'cross-site' })],
       ['of the list, by a browser', () => ({ cookie, origin: FRIEND, 'sec-fetch-site': 'cross-site' })],
       ['of the list, by an old browser', () => ({ cookie, origin: FRIEND })],
+      ...APPS.map((origin): [string, () => Record<string, string>] => [
+        `of the list, ${origin}`,
+        () => ({ cookie, origin, 'sec-fetch-site': 'cross-site' }),
+      ]),
     ])('may, if it is one %s', async (_what, headersOf) => {
       const open = await start();
       const stream = await open(headersOf(open.host));
       expect(stream.status).toBe(200);
     });
 
-    it.each<[string, Record<string, string>]>([
+    it.each<[string, Record<string, string> | ((host: string) => Record<string, string>)]>([
       ['of another site', { origin: OTHER, 'sec-fetch-site': 'cross-site' }],
       ['of another site, as an image', { 'sec-fetch-site': 'cross-site' }],
       ['of a neighbour', { origin: 'http://evil.127.0.0.1', 'sec-fetch-site': 'same-site' }],
       ['in an old browser', { origin: OTHER }],
       ['in a sandbox', { origin: 'null' }],
       ['that only begins like one of the list', { origin: `${FRIEND}.evil.example` }],
+      ['of an application on the host of another', { origin: 'ionic://localhost' }],
+      ['of an application on our own host', (host: string) => ({ origin: `capacitor://${host}` })],
+      ['of our own host with another scheme', (host: string) => ({ origin: `https://${host}` })],
     ])('may not with its visitor’s cookies, if it is one %s', async (_what, headers) => {
       const open = await start();
-      const stream = await open({ ...headers, cookie });
+      const given = typeof headers === 'function' ? headers(open.host) : headers;
+      const stream = await open({ ...given, cookie });
       expect(stream.status).toBe(403);
       expect(stream.headers['access-control-allow-origin']).toBeUndefined();
     });

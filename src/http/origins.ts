@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { ForbiddenException, Logger } from '@nestjs/common';
 import { show } from '../sse.errors.js';
 import type { PlatformRequest, PlatformResponse } from './platform.js';
@@ -6,11 +6,20 @@ import type { PlatformRequest, PlatformResponse } from './platform.js';
 /** Refused origins that are remembered as logged: a client can make up any number of them. */
 const MAX_LOGGED = 100;
 
+/** What Express and Fastify find out of a request, as `trust proxy` and `trustProxy` allow. */
+type OriginRequest = PlatformRequest & { readonly protocol?: string; readonly host?: string };
+
+/** HTTP authentication that a browser adds by itself, as it does cookies. Other schemes are set by scripts, after a preflight. */
+const AMBIENT = /^(?:basic|digest|hoba|mutual|negotiate|ntlm|privatetoken|scram-[\w-]+)\b/i;
+/** Headers by which proxies hand on a client certificate (RFC 9440, and before it). */
+const CERTIFICATE = /(?:^|-)client-?cert(?:$|-)/;
+
 /**
- * Keeps pages of other sites from reading with their visitors' cookies, and tells those of the list that they may read.
+ * Keeps pages of other sites from reading with their visitors' credentials, and tells those of the list that they may read.
  *
- * A request that carries cookies has to come from the application's own origin, or from one of the list. That a browser
- * would not show the answer to such a page is no protection where CORS was opened for all, and the connection would be there.
+ * A request with credentials that the browser has added by itself (cookies, HTTP authentication, a client certificate) has to
+ * come from the application's own origin, or from one of the list. That a browser would not show the answer to such a page is
+ * no protection where CORS was opened for all, and the connection would be there.
  *
  * @see https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
  */
@@ -21,27 +30,49 @@ export class Origins {
   constructor(private readonly allowed: readonly string[]) {}
 
   /** @throws ForbiddenException */
-  check({ headers }: PlatformRequest, response: PlatformResponse): void {
-    const { origin, cookie } = headers;
+  check(request: OriginRequest, response: PlatformResponse): void {
+    const { origin } = request.headers;
     if (origin !== undefined && this.allowed.includes(origin)) return allow(origin, response);
-    if (cookie === undefined || !isForeign(headers)) return;
-    this.#log(origin);
+    if (!isForeign(request) || !hasCredentials(request)) return;
+    this.#log(request);
     throw new ForbiddenException();
   }
 
-  #log(origin = 'unknown'): void {
+  #log(request: OriginRequest): void {
+    const { origin = 'unknown' } = request.headers;
     if (this.#logged.has(origin) || this.#logged.size >= MAX_LOGGED) return;
     this.#logged.add(origin);
+    // Behind a proxy that ends TLS, the application takes its own pages for those of another scheme.
+    const isOtherScheme = URL.canParse(origin) && new URL(origin).host === hostOf(request);
+    const proxy = isOtherScheme
+      ? 'let the application trust its proxy (`trust proxy`, `trustProxy`), or '
+      : '';
     this.#logger.warn(
-      `Refused a request with cookies from another origin, ${show(origin)}: to allow it, add that to the option \`origins\``,
+      `Refused a request with credentials from another origin, ${show(origin)}: to allow it, ${proxy}add that to the option \`origins\``,
     );
   }
 }
 
-function isForeign({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+function isForeign(request: OriginRequest): boolean {
+  const { origin, 'sec-fetch-site': site } = request.headers;
   // What browsers say themselves is right behind every proxy.
   if (site !== undefined) return site !== 'same-origin' && site !== 'none';
-  return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host);
+  if (origin === undefined) return false;
+  const own = `${request.protocol}://${hostOf(request)}`;
+  return !URL.canParse(own) || new URL(own).origin !== origin;
+}
+
+/** HTTP/2 has `:authority` in place of `Host`. */
+const hostOf = ({ host, headers }: OriginRequest) =>
+  host || headers.host || (headers[':authority'] as string | undefined);
+
+function hasCredentials(request: OriginRequest): boolean {
+  const { headers } = request;
+  if (headers.cookie !== undefined || AMBIENT.test(headers.authorization ?? '')) return true;
+  const { socket } = request.raw ?? request;
+  const certificate = 'getPeerCertificate' in socket ? (socket as TLSSocket).getPeerCertificate() : undefined;
+  if (Object.keys(certificate ?? {}).length > 0) return true;
+  return Object.keys(headers).some((name) => CERTIFICATE.test(name) && headers[name] !== '');
 }
 
 function allow(origin: string, response: PlatformResponse): void {

@@ -9,7 +9,7 @@ const disconnections = { file: 'src/access/disconnections.ts', tests: [ACCESS] }
 const connections = { file: 'src/access/connections.ts', tests: ['test/limits.spec.ts'] };
 const late = { file: 'src/access/connections.ts', tests: ['src/access/connections.spec.ts'] };
 const lease = { file: 'src/access/lease.ts', tests: [LEASE] };
-const origin = { file: 'src/http/origins.ts', tests: ['test/origins.spec.ts'] };
+const origin = { file: 'src/http/origins.ts', tests: ['test/origins.spec.ts', 'test/credentials.spec.ts'] };
 
 export const access = [
   {
@@ -223,20 +223,32 @@ export const access = [
   },
   {
     ...origin,
-    guard: 'a page of another site does not read with cookies',
+    guard: 'a page of another site does not read with its visitor’s credentials',
     find: `    throw new ForbiddenException();\n`,
     replace: '',
   },
   {
     ...origin,
     guard: 'an old browser is told by its origin',
-    find: `  return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host);`,
-    replace: `  return false;`,
+    find: `!URL.canParse(own) || new URL(own).origin !== origin`,
+    replace: `false`,
   },
   {
     ...origin,
-    guard: 'a page without cookies may be from anywhere',
-    find: `cookie === undefined || !isForeign(headers)`,
-    replace: `!isForeign(headers)`,
+    guard: 'a page without credentials may be from anywhere',
+    find: `!isForeign(request) || !hasCredentials(request)`,
+    replace: `!isForeign(request)`,
+  },
+  {
+    ...origin,
+    guard: 'credentials are what the browser adds, not cookies alone',
+    find: ` || AMBIENT.test(headers.authorization ?? '')`,
+    replace: '',
+  },
+  {
+    ...origin,
+    guard: 'a client certificate is one of them',
+    find: `  if (Object.keys(certificate ?? {}).length > 0) return true;\n`,
+    replace: '',
   },
 ];
