@@ -32,12 +32,14 @@ export class Bucket {
     this.#left = 5 * perSecond;
   }
 
-  take(): boolean {
+  /** Takes so many, which may be more than there can be: then all that there can be, and the rest in advance. */
+  take(count = 1): boolean {
     const now = performance.now();
-    this.#left = Math.min(5 * this.perSecond, this.#left + ((now - this.#since) / 1_000) * this.perSecond);
+    const most = 5 * this.perSecond;
+    this.#left = Math.min(most, this.#left + ((now - this.#since) / 1_000) * this.perSecond);
     this.#since = now;
-    if (this.#left < 1) return false;
-    this.#left--;
+    if (this.#left < Math.min(count, most)) return false;
+    this.#left -= count;
     return true;
   }
 }

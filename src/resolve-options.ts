@@ -110,7 +110,10 @@ function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {
   for (const [name, value] of Object.entries(given)) {
     checkWhole(`limits.${name}`, value, [1, 10_000_000]);
   }
-  return { ...LIMIT_DEFAULTS, ...given };
+  const resolved = { ...LIMIT_DEFAULTS, ...given };
+  // No client is to have all of them.
+  const { channelsPerAddress = Math.ceil(resolved.channels / 2) } = given;
+  return { ...resolved, channelsPerAddress };
 }
 
 function checkNames(path: string, options: object, known: string[]): void {

@@ -58,7 +58,8 @@ export const SSE_MODULE_METADATA = {
     },
     {
       provide: Channels,
-      useFactory: (broker: SseBroker, { history }: ResolvedOptions) => new Channels(broker, history),
+      useFactory: (broker: SseBroker, { history, limits }: ResolvedOptions) =>
+        new Channels(broker, history, { max: limits.channels }),
       inject: [SseBroker, RESOLVED_OPTIONS],
     },
     Authorization,

@@ -38,7 +38,8 @@ export interface SseLimits {
   connections?: number;
   /**
    * Open `@SseChannel` streams of one client address, 1–10,000,000. Behind a proxy, Express has to be told (`trust proxy`),
-   * and Fastify (`trustProxy`), whom to ask for it: else all clients have the proxy's.
+   * and Fastify (`trustProxy`), whom to ask for it: else all clients have the proxy's. So have all that come through a Unix socket.
+   * IPv6 addresses count by their /64.
    *
    * @default no bound
    */
@@ -47,9 +48,16 @@ export interface SseLimits {
   connectionsPerUser?: number;
   /** Channels with streams, 1–10,000,000. @default 50000 */
   channels?: number;
+  /** Different channels of the `@SseChannel` streams of one client address, 1–10,000,000. @default half of `channels` */
+  channelsPerAddress?: number;
   /**
-   * Streams that begin with a Last-Event-ID, a second, 1–10,000,000: each may cost readings of Redis. Five seconds’ worth of
-   * them may come at once, as after the end of a node. @default 2000
+   * Open `@SseChannel` streams of one HTTP/2 session and address, 1–10,000,000: of all tabs of a browser, or of all clients for
+   * which a proxy uses it. @default 100
+   */
+  connectionsPerSession?: number;
+  /**
+   * Channels of streams that begin with a Last-Event-ID, a second, 1–10,000,000: each may cost readings of Redis. Five seconds’
+   * worth of them may come at once, as after the end of a node. @default 2000
    */
   resumesPerSecond?: number;
 }
@@ -190,4 +198,6 @@ export const LIMIT_DEFAULTS: Readonly<Required<SseLimits>> = Object.freeze({
   connectionsPerUser: 100,
   channels: 50_000,
   resumesPerSecond: 2_000,
+  channelsPerAddress: 25_000,
+  connectionsPerSession: 100,
 });

@@ -164,16 +164,6 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     await other.take(300);
   });
 
-  it('is given up with its connection, also where it waits behind another one', async () => {
-    const { app, url } = await start(platform);
-    const request = 'GET /channel HTTP/1.1\r\nHost: localhost\r\n\r\n';
-    const { socket } = await connectRaw(url, request.repeat(3));
-    const sse = app.get(SseService);
-    await until(() => sse.stats().streams === 3);
-    socket.destroy();
-    await until(() => sse.stats().streams === 0);
-  });
-
   it('tells each client another time to come back after, around `retryMs`', async () => {
     const { url } = await start(platform, undefined, { retryMs: 8_000 });
     const clients = await Promise.all(Array.from({ length: 16 }, () => connect(`${url}/channel`)));

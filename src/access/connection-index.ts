@@ -7,7 +7,6 @@ export class ConnectionIndex {
   readonly #byUser = new Groups<OpenConnection>();
   readonly #bySession = new Groups<OpenConnection>();
   readonly #byChannel = new Groups<OpenConnection>();
-  readonly #byAddress = new Groups<OpenConnection>();
 
   get size(): number {
     return this.#byId.size;
@@ -50,20 +49,15 @@ export class ConnectionIndex {
     return this.#byUser.of(user)!.size;
   }
 
-  countOfAddress(address: string | undefined): number {
-    return this.#byAddress.of(address)?.size ?? 0;
-  }
-
   [Symbol.iterator](): Iterator<OpenConnection> {
     return this.#byId.values();
   }
 
   #group(change: 'add' | 'delete', connection: OpenConnection): void {
-    const { users, sessions, channels, source } = connection;
+    const { users, sessions, channels } = connection;
     for (const user of users) this.#byUser[change](user, connection);
     for (const session of sessions) this.#bySession[change](session, connection);
     for (const channel of channels) this.#byChannel[change](channel, connection);
-    if (source?.address !== undefined) this.#byAddress[change](source.address, connection);
   }
 }
 

@@ -45,6 +45,8 @@ export interface Connection {
   /** Whether its client has been here before. */
   readonly resumes: boolean;
   readonly source?: ConnectionSource;
+  /** The HTTP/2 session that it is a stream of. */
+  readonly http2Session?: object;
   /** Asks again for the permission; rejects where it is withdrawn. */
   readonly renew?: () => Promise<Access>;
   /** It may be sent its first event: at once, or when this node knows of all disconnections. */
@@ -60,6 +62,8 @@ export interface OpenConnection extends Reader {
   readonly source?: ConnectionSource;
   lease?: Lease;
   hasBegun?: true;
+  /** Makes room for others. */
+  leave(): void;
   reason?: SseEndReason;
   end(retryMs?: number): void;
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import { Channels } from '../channel/channels.js';
-import { Bucket } from '../limiter.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions, type SseLimits } from '../sse.options.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { type Access, isExpired } from './access.js';
 import {
   type Connection,
@@ -18,19 +17,17 @@ import { ConnectionIndex } from './connection-index.js';
 import { AGAIN_MS, type Disconnection, type DisconnectTarget, leftMs, readerOf } from './disconnection.js';
 import { Disconnections } from './disconnections.js';
 import { Lease } from './lease.js';
+import { Limits } from './limits.js';
 import { Listeners } from './listeners.js';
 
 /** When a client that finds no room is to come back. */
 const CROWDED_MS = 10_000;
-const WARN_MS = 60_000;
 
 /** The open streams of this process: which are let in, and which are ended. */
 @Injectable()
 export class Connections {
-  readonly #logger = new Logger('SseModule');
   readonly #open = new ConnectionIndex();
-  readonly #resumes: Bucket;
-  readonly #warned = new Map<keyof SseLimits, number>();
+  readonly #limits: Limits;
   readonly #instance = randomBytes(6).toString('base64url');
   readonly #disconnections: Disconnections;
   readonly connects = new Listeners<SseConnection>('onConnect()');
@@ -46,7 +43,7 @@ export class Connections {
     private readonly channels: Channels,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {
-    this.#resumes = new Bucket(options.limits.resumesPerSecond);
+    this.#limits = new Limits(options.limits, channels, this.#open);
     const onDisconnection = (disconnection: Disconnection, isLate: boolean) =>
       this.#end(disconnection, isLate);
     this.#disconnections = new Disconnections(broker, options.history !== false, onDisconnection);
@@ -83,14 +80,15 @@ export class Connections {
       (this.#draining && this.#elsewhereMs()) ||
       (isExpired(access) && AGAIN_MS) ||
       this.#disconnections.refusedMs(reader) ||
-      this.#crowdedMs(connection, reader.users);
+      (this.#limits.admits(connection, reader.users) ? 0 : CROWDED_MS);
     if (refusedMs > 0) {
       this.#refused++;
       return refusedMs;
     }
     const end = (retryMs?: number) => connection.end(retryMs);
     const id = `${this.#instance}-${this.#count++}`;
-    const open: OpenConnection = { ...reader, id, source, since: Date.now(), end };
+    const leave = this.#limits.add(connection);
+    const open: OpenConnection = { ...reader, id, source, since: Date.now(), end, leave };
     // Most connections hold for as long as they last.
     if (renew || access.expiresAt) open.lease = this.#lease(open, renew);
     this.#open.add(open);
@@ -170,6 +168,7 @@ export class Connections {
   #leave(open: OpenConnection, reason: SseEndReason): void {
     if (!this.#open.delete(open)) return;
     open.lease?.stop();
+    open.leave();
     open.reason ??= reason;
     if (open.hasBegun) this.disconnects.call(() => ({ ...describe(open), reason: open.reason! }));
     if (this.#open.size > 0) return;
@@ -190,28 +189,6 @@ export class Connections {
   /** When a client may try another node: between half of what it is usually told and as much; more is added on the way. */
   #elsewhereMs(): number {
     return this.options.retryMs * (0.5 + Math.random() / 2);
-  }
-
-  #crowdedMs({ channels, source, resumes }: Connection, users: readonly string[]): number {
-    const { limits } = this.options;
-    const counts: Partial<Record<keyof SseLimits, number>> = {
-      connections: this.#open.size + 1,
-      connectionsPerUser: Math.max(0, ...users.map((user) => this.#open.countOfUser(user))) + 1,
-      connectionsPerAddress: this.#open.countOfAddress(source?.address) + 1,
-      channels: this.channels.countWith(channels),
-    };
-    let exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find((name) => counts[name]! > limits[name]);
-    if (!exceeded && resumes && !this.#resumes.take()) exceeded = 'resumesPerSecond';
-    if (exceeded) this.#warn(exceeded);
-    return exceeded ? CROWDED_MS : 0;
-  }
-
-  /** At most once a minute for each limit: it is a flood that it tells of. */
-  #warn(name: keyof SseLimits): void {
-    const now = Date.now();
-    if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;
-    this.#warned.set(name, now);
-    this.#logger.warn(`Streams are refused: the limit is ${this.options.limits[name]} (limits.${name})`);
   }
 }
 

@@ -40,6 +40,8 @@ export class Channels {
   readonly counts = noCounts();
   readonly #logger = new Logger('SseModule');
   readonly #entries = new Map<string, Entry>();
+  /** Those without subscribers, the first left first. */
+  readonly #lingering = new Map<string, Entry>();
   readonly #streams = new Set<Subscriber>();
   readonly #reported = new Set<string>();
   readonly #reader: HistoryReader;
@@ -48,7 +50,7 @@ export class Channels {
   constructor(
     private readonly broker: SseBroker,
     private readonly history: History | false = HISTORY_DEFAULTS,
-    private readonly lingerMs = LINGER_MS,
+    private readonly bounds: { readonly lingerMs?: number; readonly max?: number } = {},
   ) {
     this.#reader = new HistoryReader(broker);
   }
@@ -63,9 +65,10 @@ export class Channels {
     return this.#streams.size;
   }
 
-  /** How many there would be with these, too. */
+  /** How many there would be with these, too. Those without subscribers do not count, as they give way. */
   countWith(channels: readonly string[]): number {
-    return this.#entries.size + channels.filter((channel) => !this.#entries.has(channel)).length;
+    const isUsed = (channel: string) => this.#entries.has(channel) && !this.#lingering.has(channel);
+    return this.#entries.size - this.#lingering.size + channels.filter((channel) => !isUsed(channel)).length;
   }
 
   /**
@@ -129,6 +132,7 @@ export class Channels {
       hub.close();
     }
     this.#entries.clear();
+    this.#lingering.clear();
     for (const subscriber of this.#streams) subscriber.complete();
     this.#streams.clear();
   }
@@ -136,9 +140,12 @@ export class Channels {
   #acquire(channel: string): Hub {
     let entry = this.#entries.get(channel);
     if (!entry) {
+      const [oldest] = this.#lingering.keys();
+      if (oldest !== undefined && this.size >= (this.bounds.max ?? Infinity)) this.#forget(oldest);
       entry = this.#open(channel);
       this.#entries.set(channel, entry);
     }
+    this.#lingering.delete(channel);
     clearTimeout(entry.linger);
     entry.users++;
     return entry.hub;
@@ -163,11 +170,17 @@ export class Channels {
   #release(channel: string): void {
     const entry = this.#entries.get(channel);
     if (!entry || --entry.users > 0) return;
-    entry.linger = setTimeout(() => {
-      this.#entries.delete(channel);
-      clearInterval(entry.audit);
-      entry.hub.close();
-    }, this.lingerMs).unref();
+    this.#lingering.set(channel, entry);
+    entry.linger = setTimeout(() => this.#forget(channel), this.bounds.lingerMs ?? LINGER_MS).unref();
+  }
+
+  #forget(channel: string): void {
+    const { hub, linger, audit } = this.#entries.get(channel)!;
+    clearTimeout(linger);
+    clearInterval(audit);
+    this.#entries.delete(channel);
+    this.#lingering.delete(channel);
+    hub.close();
   }
 
   /** The one id of a stream that had one channel, for a stream that has several: a position in some of them, or in none. */

@@ -154,7 +154,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     if (isGone(this.response)) return;
     this.endReason = 'slow';
     this.options.onCut();
-    this.#giveUp();
+    this.destroy();
   }
 
   destroy(): void {
@@ -163,19 +163,6 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   closed(): Promise<void> {
     return new Promise((resolve) => this.response.once('close', resolve));
-  }
-
-  /** A response that waits behind another one on its connection is not told when that breaks. */
-  giveUpIfLost(): void {
-    const { response } = this;
-    if (response.socket === null && response.req.socket.destroyed) this.#giveUp();
-  }
-
-  #giveUp(): void {
-    const { response } = this;
-    response.destroy();
-    // Without a socket of its own, there is nobody to tell it.
-    if (response.socket === null) response.emit('close');
   }
 
   get #target(): Writable {
@@ -228,7 +215,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 }
 
-/** None in HTTP/2, where somebody has replaced `write()`, and while an earlier response of the connection goes on. */
+/** None in HTTP/2, and where somebody has replaced `write()`. */
 function plainSocketOf(response: AnyResponse): Socket | undefined {
   const isPlain = response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket;
   return isPlain ? response.socket : undefined;

@@ -10,6 +10,7 @@ import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.decorator.js';
 import { dueAt, OpenStreams } from './open-streams.js';
 import { Outbox } from './outbox.js';
+import { Pipelining } from './pipelining.js';
 import { isGone, type PlatformRequest, type PlatformResponse, takeHeaders } from './platform.js';
 import { sourceOf } from './source.js';
 import type { CheckedTarget } from './sse-target.js';
@@ -22,6 +23,7 @@ const HEAD_WAIT_MS = 2_000;
 export class EventStreams {
   readonly #open: OpenStreams<EventStream>;
   readonly #outbox = new Outbox();
+  readonly #pipelining = new Pipelining();
   readonly #retries: readonly Batch[];
   #count = 0;
 
@@ -48,6 +50,10 @@ export class EventStreams {
     const raw = response.raw ?? response;
     // While guards, pipes and interceptors were at work.
     if (isGone(raw) || raw.writableEnded) return;
+    if (!(await this.#pipelining.isNext(raw))) {
+      response.hijack?.();
+      return;
+    }
     if (response.raw && !(await takeHeaders(response, raw))) return;
     response.hijack?.();
     if (isGone(raw)) return;
@@ -75,6 +81,7 @@ export class EventStreams {
       renew,
       resumes: lastEventId !== undefined,
       source: sourceOf(request),
+      http2Session: raw.stream?.session,
       begin: () => {
         const subscription = this.channels.subscribe(channels, stream, lastEventId);
         ({ unsubscribe } = subscription);
@@ -90,6 +97,7 @@ export class EventStreams {
       return;
     }
     this.#open.add(stream);
+    this.#pipelining.begin(raw, stream);
     raw.once('close', () => {
       // Where nothing else has ended it, the client has.
       remove(stream.endReason ?? (raw.writableEnded ? 'error' : 'client'));

@@ -2,8 +2,9 @@ import type { Server } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { refuseQueuedStreams } from './pipelining.js';
 
-/** The HTTP server of the application, if it has one, while the application closes. */
+/** The HTTP server of the application, if it has one. */
 @Injectable()
 export class HttpServer implements OnModuleInit {
   readonly #sessions = new Set<ServerHttp2Session>();
@@ -11,6 +12,7 @@ export class HttpServer implements OnModuleInit {
   constructor(private readonly host: HttpAdapterHost) {}
 
   onModuleInit(): void {
+    this.#server?.on('request', refuseQueuedStreams);
     this.#server?.on('session', (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));

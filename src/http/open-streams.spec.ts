@@ -26,7 +26,6 @@ describe('Open streams', () => {
       heartbeats: 0,
       heartbeat: () => stream.heartbeats++,
       cut: () => cut.push(stream),
-      giveUpIfLost: () => undefined,
       dueAt: Infinity,
       end: () => ended.push(stream),
     };

@@ -24,7 +24,6 @@ export interface OpenStream {
   endReason?: SseEndReason;
   heartbeat(): void;
   cut(): void;
-  giveUpIfLost(): void;
   end(): void;
 }
 
@@ -75,7 +74,6 @@ export class OpenStreams<T extends OpenStream> {
       if (pending === 0) this.#marks.delete(stream);
       else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
       else if (now - mark.since >= STALL_MS) stream.cut();
-      stream.giveUpIfLost();
       if (now < stream.dueAt) continue;
       stream.endReason = 'age';
       stream.end();

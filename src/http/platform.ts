@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Readable, Writable } from 'node:stream';
 
 /** A response of HTTP/1, or one of HTTP/2, which has a stream in place of much else. */
-export type AnyResponse = ServerResponse & { readonly stream?: Writable };
+export type AnyResponse = ServerResponse & { readonly stream?: Writable & { readonly session?: object } };
 
 /** Express's request and response are Node's own; Fastify's request and reply hold them. */
 export type PlatformRequest = IncomingMessage & {

@@ -6,7 +6,7 @@ const authorization = { file: 'src/http/authorization.ts', tests: [ACCESS] };
 const authorizer = { file: 'src/http/authorizer.ts', tests: [ACCESS] };
 const interceptor = { file: 'src/http/sse-channel.interceptor.ts', tests: [ACCESS] };
 const disconnections = { file: 'src/access/disconnections.ts', tests: [ACCESS] };
-const connections = { file: 'src/access/connections.ts', tests: ['test/limits.spec.ts'] };
+const limits = { file: 'src/access/limits.ts', tests: ['test/limits.spec.ts', 'test/shares.spec.ts'] };
 const late = { file: 'src/access/connections.ts', tests: ['src/access/connections.spec.ts'] };
 const lease = { file: 'src/access/lease.ts', tests: [LEASE] };
 const origin = { file: 'src/http/origins.ts', tests: ['test/origins.spec.ts', 'test/credentials.spec.ts'] };
@@ -109,31 +109,49 @@ export const access = [
     replace: '',
   },
   {
-    ...connections,
+    ...limits,
     guard: 'a limit keeps streams out',
-    find: `    return exceeded ? CROWDED_MS : 0;`,
-    replace: `    return 0;`,
+    find: `    return !exceeded;`,
+    replace: `    return true;`,
   },
   {
-    ...connections,
+    ...limits,
     guard: 'not everybody comes back at once',
-    find: ` && !this.#resumes.take()) exceeded`,
-    replace: ` && resumes === undefined) exceeded`,
+    find: ` && !this.#resumes.take(channels.length)) return`,
+    replace: ` && resumes === undefined) return`,
   },
   {
-    ...connections,
+    ...limits,
+    guard: 'each channel of a client that comes back counts',
+    find: `this.#resumes.take(channels.length)`,
+    replace: `this.#resumes.take()`,
+  },
+  {
+    ...limits,
+    guard: 'a client may read one channel by many connections',
+    find: `keys.filter((key) => !this.#counts.has(key)).length`,
+    replace: `keys.length`,
+  },
+  {
+    ...limits,
+    guard: 'a stream that has ended makes room for the channels of its address',
+    find: `      for (const channel of channels) this.#channelsOf.delete(network, channel);\n`,
+    replace: '',
+  },
+  {
+    ...limits,
     guard: 'a stream that has ended makes room for its user',
     find: `      this.#perUser.delete(user);\n`,
     replace: '',
   },
   {
-    ...connections,
+    ...limits,
     guard: 'a stream that has ended makes room for its address',
     find: `      this.#perAddress.delete(address);\n`,
     replace: '',
   },
   {
-    ...connections,
+    ...limits,
     guard: 'a flood is told of once',
     find: `    if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;\n`,
     replace: '',

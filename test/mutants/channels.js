@@ -272,8 +272,22 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'a channel is given up a while after its last stream',
-    find: `}, this.lingerMs).unref();`,
-    replace: `}, 0).unref();`,
+    find: `this.bounds.lingerMs ?? LINGER_MS`,
+    replace: `0`,
+  },
+  {
+    ...channelsOf,
+    guard: 'a channel without streams gives way to one that is wanted',
+    find: `this.#entries.size - this.#lingering.size + channels`,
+    replace: `this.#entries.size + channels`,
+    tests: ['test/shares.spec.ts'],
+  },
+  {
+    ...channelsOf,
+    guard: 'no more channels are subscribed than there may be',
+    find: `      if (oldest !== undefined && this.size >= (this.bounds.max ?? Infinity)) this.#forget(oldest);\n`,
+    replace: '',
+    tests: ['test/shares.spec.ts'],
   },
   {
     ...channelsOf,

@@ -80,12 +80,6 @@ export const http = [
   },
   {
     ...stream,
-    guard: 'a stream behind another one is over when it is cut',
-    find: `    if (response.socket === null) response.emit('close');\n`,
-    replace: '',
-  },
-  {
-    ...stream,
     guard: 'an empty batch is not written, as it would end the response',
     find: `    if (!batch.isEmpty) this.#put(batch);`,
     replace: `    this.#put(batch);`,
@@ -187,13 +181,6 @@ export const http = [
   },
   {
     ...openStreams,
-    guard: 'a stream that waits behind another one is given up with its connection',
-    find: `      stream.giveUpIfLost();\n`,
-    replace: '',
-    tests: [`${WRITES_SPEC} › is given up with its connection`],
-  },
-  {
-    ...openStreams,
     guard: 'heartbeats go to a part of the streams at a time',
     find: `if (stream.number % PARTS === this.#part) stream.heartbeat();`,
     replace: `stream.heartbeat();`,
@@ -203,5 +190,19 @@ export const http = [
     guard: 'the last stream ends the timers',
     find: `    for (const timer of this.#timers) clearInterval(timer);\n`,
     replace: '',
+  },
+  {
+    file: 'src/http/pipelining.ts',
+    guard: 'a response behind an event stream is refused',
+    find: `    response.writeHead(503, { Connection: 'close' }).end();\n    this.#open.get(socket)?.end();\n    return false;`,
+    replace: `    return true;`,
+    tests: ['test/shares.spec.ts'],
+  },
+  {
+    file: 'src/http/pipelining.ts',
+    guard: 'one behind an answer that ends is not',
+    find: `      if (!isQueued(response)) return true;\n`,
+    replace: '',
+    tests: [`${WRITES_SPEC} › comes behind the answer`],
   },
 ];

@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { AnyResponse } from './platform.js';
+
+/** How long a response may wait for those ahead of it on its connection, in ms. */
+const WAIT_MS = 2_000;
+
+/** What may be ahead of a response. */
+interface Ahead {
+  end(): void;
+}
+
+/**
+ * HTTP/1.1 answers the requests of a connection one after the other. A response behind an event stream would wait for ever,
+ * and take the place of an open one meanwhile: it is refused, and its connection closed. Browsers send no such requests.
+ */
+export class Pipelining {
+  readonly #open = new WeakMap<Socket, Ahead>();
+  readonly #waiting = new WeakSet<Socket>();
+
+  /** Resolves to whether the response is the next on its connection, once it is; if not, it was refused. */
+  async isNext(response: AnyResponse): Promise<boolean> {
+    const { socket } = response.req;
+    if (!isQueued(response) || !(socket instanceof Socket)) return true;
+    if (!this.#open.has(socket) && !this.#waiting.has(socket)) {
+      this.#waiting.add(socket);
+      const signal = AbortSignal.timeout(WAIT_MS);
+      // Either tells that there is nothing to wait for any more.
+      await Promise.race([once(response, 'socket', { signal }), once(socket, 'close', { signal })]).catch(
+        () => undefined,
+      );
+      this.#waiting.delete(socket);
+      if (!isQueued(response)) return true;
+    }
+    response.writeHead(503, { Connection: 'close' }).end();
+    this.#open.get(socket)?.end();
+    return false;
+  }
+
+  /** Has those that come behind a response refused, until it has ended. */
+  begin(response: AnyResponse, stream: Ahead): void {
+    const { socket } = response.req;
+    if (response.stream || !(socket instanceof Socket)) return;
+    this.#open.set(socket, stream);
+    response.once('close', () => this.#open.delete(socket));
+  }
+}
+
+/** HTTP/2 has no such order. */
+const isQueued = (response: AnyResponse) => !response.stream && response.socket === null;
+
+/** The same for event streams that others write, such as Nest's: known when they begin, by their content type. */
+export function refuseQueuedStreams({ socket }: IncomingMessage, response: ServerResponse): void {
+  if (!isQueued(response)) return;
+  // oxlint-disable-next-line typescript/unbound-method -- it is called on the response
+  const { writeHead } = response;
+  response.writeHead = (...args: unknown[]) => {
+    const types = [response.getHeader('content-type'), ...args.flatMap(contentTypesOf)];
+    if (isQueued(response) && types.some((type) => /^text\/event-stream/i.test(String(type))))
+      socket.destroy();
+    return Reflect.apply(writeHead, response, args) as ServerResponse;
+  };
+}
+
+const contentTypesOf = (headers: unknown) =>
+  typeof headers !== 'object' || headers === null
+    ? []
+    : Object.entries(headers).flatMap(([name, value]) =>
+        /^content-type$/i.test(name) ? [value as unknown] : [],
+      );
