@@ -8,6 +8,9 @@ export const IDEMPOTENCY_MS = 600_000;
 /** How long the position of a channel is kept after its last event or reader, at least: 24 hours. Also in the scripts. */
 export const POSITION_MS = 86_400_000;
 
+/** The same of a channel that nothing was published to, of which there may be any number: 10 minutes. Also in `read.lua`. */
+export const UNUSED_MS = 600_000;
+
 /** Bounds of one page of history: events, and characters beyond which no further ones are added. Also in `read.lua`. */
 export const PAGE_EVENTS = 100;
 export const PAGE_BYTES = 524_288;

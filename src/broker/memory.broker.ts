@@ -13,6 +13,7 @@ import {
   POSITION_MS,
   SseBroker,
   type StoredEvent,
+  UNUSED_MS,
 } from './broker.js';
 import { completeBody, decodeMessage, encodeBody } from './message.js';
 
@@ -24,6 +25,8 @@ export class MemorySseBroker extends SseBroker {
   readonly state = 'up';
   override readonly isLocal = true;
   readonly #positions: ExpiringMap<string>;
+  /** Positions of channels that nothing was published to. */
+  readonly #beginnings = new ExpiringMap<string>(UNUSED_MS);
   readonly #chains: ExpiringMap<Chain>;
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();
@@ -38,6 +41,7 @@ export class MemorySseBroker extends SseBroker {
 
   async publish(channel: string, publication: Publication): Promise<string> {
     if (this.#closed) throw closedError();
+    this.#expire();
     const { id, idempotencyKey, transient } = publication;
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
@@ -63,6 +67,7 @@ export class MemorySseBroker extends SseBroker {
   }
 
   async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
+    this.#expire();
     const tip = this.#tip(channel);
     const chain = this.#chains.get(channel);
     const found = chain?.find(positions, tip) ?? positions.find((position) => position === tip);
@@ -103,9 +108,14 @@ export class MemorySseBroker extends SseBroker {
 
   /** A channel without events is given a cursor that marks its beginning. */
   #tip(channel: string): string {
-    const tip = this.#positions.get(channel) ?? nextCursor(undefined);
-    this.#positions.set(channel, tip);
+    const known = this.#positions.get(channel);
+    const tip = known ?? this.#beginnings.get(channel) ?? nextCursor(undefined);
+    (known === undefined ? this.#beginnings : this.#positions).set(channel, tip);
     return tip;
+  }
+
+  #expire(): void {
+    for (const map of [this.#positions, this.#beginnings, this.#chains, this.#published]) map.expire();
   }
 
   /** In a microtask, so that an event published from within a subscriber comes after the one being delivered. */
@@ -200,11 +210,14 @@ class ExpiringMap<T> {
     return entry && entry.expires > Date.now() ? entry.value : undefined;
   }
 
-  set(key: string, value: T): void {
+  expire(): void {
     for (const [oldest, { expires }] of this.#entries) {
-      if (expires > Date.now()) break;
+      if (expires > Date.now()) return;
       this.#entries.delete(oldest);
     }
+  }
+
+  set(key: string, value: T): void {
     this.#entries.delete(key);
     this.#entries.set(key, { value, expires: Date.now() + this.ttlMs });
   }

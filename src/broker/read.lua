@@ -1,5 +1,6 @@
 -- Where a channel is, and what follows a position in it. A channel without events is given a cursor that marks its
--- beginning, so that its readers always have a place to come back to.
+-- beginning, so that its readers always have a place to come back to. Readers may make up names, so that is kept for
+-- 10 minutes after the last reading only, until something is published.
 --
 -- KEYS[1] history   as in publish.lua
 -- KEYS[2] meta
@@ -15,21 +16,22 @@
 -- Returns the cursor of the last event; the first position that is known, as a cursor, or ''; the entries behind it.
 local history, meta, ids, olderIds = unpack(KEYS)
 local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
-local META_S, BATCH, PAGE_BYTES, OLDEST = 86400, 16, 524288, '0000000000-0'
+local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 16, 524288, '0000000000-0'
 
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs')
-local tip = known[1]
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
+local tip, genesis = known[1], known[4]
 if not tip then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
   local time = redis.call('TIME')
-  local genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
+  genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
   redis.call('HSET', meta, 'cursor', tip, 'genesis', genesis)
 end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
   redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
-redis.call('EXPIRE', meta, math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500)))
+local meta_s = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
+redis.call('EXPIRE', meta, tip == genesis and UNUSED_S or meta_s)
 
 local positions = { unpack(ARGV, 6) }
 if id ~= '' then

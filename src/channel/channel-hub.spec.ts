@@ -557,7 +557,11 @@ describe('A channel hub', () => {
     const waiting = Array.from({ length: 16 }, (_, k) => attach(at(100 + k)));
     await hub.audit();
     expect(broker.reads).toBe(16);
+    // A silent channel must not be forgotten for that.
+    const due = hub.audit(true);
     broker.release();
+    await due;
+    expect(broker.reads).toBe(17);
     await until(() => waiting.every(({ calls }) => calls.length === 2));
   });
 

@@ -101,11 +101,10 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   /**
    * Compares the tip with the store's: the last message before a silence may have got lost on its way. It also keeps
-   * the position of a silent channel from being forgotten.
+   * the position of a silent channel from being forgotten. While others wait for reads it is skipped, unless it is due.
    */
-  async audit(): Promise<void> {
-    // Others wait for what they read.
-    if (!this.live || this.options.reader.isBusy) return;
+  async audit(isDue = false): Promise<void> {
+    if (!this.live || (!isDue && this.options.reader.isBusy)) return;
     const tip = this.#tip;
     const page = await this.options.reader.read(this.channel, [], 0).catch(() => undefined);
     if (!page || page.tip === this.#tip) return;

@@ -13,6 +13,8 @@ import type { Subscriber } from './subscribers.js';
 const LINGER_MS = 10_000;
 /** How often each live channel's position is compared with the store's, in ms; by half more or less. */
 const AUDIT_MS = 30_000;
+/** Every how many of these are done also while reads are queued: silent channels are forgotten after 10 minutes. */
+const DUE = 4;
 /** Channels remembered as having been reported for a message that is none. */
 const MAX_REPORTED = 1_000;
 
@@ -164,7 +166,9 @@ export class Channels {
       onDropped,
     });
     const period = AUDIT_MS * (0.5 + Math.random());
-    return { hub, users: 0, audit: setInterval(() => void hub.audit(), period).unref() };
+    let audits = 0;
+    const audit = setInterval(() => void hub.audit(++audits % DUE === 0), period).unref();
+    return { hub, users: 0, audit };
   }
 
   #release(channel: string): void {

@@ -147,7 +147,7 @@ export const access = [
   {
     ...limits,
     guard: 'a stream that has ended makes room for its address',
-    find: `      this.#perAddress.delete(address);\n`,
+    find: `      this.#perAddress.delete(network);\n`,
     replace: '',
   },
   {

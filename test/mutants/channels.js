@@ -292,8 +292,8 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'each channel is audited now and then',
-    find: `audit: setInterval(() => void hub.audit(), period).unref()`,
-    replace: `audit: undefined`,
+    find: `return { hub, users: 0, audit };`,
+    replace: `clearInterval(audit);\n    return { hub, users: 0 };`,
   },
   {
     ...channelsOf,

@@ -110,7 +110,7 @@ export const hub = [
   },
   {
     guard: 'an audit leaves the reads to others while there are many',
-    find: `!this.live || this.options.reader.isBusy`,
+    find: `!this.live || (!isDue && this.options.reader.isBusy)`,
     replace: `!this.live`,
   },
   {

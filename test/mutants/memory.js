@@ -49,6 +49,13 @@ export const memory = [
   },
   {
     ...broker,
+    guard: 'a name that a reader made up is soon forgotten',
+    find: `(known === undefined ? this.#beginnings : this.#positions)`,
+    replace: `this.#positions`,
+    tests: ['test/unused-channels.spec.ts'],
+  },
+  {
+    ...broker,
     guard: 'cursors increase when the clock goes back',
     find: 'return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;',
     replace: 'return `${now}-${randomInt(2 ** 20)}`;',

@@ -146,8 +146,15 @@ export const scripts = [
   {
     ...read,
     guard: 'a reader keeps the position from expiring',
-    find: `redis.call('EXPIRE', meta, math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500)))\n`,
+    find: `redis.call('EXPIRE', meta, tip == genesis and UNUSED_S or meta_s)\n`,
     replace: '',
+  },
+  {
+    ...read,
+    guard: 'a name that a reader made up is soon forgotten',
+    find: `tip == genesis and UNUSED_S or meta_s`,
+    replace: `meta_s`,
+    tests: ['test/unused-channels.spec.ts'],
   },
   {
     ...read,
