@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isCursor } from '../event.js';
+import { Limiter } from '../limiter.js';
 import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
@@ -37,6 +38,7 @@ export function splitLastEventId(
 export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
   const parts = new Map<string, string>();
   const early: [tag: string, event: ChannelEvent][] = [];
+  const turns = new Limiter(1);
   let closed = channels.length;
   const forward = (tag: string, event: ChannelEvent) =>
     subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor)));
@@ -55,6 +57,7 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
     },
     complete: () => subscriber.complete(),
     drained: () => subscriber.drained?.(),
+    turns,
   }));
 }
 

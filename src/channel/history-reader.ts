@@ -5,7 +5,9 @@ import { type ChannelEvent, channelEvent } from './channel-event.js';
 
 /** Reads under way at once, in the whole process: a crowd that comes back must not keep Redis from publishing. */
 const MAX_READS = 16;
-const RETRY_MS = [10, 1_000] as const;
+
+/** How long to wait after so many failures in a row, in ms. */
+export const retryMs = (failures: number): number => Math.min(5 * 2 ** failures, 1_000) * (1 + Math.random());
 
 /** A page of history as subscribers get it. */
 export interface Passage extends Omit<Page, 'events'> {
@@ -32,32 +34,28 @@ export class HistoryReader {
     });
   }
 
-  /**
-   * What follows a position, read until it succeeds or is not wanted any more (then the answer is an empty page); once
-   * for all who ask for it at the same time.
-   */
+  /** The same until it succeeds, or is not wanted any more: then the answer is an empty page. */
   async readPatiently(
     channel: string,
     position: string,
-    { isWanted, onError }: { isWanted: () => boolean; onError?: (error: Error) => void },
+    { isWanted, limit }: { isWanted: () => boolean; limit?: number },
   ): Promise<Passage> {
-    const [first, last] = RETRY_MS;
-    for (let delay: number = first; isWanted(); delay = Math.min(2 * delay, last)) {
+    for (let failures = 1; isWanted(); failures++) {
       try {
-        return await this.#readShared(channel, position);
-      } catch (error) {
-        onError?.(error as Error);
-        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
+        return await this.readShared(channel, position, limit);
+      } catch {
+        await sleep(retryMs(failures), undefined, { ref: false });
       }
     }
     return { tip: '', end: '', events: [] };
   }
 
-  #readShared(channel: string, position: string): Promise<Passage> {
-    const key = `${channel} ${position}`;
+  /** What follows a position, read once for all who ask for it at the same time. */
+  readShared(channel: string, position: string, limit = PAGE_EVENTS): Promise<Passage> {
+    const key = `${limit} ${channel} ${position}`;
     let reading = this.#shared.get(key);
     if (!reading) {
-      reading = this.read(channel, [position]).finally(() => this.#shared.delete(key));
+      reading = this.read(channel, [position], limit).finally(() => this.#shared.delete(key));
       this.#shared.set(key, reading);
     }
     return reading;

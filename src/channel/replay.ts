@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { compareCursors, isCursor, isPosition } from '../event.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
-import type { HistoryReader } from './history-reader.js';
+import { type HistoryReader, type Passage, retryMs } from './history-reader.js';
 import type { RingBounds } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
@@ -23,12 +24,15 @@ export interface HubOptions {
  *
  * What it missed comes from the hub's ring where that reaches, and else from the history, page by page, as fast as
  * the subscriber takes them, until the ring is met. The last look at the ring and the joining are in one turn of the
- * event loop, so there is no seam.
+ * event loop, so there is no seam. The channels of one connection take turns, so that one page waits for its client, and not
+ * one of each; a channel that cannot be read, or is not live, leaves its turn to the others.
  */
 export class Replay {
   #cancelled = false;
   #events = 0;
   #size = 0;
+  /** Readings in a row that failed. */
+  #failures = 0;
 
   constructor(
     private readonly hub: ChannelHub,
@@ -42,35 +46,60 @@ export class Replay {
 
   async run(lastEventId: string): Promise<void> {
     if (!isPosition(lastEventId)) return this.#reset('unknown');
-    for (let position = lastEventId; ;) {
+    const { turns } = this.subscriber;
+    for (let position: string | undefined = lastEventId; position !== undefined;) {
       while (!this.hub.live) await this.#live();
-      if (this.#cancelled) return;
-      const rest = this.hub.after(position);
-      if (rest) {
-        if (!this.#isWithinLimits(rest)) return this.#reset('limit');
-        if (!this.#send(rest)) return;
-        // It need not have read them to be live; but it is not to be given up for them.
-        void this.subscriber.drained?.();
-        return this.hub.join(this.subscriber);
-      }
-      const page = await this.options.reader.readPatiently(this.hub.channel, position, {
-        isWanted: () => !this.#cancelled,
-        onError: (error) => this.hub.report(error),
-      });
-      if (this.#cancelled) return;
-      if (page.after === undefined) return this.#reset(isCursor(position) ? 'lost' : 'unknown', page.tip);
-      if (page.end === position && this.hub.live && !this.hub.after(position)) {
-        // The store is elsewhere than this process, which has missed something, or gets it in a moment.
-        this.hub.synchronise();
-      }
-      if (!this.#isWithinLimits(page.events)) {
-        return this.#reset('limit', page.tip);
-      }
-      if (!this.#send(page.events)) return;
-      this.hub.remember(page);
-      position = page.end;
-      await this.subscriber.drained?.();
+      const from: string = position;
+      position = await (turns ? turns.run(() => this.#advance(from)) : this.#advance(from));
+      if (this.#failures > 0) await sleep(retryMs(this.#failures), undefined, { ref: false });
     }
+  }
+
+  /** @returns from where to go on; undefined when it has come to its end */
+  async #advance(position: string): Promise<string | undefined> {
+    if (this.#cancelled) return undefined;
+    // It may have waited for its turn.
+    if (!this.hub.live) return position;
+    const rest = this.hub.after(position);
+    if (rest) {
+      if (!this.#isWithinLimits(rest)) return this.#end('limit');
+      if (!this.#send(rest)) return undefined;
+      this.hub.join(this.subscriber);
+      // It need not have read them to be live; but it is not to be given up for them.
+      await this.subscriber.drained?.();
+      return undefined;
+    }
+    const page = await this.#read(position);
+    if (this.#cancelled) return undefined;
+    if (!page) return position;
+    if (page.after === undefined) return this.#end(isCursor(position) ? 'lost' : 'unknown', page.tip);
+    if (page.end === position && this.hub.live && !this.hub.after(position)) {
+      // The store is elsewhere than this process, which has missed something, or gets it in a moment.
+      this.hub.synchronise();
+    }
+    if (!this.#isWithinLimits(page.events)) return this.#end('limit', page.tip);
+    if (!this.#send(page.events)) return undefined;
+    this.hub.remember(page);
+    await this.subscriber.drained?.();
+    return page.end;
+  }
+
+  /** @returns undefined where it failed */
+  async #read(position: string): Promise<Passage | undefined> {
+    try {
+      const page = await this.options.reader.readShared(this.hub.channel, position);
+      this.#failures = 0;
+      return page;
+    } catch (error) {
+      this.#failures++;
+      if (!this.#cancelled) this.hub.report(error as Error);
+      return undefined;
+    }
+  }
+
+  /** With a reset, which takes no turn: it may have to wait until the hub is live. */
+  #end(...reset: [reason: ResetReason, storeTip?: string]): undefined {
+    void this.#reset(...reset);
   }
 
   #isWithinLimits(events: readonly ChannelEvent[]): boolean {

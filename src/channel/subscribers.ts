@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import type { Limiter } from '../limiter.js';
 import type { ChannelEvent } from './channel-event.js';
 
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
@@ -16,6 +17,8 @@ export interface Subscriber {
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */
   drained?(): Promise<void> | undefined;
+  /** Where it is one of the channels of a connection, in which order these are brought up to date: a page each in turn. */
+  readonly turns?: Limiter;
 }
 
 /** The live subscribers of a channel. */

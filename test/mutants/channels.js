@@ -23,14 +23,14 @@ export const channels = [
   {
     ...replay,
     guard: 'a replay waits until its hub is live',
-    find: `      while (!this.hub.live) await this.#live();\n      if (this.#cancelled) return;\n      const rest`,
-    replace: `      if (this.#cancelled) return;\n      const rest`,
+    find: `    if (!this.hub.live) return position;\n`,
+    replace: '',
   },
   {
     ...replay,
     guard: 'a subscriber is not given up for what the ring has for it',
-    find: `        void this.subscriber.drained?.();\n`,
-    replace: '',
+    find: `      await this.subscriber.drained?.();\n      return undefined;\n    }\n    const page`,
+    replace: `      return undefined;\n    }\n    const page`,
   },
   {
     file: 'src/channel/composite.ts',
@@ -42,13 +42,13 @@ export const channels = [
   {
     ...replay,
     guard: 'the limits count for what the ring has',
-    find: `        if (!this.#isWithinLimits(rest)) return this.#reset('limit');\n`,
+    find: `      if (!this.#isWithinLimits(rest)) return this.#end('limit');\n`,
     replace: '',
   },
   {
     ...replay,
     guard: 'the limits count for what is read',
-    find: `      if (!this.#isWithinLimits(page.events)) {\n        return this.#reset('limit', page.tip);\n      }\n`,
+    find: `    if (!this.#isWithinLimits(page.events)) return this.#end('limit', page.tip);\n`,
     replace: '',
   },
   {
@@ -60,8 +60,8 @@ export const channels = [
   {
     ...replay,
     guard: 'a subscriber that is ahead of its hub makes that catch up',
-    find: `        this.hub.synchronise();\n      }\n      if (!this`,
-    replace: `      }\n      if (!this`,
+    find: `      this.hub.synchronise();\n    }\n    if (!this.#isWithin`,
+    replace: `    }\n    if (!this.#isWithin`,
     tests: [`${HUB_SPEC} › that is ahead of it`],
   },
   {
@@ -79,13 +79,13 @@ export const channels = [
   {
     ...replay,
     guard: 'a replay goes as fast as its subscriber takes it',
-    find: `      await this.subscriber.drained?.();\n`,
-    replace: '',
+    find: `    await this.subscriber.drained?.();\n    return page.end;`,
+    replace: `    return page.end;`,
   },
   {
     ...replay,
     guard: 'what was read for one is remembered for the next',
-    find: `      this.hub.remember(page);\n`,
+    find: `    this.hub.remember(page);\n`,
     replace: '',
   },
   {
@@ -105,6 +105,19 @@ export const channels = [
     guard: 'a subscriber that has left is not reset',
     find: `    if (this.#cancelled) return;\n    const { channel`,
     replace: `    const { channel`,
+  },
+  {
+    ...replay,
+    guard: 'the channels of a connection take turns',
+    find: `turns ? turns.run(() => this.#advance(from)) : this.#advance(from)`,
+    replace: `this.#advance(from)`,
+    tests: [CHANNELS_SPEC],
+  },
+  {
+    ...replay,
+    guard: 'a reading that fails is tried again, in another turn',
+    find: `    if (!page) return position;\n`,
+    replace: `    if (!page) return undefined;\n`,
   },
   {
     ...ring,
@@ -181,14 +194,14 @@ export const channels = [
   {
     ...reader,
     guard: 'a read for a replay is tried again',
-    find: `        onError?.(error as Error);\n`,
-    replace: `        throw error;\n`,
+    find: `        await sleep(retryMs(failures), undefined, { ref: false });\n`,
+    replace: `        break;\n`,
   },
   {
     ...reader,
     guard: 'a read is not tried again for who has left',
-    find: `isWanted(); delay`,
-    replace: `; delay`,
+    find: `isWanted(); failures++`,
+    replace: `; failures++`,
   },
   {
     ...liveness,
