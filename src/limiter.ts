@@ -1,6 +1,41 @@
-/** Runs a bounded number of tasks at a time; the others wait, in the order they came. */
+/** First in, first out: both in constant time, however many there are. */
+class Fifo<T> {
+  #items: (T | undefined)[] = [];
+  #head = 0;
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head];
+    if (item === undefined) return undefined;
+    this.#items[this.#head++] = undefined;
+    if (2 * this.#head > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}
+
+interface Waiting {
+  readonly isWanted: () => boolean;
+  /** With whether the task may run. */
+  readonly resolve: (isTurn: boolean) => void;
+}
+
+export interface TaskOptions {
+  /** Tasks of a lower number run first, those of one number in the order they came. @default 0 */
+  readonly priority?: number;
+  /** A task that is not wanted any more when its turn comes does not run. */
+  readonly isWanted?: () => boolean;
+}
+
+/** Runs a bounded number of tasks at a time. The others wait. */
 export class Limiter {
-  readonly #waiting: (() => void)[] = [];
+  /** By priority. */
+  readonly #waiting: (Fifo<Waiting> | undefined)[] = [];
   #running = 0;
 
   constructor(private readonly max: number) {}
@@ -10,16 +45,44 @@ export class Limiter {
     return this.#running >= this.max;
   }
 
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
+  /** Whether no task runs or waits. */
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
+
+  /** Resolves to undefined for a task that was not wanted any more. */
+  run<T>(task: () => Promise<T>, options?: Pick<TaskOptions, 'priority'>): Promise<T>;
+  run<T>(task: () => Promise<T>, options: TaskOptions): Promise<T | undefined>;
+  async run<T>(
+    task: () => Promise<T>,
+    { priority = 0, isWanted = () => true }: TaskOptions = {},
+  ): Promise<T | undefined> {
+    if (!this.isBusy) this.#running++;
+    else if (!(await this.#turn(priority, isWanted))) return undefined;
     try {
       return await task();
     } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running--;
+      this.#next();
     }
+  }
+
+  #turn(priority: number, isWanted: () => boolean): Promise<boolean> {
+    return new Promise((resolve) => {
+      const queue = (this.#waiting[priority] ??= new Fifo());
+      queue.push({ isWanted, resolve });
+    });
+  }
+
+  /** Hands the place of a task that has ended to the next one that is wanted. */
+  #next(): void {
+    for (const queue of this.#waiting) {
+      for (let next = queue?.shift(); next; next = queue?.shift()) {
+        const isTurn = next.isWanted();
+        next.resolve(isTurn);
+        if (isTurn) return;
+      }
+    }
+    this.#running--;
   }
 }
 

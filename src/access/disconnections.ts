@@ -142,8 +142,11 @@ export class Disconnections {
   /** Takes what was said after a position; beyond the tip, it comes by itself. */
   async #readOn(position: string, tip: string, isWanted: () => boolean): Promise<void> {
     if (position === tip || !isWanted()) return;
-    const page = await this.#reader.readPatiently(CONTROL_CHANNEL, position, { isWanted });
-    if (!isWanted()) return;
+    const page = await this.#reader.readPatiently(CONTROL_CHANNEL, [position], {
+      purpose: 'open',
+      isWanted,
+    });
+    if (!page || !isWanted()) return;
     // Some of what followed may be kept although the position is not.
     if (page.after === undefined && position !== OLDEST) return this.#readOn(OLDEST, tip, isWanted);
     for (const event of page.events) {

@@ -123,6 +123,11 @@ export abstract class SseBroker {
     return Promise.resolve(Date.now());
   }
 
+  /** The server that a channel is on, by a name: one that does not answer holds up nobody who waits for another. */
+  serverOf(_channel: string): string {
+    return '';
+  }
+
   /** Takes no more publications, and ends all subscriptions, and the connections the broker itself has opened. */
   abstract close(): Promise<void>;
 }

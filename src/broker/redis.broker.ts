@@ -178,6 +178,10 @@ export class RedisSseBroker extends SseBroker {
     return Number(seconds) * 1_000 + Number(micros) / 1_000;
   }
 
+  override serverOf(channel: string): string {
+    return this.#servers.placeOf(channel).connection.address;
+  }
+
   async close(): Promise<void> {
     this.#outage.close();
     this.#probe.onInterrupted();
@@ -203,8 +207,8 @@ export class RedisSseBroker extends SseBroker {
   }
 
   #keptOf(channel: string): readonly (number | '')[] {
-    const { maxEvents, maxAgeMs } = CONTROL_KEEPS;
-    return channel === CONTROL_CHANNEL && this.history !== false ? [maxEvents, maxAgeMs] : this.#kept;
+    const isControl = channel === CONTROL_CHANNEL && this.history !== false;
+    return isControl ? [CONTROL_KEEPS.maxEvents, CONTROL_KEEPS.maxAgeMs] : this.#kept;
   }
 
   /**

@@ -104,9 +104,13 @@ export class ChannelHub extends Liveness implements ChannelListener {
    * the position of a silent channel from being forgotten. While others wait for reads it is skipped, unless it is due.
    */
   async audit(isDue = false): Promise<void> {
-    if (!this.live || (!isDue && this.options.reader.isBusy)) return;
+    if (!this.live || (!isDue && this.options.reader.isBusy(this.channel))) return;
     const tip = this.#tip;
-    const page = await this.options.reader.read(this.channel, [], 0).catch(() => undefined);
+    const look = this.options.reader.read(this.channel, [], {
+      purpose: isDue ? 'repair' : 'audit',
+      limit: 0,
+    });
+    const page = await look.catch(() => undefined);
     if (!page || page.tip === this.#tip) return;
     await sleep(GRACE_MS, undefined, { ref: false });
     if (this.live && this.#tip === tip) this.synchronise();
@@ -137,9 +141,14 @@ export class ChannelHub extends Liveness implements ChannelListener {
   async #synchronise(generation: number): Promise<void> {
     let from: readonly string[] = this.#positions();
     for (let round = 1; ;) {
-      const page = await this.#read(from, generation);
+      const page = await this.options.reader.readPatiently(this.channel, from, {
+        purpose: this.#tip === undefined ? 'open' : 'repair',
+        isWanted: () => generation === this.#generation,
+        onError: (error) => this.report(error),
+      });
       // Asked here, as a turn of the microtask queue has passed since the reading.
       if (!page || generation !== this.#generation) return;
+      this.#reported = false;
       from = this.#take(page);
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
@@ -159,22 +168,6 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   #positions(): string[] {
     return this.#tip === undefined ? [] : [...new Set([this.#tip, ...this.#ring.positions()])];
-  }
-
-  /** Reads until it succeeds; undefined once that is not wanted any more. */
-  async #read(positions: readonly string[], generation: number): Promise<Passage | undefined> {
-    const [first, last] = RETRY_MS;
-    for (let delay: number = first; generation === this.#generation; delay = Math.min(2 * delay, last)) {
-      try {
-        const page = await this.options.reader.read(this.channel, positions);
-        this.#reported = false;
-        return page;
-      } catch (error) {
-        this.report(error as Error);
-        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
-      }
-    }
-    return undefined;
   }
 
   /** @returns where to read on; nothing if the page goes to the tip */

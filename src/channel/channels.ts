@@ -189,7 +189,8 @@ export class Channels {
 
   /** The one id of a stream that had one channel, for a stream that has several: a position in some of them, or in none. */
   async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
-    const locate = (channel: string) => this.#reader.readPatiently(channel, id, { isWanted, limit: 0 });
+    const locate = (channel: string) =>
+      this.#reader.readPatiently(channel, [id], { purpose: 'replay', limit: 0, isWanted });
     const pages = isPosition(id) ? await Promise.all(channels.map(locate)) : [];
     const known = channels.flatMap((channel, n) =>
       pages[n]?.after === undefined ? [] : ([[channel, pages[n].after]] as const),

@@ -87,7 +87,9 @@ export class Replay {
   /** @returns undefined where it failed */
   async #read(position: string): Promise<Passage | undefined> {
     try {
-      const page = await this.options.reader.readShared(this.hub.channel, position);
+      const page = await this.options.reader.readShared(this.hub.channel, [position], {
+        isWanted: () => !this.#cancelled,
+      });
       this.#failures = 0;
       return page;
     } catch (error) {

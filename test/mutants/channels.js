@@ -5,8 +5,11 @@ const CHANNELS_SPEC = 'src/channel/channels.spec.ts';
 const replay = { file: 'src/channel/replay.ts', tests: [HUB_SPEC, MODEL] };
 const ring = { file: 'src/channel/ring.ts', tests: [HUB_SPEC, MODEL] };
 const backlog = { file: 'src/channel/backlog.ts', tests: [HUB_SPEC] };
-const reader = { file: 'src/channel/history-reader.ts', tests: [HUB_SPEC, CHANNELS_SPEC] };
-const limiter = { ...reader, file: 'src/limiter.ts' };
+const reader = {
+  file: 'src/channel/history-reader.ts',
+  tests: [HUB_SPEC, CHANNELS_SPEC, 'src/channel/history-reader.spec.ts'],
+};
+const limiter = { file: 'src/limiter.ts', tests: ['src/limiter.spec.ts'] };
 const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
 const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
 const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
@@ -170,20 +173,32 @@ export const channels = [
   {
     ...limiter,
     guard: 'a bounded number of reads is under way',
-    find: `    if (this.isBusy) await new Promise<void>((resolve) => this.#waiting.push(resolve));\n    else this.#running++;`,
-    replace: `    this.#running++;`,
+    find: `    if (!this.isBusy) this.#running++;\n`,
+    replace: `    if (this.#running++ >= 0) void 0;\n`,
   },
   {
     ...limiter,
     guard: 'a read that ends, or fails, lets the next one go',
-    find: `      if (next) next();\n      else this.#running--;`,
-    replace: `      this.#running--;`,
+    find: `      this.#next();\n`,
+    replace: `      this.#running--;\n`,
+  },
+  {
+    ...limiter,
+    guard: 'a read that nobody waits for any more is left out',
+    find: `const isTurn = next.isWanted();`,
+    replace: `const isTurn = true;`,
+  },
+  {
+    ...limiter,
+    guard: 'urgent reads come first',
+    find: `this.#waiting[priority] ??=`,
+    replace: `this.#waiting[0 * priority] ??=`,
   },
   {
     ...reader,
     guard: 'what many ask for at the same time is read once',
-    find: `let reading = this.#shared.get(key);`,
-    replace: `let reading: Promise<Passage> | undefined;`,
+    find: `    if (reading) {\n`,
+    replace: `    if (reading && !key) {\n`,
   },
   {
     ...reader,
@@ -194,14 +209,14 @@ export const channels = [
   {
     ...reader,
     guard: 'a read for a replay is tried again',
-    find: `        await sleep(retryMs(failures), undefined, { ref: false });\n`,
-    replace: `        break;\n`,
+    find: `        options.onError?.(error as Error);\n`,
+    replace: `        throw error;\n`,
   },
   {
     ...reader,
     guard: 'a read is not tried again for who has left',
-    find: `isWanted(); failures++`,
-    replace: `; failures++`,
+    find: `options.isWanted();`,
+    replace: `true;`,
   },
   {
     ...liveness,

@@ -40,8 +40,8 @@ export const hub = [
   },
   {
     guard: 'a reading that fails is not tried again for a hub that does not want it any more',
-    find: `generation === this.#generation; delay`,
-    replace: `; delay`,
+    find: `isWanted: () => generation === this.#generation,`,
+    replace: `isWanted: () => true,`,
   },
   {
     guard: 'closing ends the readings',
@@ -110,7 +110,7 @@ export const hub = [
   },
   {
     guard: 'an audit leaves the reads to others while there are many',
-    find: `!this.live || (!isDue && this.options.reader.isBusy)`,
+    find: `!this.live || (!isDue && this.options.reader.isBusy(this.channel))`,
     replace: `!this.live`,
   },
   {

@@ -1,0 +1,55 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { SseEvent } from 'nestjs-sse-channels';
+import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { Channels } from '../src/channel/channels.js';
+import type { Subscriber } from '../src/channel/subscribers.js';
+import { checkPublication } from '../src/event.js';
+import { HISTORY_DEFAULTS } from '../src/sse.options.js';
+import { slotOf, TestCluster } from './support/cluster.js';
+import { watchLog } from './support/log.js';
+import { until, within } from './support/until.js';
+
+class Recorder implements Subscriber {
+  readonly events: SseEvent[] = [];
+
+  open(): void {}
+
+  next({ event }: { event: SseEvent }): void {
+    this.events.push(event);
+  }
+
+  complete(): void {}
+}
+
+describe('A master that is gone, without a replica,', () => {
+  const brokers: RedisSseBroker[] = [];
+  watchLog();
+  afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.close())));
+
+  it('holds up none of the channels of the others, however many connections wait for its own', async () => {
+    const cluster = await TestCluster.start({ replicas: 0 });
+    for (const server of cluster.servers) {
+      await cluster.call(server, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no');
+    }
+    const broker = new RedisSseBroker(cluster.options, 'sse:', { ...HISTORY_DEFAULTS, explicit: true });
+    brokers.push(broker);
+    const channels = new Channels(broker);
+    const master = await cluster.ownerOf('a');
+    const thirdOf = (channel: string) => Math.floor(slotOf(channel) / 5_461);
+    const names = Array.from({ length: 1_000 }, (_, n) => `channel-${n}`);
+    const lost = names.filter((name) => thirdOf(name) === thirdOf('a')).slice(0, 300);
+    const healthy = names.filter((name) => thirdOf(name) !== thirdOf('a'));
+    const publish = (channel: string, data: unknown) =>
+      broker.publish(channel, checkPublication(data, {}, 1_000));
+    expect(lost).toHaveLength(300);
+    await master.kill();
+    await until(() => broker.state === 'down');
+    for (const name of lost) channels.subscribe([name], new Recorder());
+    const recorder = new Recorder();
+    const { ready } = channels.subscribe([healthy[1]!], recorder);
+    await within(10_000, 'The channel of a healthy master', ready);
+    await publish(healthy[1]!, 'after');
+    await until(() => recorder.events.some(({ data }) => data === 'after'));
+    channels.close();
+  });
+});
