@@ -10,7 +10,8 @@ export function runAny(cwd: string, [command, ...args]: readonly string[], env: 
     cwd,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0', ...env },
+    // `npm run --silent`, with which the tests may have been started, would silence npm here, too.
+    env: { ...process.env, npm_config_loglevel: 'notice', NO_COLOR: '1', FORCE_COLOR: '0', ...env },
   });
   return { status, stdout, stderr };
 }
