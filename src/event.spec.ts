@@ -57,6 +57,21 @@ describe('A publication', () => {
   });
 });
 
+describe('The data of an event', () => {
+  it('is asked for its JSON once', () => {
+    let calls = 0;
+    const data = { id: { toJSON: () => `${++calls}` }, none: {}, list: [{}] };
+    expect(checkPublication(data, {}, 100).data).toBe('{"id":"1","none":{},"list":[{}]}');
+    expect(calls).toBe(1);
+  });
+
+  it('is named as circular, however many objects lead back', () => {
+    const parent: { children: object[] } = { children: [] };
+    for (let n = 0; n < 100; n++) parent.children.push({ parent });
+    expect(() => checkPublication(parent, {}, 100)).toThrow(/serialisable as JSON: .*circular/);
+  });
+});
+
 describe('Channels of a stream', () => {
   it('are in one form, each once', () => {
     expect(checkChannels(['cafe\u0301', 'caf\u00e9', 'a'])).toEqual(['caf\u00e9', 'a']);

@@ -1,3 +1,4 @@
+import { serialise } from './data.js';
 import { checkKeys, inputError, SseError } from './sse.errors.js';
 
 /**
@@ -165,54 +166,3 @@ function checkType(type: unknown): void {
     );
   }
 }
-
-function serialise(data: unknown, maxPayloadBytes: number): string {
-  let json: string | undefined;
-  try {
-    if (isError(data)) throw inputError('data', 'what JSON can hold: publish its `message`', data);
-    checkKept(data);
-    json = JSON.stringify(data);
-    // What JSON keeps nothing of is written so, as an empty object is. No other data costs a second look.
-    if (typeof data === 'object' && json?.includes('{}'))
-      JSON.stringify(data, (_key, value) => checkKept(value));
-  } catch (cause) {
-    if (cause instanceof SseError) throw cause;
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    throw new SseError('SSE_INPUT', `Expected \`data\` to be serialisable as JSON: ${reason}`, { cause });
-  }
-  // JSON makes null of NaN, of Infinity and of an invalid Date.
-  if (json === undefined || (json === 'null' && data !== null)) {
-    throw inputError(
-      'data',
-      'serialisable as JSON (null is; undefined, functions, symbols, NaN and invalid dates are not)',
-      data,
-    );
-  }
-  const bytes = Buffer.byteLength(typeof data === 'string' ? data : json);
-  if (bytes > maxPayloadBytes) {
-    throw new SseError(
-      'SSE_INPUT',
-      `Expected \`data\` to be at most ${maxPayloadBytes} bytes, got ${bytes}; raise \`maxPayloadBytes\`, or publish a reference to it`,
-    );
-  }
-  return json;
-}
-
-/** @returns the value, if it is none of which JSON keeps nothing, such as a promise or a Map @throws SseError `SSE_INPUT` */
-function checkKept<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const { then, toJSON } = value as { then?: unknown; toJSON?: unknown };
-  if (typeof toJSON === 'function') return value;
-  if (typeof then === 'function') throw inputError('data', 'what JSON can hold: await it', value);
-  if (isPlain(value) || Object.keys(value).length > 0 || typeof value.valueOf() !== 'object') return value;
-  const way = isError(value) ? 'its `message`' : 'a list or a plain object of what it holds';
-  throw inputError('data', `what JSON can hold: publish ${way}`, value);
-}
-
-/** Also of another realm, as in tests: its prototype is the last one. */
-function isPlain(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-const isError = (value: unknown) => Object.prototype.toString.call(value) === '[object Error]';

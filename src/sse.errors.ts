@@ -1,4 +1,5 @@
 import { IntrinsicException } from '@nestjs/common';
+import { isOptions, tagOf } from './objects.js';
 
 /**
  * What went wrong, for programs:
@@ -51,6 +52,14 @@ export function optionError(name: string, expected: string, got: string): SseErr
   return new SseError('SSE_OPTIONS', `SseModule: expected \`${name}\` to be ${expected}, got ${got}`);
 }
 
+/** @throws SseError `SSE_OPTIONS` for a field that is none of the known ones, with the path to it */
+export function checkNames(path: string, fields: object, known: readonly string[]): void {
+  for (const name of Object.keys(fields)) {
+    if (known.includes(name)) continue;
+    throw optionError(path + show(name).slice(1, -1), `one of the options ${known.join(', ')}`, 'that name');
+  }
+}
+
 /**
  * Refuses what is no object of options, such as a promise of one, and keys that are not known: a misspelt key would be taken
  * for one that is left out.
@@ -63,8 +72,7 @@ export function checkKeys(
   options: object,
   known: readonly string[],
 ): void {
-  // An instance of a class of options is one; a Map, a Promise or a list is not.
-  if (Object.prototype.toString.call(options) !== '[object Object]') {
+  if (!isOptions(options, known)) {
     throw new SseError(code, `Expected \`${name}\` to be an object, got ${show(options)}`);
   }
   for (const key in options) {
@@ -76,8 +84,10 @@ export function checkKeys(
 
 /** The class of an object, for messages. */
 export function nameOf(value: object): string {
-  const name: unknown = (Object.getPrototypeOf(value) as object | null)?.constructor?.name;
-  return typeof name === 'string' && /^[\w$]{1,80}$/.test(name) ? name : 'Object';
+  const given: unknown = (Object.getPrototypeOf(value) as object | null)?.constructor?.name;
+  // Generators and iterators are of no class that has a name of its own.
+  const name = typeof given === 'string' && !/^(Object|Iterator)?$/.test(given) ? given : tagOf(value);
+  return /^[\w$ ]{1,80}$/.test(name) ? name : 'Object';
 }
 
 /** A value as an error message or a log line may carry it: one short printable line, whatever it holds. */

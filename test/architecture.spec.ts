@@ -14,7 +14,7 @@ const LAYERS = [
   ['broker/'],
   ['resolve-options.ts'],
   ['redis-source.ts'],
-  ['event.ts', 'limiter.ts', 'sse.options.ts', 'sse.metrics.ts', 'sse.errors.ts'],
+  ['event.ts', 'data.ts', 'objects.ts', 'limiter.ts', 'sse.options.ts', 'sse.metrics.ts', 'sse.errors.ts'],
 ];
 
 const layerOf = (file: string) =>

@@ -4,6 +4,7 @@ import { connect as connectSocket } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Query } from '@nestjs/common';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { map, of } from 'rxjs';
 import { platforms, startApp } from './support/app.js';
 import { connect, type StreamClient } from './support/client.js';
 import { until } from './support/until.js';
@@ -49,6 +50,14 @@ class Hidden {
   get value() {
     return this.#value;
   }
+}
+
+class Callbacks {
+  readonly paid = () => 1;
+}
+
+class Empty {
+  a: string | undefined = undefined;
 }
 
 const nested = (depth: number): unknown => {
@@ -203,14 +212,27 @@ describe.each(platforms)('Input on %s', (_, platform) => {
         'data',
         [NaN, Infinity, new Date('x')].map((data) => () => sse.publish(data)),
       ),
-    '`data` of which JSON keeps nothing, at any depth: a promise, a `Map`, a `Set`, an `Error`, an instance without public fields':
+    '`data` that JSON would empty, at any depth: a promise, an Observable, an async iterator, a `Map`, a `Set`, an `Error`, an instance whose fields are all private, functions or behind getters':
       () =>
         refuses(
           'data',
-          [Promise.resolve(1), new Map(), { a: [new Set()] }, new Error('no'), { a: new Hidden() }].map(
-            (data) => () => sse.publish(data),
-          ),
+          [
+            Promise.resolve(1),
+            of(1),
+            { a: of(1).pipe(map(String)) },
+            (async function* () {})(),
+            new Map(),
+            { a: [new Set()] },
+            new Error('no'),
+            { a: new Hidden() },
+            [new Callbacks()],
+          ].map((data) => () => sse.publish(data)),
         ),
+    '`data` with instances without fields, or whose fields are all `undefined`; with a `toJSON()`, an `Error` included':
+      async () => {
+        await arrives({ a: new Empty() }, {}, { data: '{"a":{}}' });
+        await arrives(Object.assign(new Error('no'), { toJSON: () => 'no' }), {}, { data: 'no' });
+      },
     'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
       await refuses('channel', [() => sse.publish(1, { channel: undefined })]);
       await refuses('chanel', [() => sse.publish(1, { chanel: 'a' } as object)]);

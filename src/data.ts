@@ -1,0 +1,124 @@
+import { isPlain, isThenable, tagOf } from './objects.js';
+import { inputError, SseError } from './sse.errors.js';
+
+/** Objects that are looked at beside `JSON.stringify()`: of more, and of circular ones, it hands out each itself. */
+const MAX_OBJECTS = 10_000;
+
+/**
+ * The data of an event as JSON.
+ *
+ * @param maxPayloadBytes bound on the data as sent, in UTF-8 bytes
+ * @throws SseError `SSE_INPUT` for what JSON cannot write, or would empty without a word
+ */
+export function serialise(data: unknown, maxPayloadBytes: number): string {
+  let json: string | undefined;
+  try {
+    json = isChecked(data) ? JSON.stringify(data) : JSON.stringify(data, checkWritten);
+  } catch (cause) {
+    if (cause instanceof SseError) throw cause;
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new SseError('SSE_INPUT', `Expected \`data\` to be serialisable as JSON: ${reason}`, { cause });
+  }
+  // JSON makes null of NaN, of Infinity and of an invalid Date.
+  if (json === undefined || (json === 'null' && data !== null)) {
+    throw inputError(
+      'data',
+      'serialisable as JSON (null is; undefined, functions, symbols, NaN and invalid dates are not)',
+      data,
+    );
+  }
+  const bytes = Buffer.byteLength(typeof data === 'string' ? data : json);
+  if (bytes > maxPayloadBytes) {
+    throw new SseError(
+      'SSE_INPUT',
+      `Expected \`data\` to be at most ${maxPayloadBytes} bytes, got ${bytes}; raise \`maxPayloadBytes\`, or publish a reference to it`,
+    );
+  }
+  return json;
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/**
+ * Checks all objects in the data, at a fraction of the time of `JSON.stringify()` with a function.
+ *
+ * @returns whether that was all: what a `toJSON()` returns shows only then, and it is called once
+ * @throws SseError `SSE_INPUT`
+ */
+function isChecked(data: unknown): boolean {
+  const pending = isObject(data) ? [data] : [];
+  for (const value of pending) {
+    if (pending.length > MAX_OBJECTS) return false;
+    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
+      checkObject(value, false);
+      if (value instanceof Date || Buffer.isBuffer(value)) continue;
+      return false;
+    }
+    if (Array.isArray(value)) {
+      for (const item of value) if (isObject(item)) pending.push(item);
+      continue;
+    }
+    let isEmpty = true;
+    let hasFunction = false;
+    for (const key of Object.keys(value)) {
+      const item = (value as Record<string, unknown>)[key];
+      if (isObject(item)) pending.push(item);
+      if (typeof item === 'function') hasFunction = true;
+      else if (isWritten(item)) isEmpty = false;
+    }
+    if (isEmpty || hasFunction || Object.getPrototypeOf(value) !== Object.prototype) {
+      checkObject(value, isEmpty);
+    }
+  }
+  return true;
+}
+
+/** For `JSON.stringify()`, which calls it with what `toJSON()` has returned. */
+function checkWritten(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const given = this[key];
+  if (given !== value && isObject(given)) checkObject(given, false);
+  if (isObject(value) && !Array.isArray(value)) checkObject(value, !Object.values(value).some(isWritten));
+  return value;
+}
+
+const isWritten = (value: unknown) =>
+  value !== undefined && typeof value !== 'function' && typeof value !== 'symbol';
+
+/** @throws SseError `SSE_INPUT` for an object of which JSON would write nothing, or not what it is for */
+function checkObject(value: object, isEmpty: boolean): void {
+  const refuse = (way: string) => inputError('data', `what JSON can hold: ${way}`, value);
+  if (isThenable(value)) throw refuse('await it');
+  const { toJSON, subscribe, pipe } = value as Record<string, unknown>;
+  if (typeof toJSON === 'function') return;
+  if (value instanceof Error || /^(Error|DOMException)$/.test(tagOf(value))) {
+    throw refuse('publish its `message`');
+  }
+  // An instance of the application may have a method of that name, and fields.
+  const isObservable = typeof subscribe === 'function' && (isEmpty || isPlain(value) || isFunction(pipe));
+  if (isObservable || isFunction((value as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator])) {
+    throw refuse('publish its values one by one');
+  }
+  if (/^(Weak)?(Map|Set)$/.test(tagOf(value)) || (isEmpty && holdsOther(value))) {
+    throw refuse('publish a list or a plain object of what it holds');
+  }
+}
+
+const isFunction = (value: unknown) => typeof value === 'function';
+
+/** Whether an object of whose fields JSON writes none is more than an object without fields. */
+function holdsOther(value: object): boolean {
+  const tag = tagOf(value);
+  if (isPlain(value) || /^(Boolean|Number|String)$/.test(tag)) return false;
+  const isHeld = (key: PropertyKey) => (value as Record<PropertyKey, unknown>)[key] !== undefined;
+  if (tag !== 'Object' || value.valueOf() !== value || Symbol.iterator in value) return true;
+  if (Reflect.ownKeys(value).some(isHeld)) return true;
+  return classesOf(value).some((prototype) =>
+    Object.values(Object.getOwnPropertyDescriptors(prototype)).some((field) => 'get' in field),
+  );
+}
+
+/** The prototypes of an instance, but for the last one, which all objects have. */
+function classesOf(value: object): object[] {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || isPlain(value) ? [] : [prototype, ...classesOf(prototype)];
+}
