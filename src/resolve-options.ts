@@ -1,5 +1,6 @@
 import { resolveRedis } from './redis-source.js';
-import { optionError, show } from './sse.errors.js';
+import { fieldsOf, isOptions } from './objects.js';
+import { checkNames, optionError, show } from './sse.errors.js';
 import type { SseMetrics } from './sse.metrics.js';
 import {
   DEFAULTS,
@@ -19,17 +20,27 @@ const HISTORY_BOUNDS: Record<keyof SseHistoryOptions, [min: number, max: number]
   maxReplayBytes: [0, 1_073_741_824],
 };
 
+const OPTIONS = ['redis', 'history', ...Object.keys(DEFAULTS), 'limits'];
+
+/**
+ * The options as fields, without a check of their names and values.
+ *
+ * @throws SseError `SSE_OPTIONS` for what is neither options nor a Redis URL
+ */
+export function readOptions(given: unknown): Record<string, unknown> {
+  if (typeof given === 'string') return { redis: given };
+  if (!isOptions(given, OPTIONS)) throw optionError('options', 'an object or a Redis URL', show(given));
+  return fieldsOf(given, OPTIONS);
+}
+
 /**
  * Applies the defaults and checks every option.
  *
  * @throws SseError `SSE_OPTIONS`, naming the option, what is expected, and what was given
  */
 export function resolveOptions(given: SseModuleOptions | string): ResolvedOptions {
-  const options: SseModuleOptions = typeof given === 'string' ? { redis: given } : given;
-  if (typeof options !== 'object' || options === null) {
-    throw optionError('options', 'an object or a Redis URL', show(given));
-  }
-  checkNames('', options, ['redis', 'history', ...Object.keys(DEFAULTS), 'limits']);
+  const options: SseModuleOptions = readOptions(given);
+  checkNames('', options, OPTIONS);
   const { history, limits, redis, ...defined } = definedOf(options);
   const resolved: ResolvedOptions = {
     ...DEFAULTS,
@@ -66,11 +77,11 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
 
 function resolveHistory(history: SseModuleOptions['history'] = {}): History | false {
   if (history === false) return false;
-  if (typeof history !== 'object' || history === null || Array.isArray(history)) {
-    throw optionError('history', 'an object, or false', show(history));
-  }
-  checkNames('history.', history, Object.keys(HISTORY_BOUNDS));
-  const given = definedOf(history);
+  const known = Object.keys(HISTORY_BOUNDS);
+  if (!isOptions(history, known)) throw optionError('history', 'an object, or false', show(history));
+  const fields = fieldsOf(history, known);
+  checkNames('history.', fields, known);
+  const given: SseHistoryOptions = definedOf(fields);
   for (const [name, value] of Object.entries(given)) {
     checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
   }
@@ -102,11 +113,11 @@ function isOrigin(text: unknown): boolean {
 }
 
 function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {
-  if (typeof limits !== 'object' || limits === null || Array.isArray(limits)) {
-    throw optionError('limits', 'an object', show(limits));
-  }
-  checkNames('limits.', limits, Object.keys(LIMIT_DEFAULTS));
-  const given = definedOf(limits);
+  const known = Object.keys(LIMIT_DEFAULTS);
+  if (!isOptions(limits, known)) throw optionError('limits', 'an object', show(limits));
+  const fields = fieldsOf(limits, known);
+  checkNames('limits.', fields, known);
+  const given: SseLimits = definedOf(fields);
   for (const [name, value] of Object.entries(given)) {
     checkWhole(`limits.${name}`, value, [1, 10_000_000]);
   }
@@ -114,13 +125,6 @@ function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {
   // No client is to have all of them.
   const { channelsPerAddress = Math.ceil(resolved.channels / 2) } = given;
   return { ...resolved, channelsPerAddress };
-}
-
-function checkNames(path: string, options: object, known: string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name))
-      throw optionError(path + name, `one of the options ${known.join(', ')}`, 'that name');
-  }
 }
 
 function definedOf<T extends object>(options: T): T {

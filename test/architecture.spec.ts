@@ -1,6 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { VERSION } from '../src/cli/version.js';
 
 /** From the outside to the inside: a file may import from its own layer and those after it. */
 const LAYERS = [
@@ -44,6 +47,37 @@ describe('The structure', () => {
       files.filter((file) => readFileSync(join('src', file), 'utf8').includes(`from '${what}'`));
     expect(users(name)).toEqual([`${entry}.ts`]);
     expect(users(`./${entry}.js`)).toEqual([]);
+  });
+
+  it('leaves no source file longer than 250 lines', () => {
+    const long = files.filter((file) => readFileSync(join('src', file), 'utf8').split('\n').length > 251);
+    expect(long).toEqual([]);
+  });
+
+  it('has the scripts of Redis in TypeScript as they are in the .lua files', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sse-scripts-'));
+    const file = join(dir, 'scripts.ts');
+    execFileSync(process.execPath, ['src/broker/scripts.generate.js', file]);
+    const generated = readFileSync(file, 'utf8');
+    rmSync(dir, { recursive: true });
+    expect(readFileSync('src/broker/scripts.ts', 'utf8')).toBe(generated);
+  });
+
+  it('has the version of the package in the command line', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    expect(VERSION).toBe(version);
+  });
+
+  it('knows all options of ioredis', () => {
+    const types = ['redis/RedisOptions', 'cluster/ClusterOptions', 'connectors/SentinelConnector/index'];
+    const names = types.flatMap((name) => {
+      const file = readFileSync(`node_modules/ioredis/built/${name}.d.ts`, 'utf8');
+      const text = file.slice(file.search(/^export interface \w+Options/m));
+      return [...text.matchAll(/^ {4}(\w+)\?:/gm)].map(([, option]) => option!);
+    });
+    expect(names.length).toBeGreaterThan(60);
+    const source = readFileSync('src/redis-source.ts', 'utf8');
+    expect(names.filter((name) => !new RegExp(`[ '(]${name}[ ']`).test(source))).toEqual([]);
   });
 
   it('keeps HTTP out of everything but http/', () => {

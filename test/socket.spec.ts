@@ -59,6 +59,7 @@ describe('Where events go', () => {
   it.each<[string, unknown, string]>([
     ['redis://:secret@localhost:6379/0', undefined, 'redis://localhost:6379/0'],
     ['rediss://user:secret@example.com/1?password=secret', undefined, 'rediss://example.com/1'],
+    ['redis://example.com?db=2', undefined, 'redis://example.com/2'],
     ['unix:///run/redis.sock?db=2&password=secret', undefined, '/run/redis.sock, database 2'],
     ['', { host: 'h', port: 7, db: 1, password: 'secret' }, 'redis://h:7/1'],
     ['', {}, 'redis://localhost:6379/0'],
@@ -72,6 +73,8 @@ describe('Where events go', () => {
       { name: 'mymaster', sentinels: [{ host: 's', port: 4 }], sentinelPassword: 'secret' },
       'the master mymaster of the sentinels s:4',
     ],
+    ['', { duplicate() {}, subscribe() {}, options: { host: 'redis://:secret@h' } }, 'redis://***@h:6379/0'],
+    ['', { duplicate() {}, subscribe() {}, options: { path: 'x:secret@/run/r' } }, '***@/run/r, database 0'],
   ])('is told without a password: %s %j', (url, options, expected) => {
     expect(addressOf(resolveRedis(options ?? url))).toBe(expected);
   });
@@ -95,10 +98,38 @@ describe('Where events go', () => {
     expect(told).toEqual([expect.stringMatching(message)]);
   });
 
-  it.each([['/run/redis.sock?db=x'], ['unix://host/run/redis.sock'], ['unix:///'], ['run/redis.sock']])(
-    'is refused as %s',
-    (redis) => {
-      expect(() => resolveRedis(redis)).toThrow('SseModule: expected `redis`');
-    },
-  );
+  it.each([
+    '/run/redis.sock?db=x',
+    '/run/redis.sock?database=2',
+    '/run/redis.sock?nodes=x',
+    '/run/redis.sock?host=example.com',
+    'unix://host/run/redis.sock',
+    'unix:///',
+    'unix:///run/%zz.sock',
+    'run/redis.sock',
+    'redis://example.com?database=2',
+    'redis://example.com?db=x',
+    'redis://example.com?nodes=x',
+    'redis://:%zz@example.com',
+  ])('is refused as %s', (redis) => {
+    expect(() => resolveRedis(redis)).toThrow(
+      expect.objectContaining({
+        code: 'SSE_OPTIONS',
+        message: expect.stringContaining('expected `redis` to be'),
+      }),
+    );
+  });
+
+  it.each([
+    ['unix:///run/a%20b.sock?password=a?b&db=2', { path: '/run/a b.sock', password: 'a?b', db: 2 }],
+    ['/run/a.sock?password=%3F&keyPrefix=x:', { path: '/run/a.sock', password: '?', keyPrefix: 'x:', db: 0 }],
+    ['/run/a%zz.sock', { path: '/run/a%zz.sock', db: 0 }],
+  ])('is a socket with its options in %s', (redis, expected) => {
+    expect(resolveRedis(redis)).toEqual(expected);
+  });
+
+  it('is refused by the command line as bad usage', async () => {
+    const { code, stderr } = await runCli('sse publish --redis-url unix:///run/%zz.sock', '1');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('expected `redis` to be') });
+  });
 });
