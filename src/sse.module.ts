@@ -2,11 +2,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
+  Inject,
+  Injectable,
   Logger,
   Module,
   type ModuleMetadata,
   type OnApplicationShutdown,
-  type Type,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { Connections } from './access/connections.js';
@@ -19,18 +21,50 @@ import { Figures } from './figures.js';
 import { EventStreams } from './http/event-streams.js';
 import { HttpServer } from './http/http-server.js';
 import { addressOf } from './redis-source.js';
-import { resolveOptions } from './resolve-options.js';
+import { readOptions, resolveOptions } from './resolve-options.js';
 import { SseError } from './sse.errors.js';
-import { ConfigurableModuleClass, SSE_OPTIONS } from './sse.module-definition.js';
+import {
+  checkAsyncOptions,
+  checkGlobal,
+  ConfigurableModuleClass,
+  SSE_OPTIONS,
+} from './sse.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
 import { SseService } from './sse.service.js';
 
+type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
+
 /** Its context is not the module's: the command line does not print where events go. */
 const logger = new Logger('SseBroker');
 
+/**
+ * Stops listening before any other module's hooks run, so that a successor in the same process can listen at once.
+ * Nest awaits the hooks of one module after the other, and those of a global one last.
+ */
+@Injectable()
+class Listening implements OnModuleDestroy {
+  stopsFirst = false;
+
+  constructor(
+    private readonly server: HttpServer,
+    modules: ModulesContainer,
+  ) {
+    // Nest begins with the least: the root module has 1, and what it imports more.
+    for (const module of modules.values()) if (module.metatype === ListeningModule) module.distance = 0;
+  }
+
+  onModuleDestroy(): void {
+    if (this.stopsFirst) this.server.stopListening();
+  }
+}
+
+@Module({ providers: [HttpServer, Listening], exports: [HttpServer, Listening] })
+class ListeningModule {}
+
 /** What the module consists of. `SseTestingModule` replaces some of it. */
 export const SSE_MODULE_METADATA = {
+  imports: [ListeningModule],
   providers: [
     {
       provide: RESOLVED_OPTIONS,
@@ -65,7 +99,6 @@ export const SSE_MODULE_METADATA = {
     Authorization,
     Connections,
     EventStreams,
-    HttpServer,
     SseService,
     Figures,
   ],
@@ -77,8 +110,8 @@ export const SSE_MODULE_METADATA = {
  * false.
  *
  * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
- * clients: at once, or, where a signal is the reason, spread over `drainMs`. Without a signal the server stops to listen
- * first, so that a successor in the same process can. Connections to Redis are closed in `onApplicationShutdown`, as requests
+ * clients: at once, or, where a signal is the reason, spread over `drainMs`. Outside of production, where nothing drains, the
+ * server stops listening first of all; without a signal it does so here. Connections to Redis are closed in `onApplicationShutdown`, as requests
  * are still served in between; what is just being published has 2 s to be confirmed.
  */
 @Module(SSE_MODULE_METADATA)
@@ -93,26 +126,35 @@ export class SseModule
     private readonly streams: EventStreams,
     private readonly figures: Figures,
     private readonly server: HttpServer,
+    listening: Listening,
+    @Inject(RESOLVED_OPTIONS) { drainMs }: ResolvedOptions,
   ) {
     super();
+    if (drainMs === 0 && process.env.NODE_ENV !== 'production') listening.stopsFirst = true;
   }
 
   /**
    * Configures the module: with nothing, events stay in this process; with a Redis URL, or options that have one,
    * they reach every process.
    *
-   * @throws SseError `SSE_OPTIONS` when the application starts, for an option that is not acceptable
+   * @throws SseError `SSE_OPTIONS`, in the call for what are no options at all, and when the application starts for an
+   *   option that is not acceptable
    */
   static override forRoot(options: string | (SseModuleOptions & { isGlobal?: boolean }) = {}): DynamicModule {
-    return super.forRoot(typeof options === 'string' ? { redis: options } : options);
+    const { isGlobal, ...fields } = readOptions(options);
+    return super.forRoot({ ...fields, isGlobal: checkGlobal(isGlobal) });
   }
 
   /**
    * Configures the module with options (or a Redis URL) that other providers give: `useFactory` with `inject`,
    * `useClass` or `useExisting` with an `SseOptionsFactory`.
+   *
+   * @throws SseError `SSE_OPTIONS`, in the call for an unknown key or none of the three, and when the application starts
+   *   for an option that is not acceptable
    */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return super.forRootAsync(options);
+    checkAsyncOptions(options);
+    return super.forRootAsync({ ...options, isGlobal: checkGlobal(options.isGlobal) });
   }
 
   async beforeApplicationShutdown(signal?: string): Promise<void> {
@@ -140,13 +182,24 @@ export class SseModule
  * @throws SseError `SSE_OPTIONS`
  */
 export function checkImports(modules: ModulesContainer): void {
-  const isGlobal = ({ metatype, isGlobal: global }: { metatype: Type; isGlobal: boolean }) =>
-    global && (metatype === SseModule || metatype.prototype instanceof SseModule);
-  if ([...modules.values()].filter(isGlobal).length < 2) return;
+  const found = [...modules.values()]
+    .filter(({ isGlobal }) => isGlobal)
+    .flatMap((module) => exportedBy(module));
+  if (new Set(found).size < 2) return;
   throw new SseError(
     'SSE_OPTIONS',
-    'SseModule is imported more than once: import SseModule.forRoot() in the root module alone, or give each `isGlobal: false`',
+    'SseModule is imported more than once: import SseModule.forRoot() in the root module alone, or give each `isGlobal: false`, and export it from no global module',
   );
+}
+
+/** Which modules of ours one gives to those that import it: itself, or what it imports and exports again. */
+function exportedBy(module: NestModule, seen = new Set<NestModule>()): NestModule[] {
+  if (module.metatype === SseModule || module.metatype.prototype instanceof SseModule) return [module];
+  if (seen.has(module)) return [];
+  seen.add(module);
+  return [...module.imports]
+    .filter(({ metatype }) => module.exports.has(metatype))
+    .flatMap((imported) => exportedBy(imported, seen));
 }
 
 async function openOrClose(broker: RedisSseBroker): Promise<void> {

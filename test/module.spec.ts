@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Injectable, Module, type ModuleMetadata } from '@nestjs/common';
+import { Global, Injectable, Module, type ModuleMetadata } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
   type SseEvent,
@@ -113,7 +113,7 @@ describe('SseModule', () => {
     ['redis', 'localhost:6379', /a URL such as .*, got "localhost:6379"/],
     ['redis', 'http://localhost', /a URL/],
     ['redis', 'redis://localhost/x', /a URL/],
-    ['redis', 7, /a URL, ioredis options or an ioredis instance, got 7/],
+    ['redis', 7, /a URL as text, ioredis options or an ioredis instance, got 7/],
     ['redis', null, /got null/],
     ['redis', [], /got an array/],
     ['prefix', 5, /at most 100 characters without spaces and braces, got 5/],
@@ -182,7 +182,7 @@ describe('SseModule', () => {
       { nodes: [] },
       '`redis.nodes` to be a list of nodes such as { host, port } or redis://host:6379, got an array',
     ],
-    [{ nodes: [null] }, 'got an array'],
+    [{ nodes: [null] }, 'got null'],
     [{ nodes: [`http://:${SECRET}@host`] }, 'got "***@host"'],
     [{ nodes: [`user:${SECRET}`] }, 'got "user:***"'],
     [{ nodes: [`redis://:${SECRET}`] }, 'got "redis://:***"'],
@@ -194,6 +194,81 @@ describe('SseModule', () => {
     [{ duplicate() {}, subscribe() {}, isCluster: true }, '`redis.nodes` to be a list'],
   ])('does not start with a cluster that cannot be found: %j', async (redis, message) => {
     await expect(compile({ imports: [SseModule.forRoot({ redis })] })).rejects.toThrow(message);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['null', () => SseModule.forRoot(null as never), '`options` to be an object or a Redis URL, got null'],
+    ['a promise', () => SseModule.forRoot(Promise.resolve({}) as never), 'got a Promise'],
+    ['isGlobal as text', () => SseModule.forRoot({ isGlobal: 'false' as never }), '`isGlobal` to be true or'],
+    ['nothing for forRootAsync()', () => SseModule.forRootAsync(undefined as never), 'got undefined'],
+    [
+      'no factory',
+      () => SseModule.forRootAsync({}),
+      'one of useFactory, useClass, useExisting in forRootAsync',
+    ],
+    [
+      'an undefined factory',
+      () => SseModule.forRootAsync({ useFactory: undefined }),
+      'one of useFactory, useClass, useExisting in forRootAsync(), got none',
+    ],
+    ['a misspelt factory', () => SseModule.forRootAsync({ useFactroy: () => ({}) } as never), '`useFactroy`'],
+    [
+      'two factories',
+      () => SseModule.forRootAsync({ useFactory: () => ({}), useClass: Config }),
+      'got useFactory and useClass',
+    ],
+    [
+      'a factory that is none',
+      () => SseModule.forRootAsync({ useFactory: {} as never }),
+      '`useFactory` to be a',
+    ],
+    [
+      'a class that is none',
+      () => SseModule.forRootAsync({ useClass: new Config() as never }),
+      '`useClass` to',
+    ],
+    [
+      'a token that is none',
+      () => SseModule.forRootAsync({ useExisting: null as never }),
+      '`useExisting` to',
+    ],
+    [
+      'a misspelt isGlobal',
+      () => SseModule.forRootAsync({ useFactory: () => ({}), isglobal: false } as never),
+      '`isglobal`',
+    ],
+    [
+      'isGlobal as a number',
+      () => SseModule.forRootAsync({ useFactory: () => ({}), isGlobal: 0 as never }),
+      '`isGlobal` to be true or false, got 0',
+    ],
+  ])('is not configured by %s', (_, configure, message) => {
+    expect(configure).toThrow(
+      expect.objectContaining({ code: 'SSE_OPTIONS', message: expect.stringContaining(message) }),
+    );
+  });
+
+  it.each([
+    ['forRoot()', () => SseModule.forRoot({ isGlobal: undefined })],
+    ['forRootAsync()', () => SseModule.forRootAsync({ useFactory: () => ({}), isGlobal: undefined })],
+  ])('is global where isGlobal is undefined in %s', async (_, create) => {
+    const module = await compile({ imports: [create(), FeatureModule] });
+    await works(module.get(Feature, { strict: false }).sse);
+  });
+
+  it('does not start with global modules that export one each', async () => {
+    const wrapper = (prefix: string) => {
+      @Module({ imports: [SseModule.forRoot({ isGlobal: false, prefix })], exports: [SseModule] })
+      class Inner {}
+      @Global()
+      @Module({ imports: [Inner], exports: [Inner] })
+      class Outer {}
+      return Outer;
+    };
+    const message = 'SseModule is imported more than once';
+    await expect(compile({ imports: [wrapper('a'), wrapper('b')] })).rejects.toThrow(message);
+    await expect(compile({ imports: [wrapper('a'), SseModule.forRoot()] })).rejects.toThrow(message);
+    await works((await compile({ imports: [wrapper('a')] })).get(SseService, { strict: false }));
   });
 
   it('does not start with options that are none', async () => {

@@ -1,11 +1,21 @@
 import type { Server } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, type INestApplication, Sse } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Controller,
+  Get,
+  Global,
+  type INestApplication,
+  Injectable,
+  Module,
+  type OnModuleDestroy,
+  Sse,
+} from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { resolveOptions } from '../src/resolve-options.js';
 import { type Platform, platforms, startApp, terminate } from './support/app.js';
 import { connect } from './support/client.js';
@@ -89,6 +99,69 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
       controllers: [StreamController],
     });
     await eventually('app.close()', terminate(app));
+  });
+});
+
+let disconnected: Promise<void>;
+let disconnect: () => void;
+
+/** As Prisma's client in Nest's recipe: it takes its time, and Nest waits for it. */
+@Injectable()
+class Database implements OnModuleDestroy, BeforeApplicationShutdown {
+  onModuleDestroy() {
+    return disconnected;
+  }
+
+  beforeApplicationShutdown() {
+    return disconnected;
+  }
+}
+
+@Global()
+@Module({ providers: [Database] })
+class DatabaseModule {}
+
+describe.each(platforms)('A restart while other modules take their time on %s', (_, platform) => {
+  const before = process.env.NODE_ENV;
+  beforeEach(() => {
+    disconnected = new Promise((resolve) => (disconnect = resolve));
+  });
+  afterEach(() => {
+    process.env.NODE_ENV = before;
+    disconnect();
+  });
+
+  const start = (options: SseModuleOptions & { isGlobal?: boolean }) =>
+    startApp(platform, {
+      imports: [SseModule.forRoot(options), DatabaseModule],
+      controllers: [StreamController],
+      providers: [Database],
+    });
+
+  it.each([{}, { isGlobal: false }])('in the same process has its port at once: %j', async (options) => {
+    const { app, url } = await start(options);
+    const client = await connect(`${url}/channel`);
+    await client.next();
+    const closing = app.close();
+    const next = (await Test.createTestingModule(METADATA).compile()).createNestApplication(platform());
+    await next.listen(portOfUrl(url), '127.0.0.1');
+    expect(client.ended).toBe(false);
+    disconnect();
+    await eventually('app.close()', closing);
+    await until(() => client.ended);
+    await next.close();
+  });
+
+  it.each([
+    ['production', 0],
+    ['test', 10],
+  ])('in %s with drainMs %d listens until they are done', async (environment, drainMs) => {
+    process.env.NODE_ENV = environment;
+    const { app, url } = await start({ drainMs });
+    const closing = terminate(app);
+    expect(await (await connect(`${url}/plain`)).body()).toBe('plain');
+    disconnect();
+    await eventually('app.close()', closing);
   });
 });
 
