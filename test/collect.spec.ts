@@ -232,6 +232,10 @@ describe.each(platforms)('collect() on %s', (_, platform) => {
       cookie: 'a=b',
       'last-event-id': Buffer.from('é').toString('latin1'),
     });
+    for (const given of [new globalThis.Headers(headers), Object.create(headers) as typeof headers]) {
+      const [same] = await collect(app, '/request', Object.create({ count: 1, headers: given }) as object);
+      expect(same!.data).toMatchObject({ authorization: 'Bearer x', cookie: 'a=b' });
+    }
     const [other] = await collect(app, '/request', { headers: { Accept: '*/*' } });
     expect(other!.data).toMatchObject({ accept: '*/*' });
   });
@@ -411,6 +415,9 @@ describe.each(platforms)('collect() on %s', (_, platform) => {
   it.each<[options: object | null, message: string]>([
     [null, 'Expected `options` to be an object, got null'],
     [[], 'Expected `options` to be an object, got an array'],
+    [Promise.resolve({ count: 1 }), 'Expected `options` to be an object, got a Promise'],
+    [new Map([['count', 1]]), 'Expected `options` to be an object, got a Map'],
+    [Object.create({ counts: 1 }) as object, 'got `counts`'],
     [
       { counts: 1 },
       'Expected one of the options count, until, lastEventId, headers, timeoutMs, whenOpen, got `counts`',
@@ -429,8 +436,10 @@ describe.each(platforms)('collect() on %s', (_, platform) => {
     [{ lastEventId: '' }, 'got ""'],
     [{ lastEventId: 'a\nb' }, 'got "a\\nb"'],
     [{ lastEventId: 7 }, 'got 7'],
-    [{ headers: undefined }, 'Expected `headers` to be an object, got undefined'],
-    [{ headers: ['x'] }, 'Expected `headers` to be an object, got an array'],
+    [{ headers: undefined }, 'Expected `headers` to be an object or a Headers, got undefined'],
+    [{ headers: ['x'] }, 'Expected `headers` to be an object or a Headers, got an array'],
+    [{ headers: new Map([['authorization', 'x']]) }, 'got a Map'],
+    [{ headers: Promise.resolve({ authorization: 'x' }) }, 'got a Promise'],
     [
       { headers: { authorization: undefined } },
       'Expected `headers.authorization` to be a text, got undefined',

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Body,
   Controller,
+  type DynamicModule,
   Injectable,
   Module,
   type ModuleMetadata,
@@ -295,6 +296,16 @@ describe.each(platforms)('SseTestingModule on %s', (_, platform) => {
   });
 });
 
+/** Settings of an application whose environment a test does not have. */
+class Settings {
+  get redis() {
+    return process.env.SSE_URL_THAT_IS_NOT_SET ?? '';
+  }
+  get requireRedis() {
+    return true;
+  }
+}
+
 describe.each(platforms)('SseTestingModule.override() on %s', (_, platform) => {
   /** Where Redis is said to be; counts what connects to it. */
   async function silentRedis() {
@@ -362,6 +373,16 @@ describe.each(platforms)('SseTestingModule.override() on %s', (_, platform) => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     await works(await start(SseModule.forRoot({ redis, requireRedis: true })));
     await works(await start(SseModule.forRootAsync({ useFactory: () => ({ redis, requireRedis: true }) })));
+  });
+
+  it.each<[string, () => DynamicModule]>([
+    ['forRoot() without a URL', () => SseModule.forRoot({ redis: undefined, requireRedis: true })],
+    ['an empty URL', () => SseModule.forRoot('')],
+    ['an empty URL of a factory', () => SseModule.forRootAsync({ useFactory: () => '' })],
+    ['no host', () => SseModule.forRoot({ redis: { host: undefined }, requireRedis: true })],
+    ['a class', () => SseModule.forRootAsync({ useFactory: () => new Settings() })],
+  ])('starts an application whose Redis is not configured: %s', async (__, configured) => {
+    await works(await start(configured()));
   });
 
   it('does not start an application with two global modules', async () => {

@@ -1,3 +1,4 @@
+import { fieldsOf, isOptions, tagOf } from '../objects.js';
 import { inputError, SseError } from '../sse.errors.js';
 
 /** An event as `collect()` returns it. */
@@ -19,7 +20,7 @@ export interface CollectOptions<T = unknown> {
   /** The id to resume from, sent as `Last-Event-ID`: not empty. */
   lastEventId?: string;
   /** Headers of the request, such as `authorization`. */
-  headers?: Readonly<Record<string, string>>;
+  headers?: Readonly<Record<string, string>> | Headers;
   /**
    * How long the connection may last, in ms, 1–600,000. The default lets `collect()` reject, and say what came, before
    * the 5 s are over that Jest and Vitest give a test.
@@ -34,6 +35,11 @@ export interface CollectOptions<T = unknown> {
   whenOpen?: () => unknown;
 }
 
+/** Options that passed every check. */
+export interface CheckedOptions<T = unknown> extends CollectOptions<T> {
+  headers: Readonly<Record<string, string>>;
+}
+
 const MAX_TIMEOUT_MS = 600_000;
 
 type Checks = {
@@ -43,8 +49,7 @@ type Checks = {
 const isFunction = (value: unknown) => typeof value === 'function';
 const isWhole = (value: unknown, max: number) =>
   Number.isInteger(value) && (value as number) >= 1 && (value as number) <= max;
-const isRecord = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isHeaders = (value: unknown): value is Headers => tagOf(value) === 'Headers';
 
 const CHECKS: Checks = {
   count: ['a whole number, 1 and more', (value) => isWhole(value, Number.MAX_SAFE_INTEGER)],
@@ -53,7 +58,7 @@ const CHECKS: Checks = {
     'an event id: a text without line breaks, not empty',
     (value) => typeof value === 'string' && /^[^\0\r\n]+$/.test(value),
   ],
-  headers: ['an object', isRecord],
+  headers: ['an object or a Headers', (value) => isHeaders(value) || isOptions(value, [])],
   timeoutMs: [
     `a whole number of milliseconds, 1–${MAX_TIMEOUT_MS}`,
     (value) => isWhole(value, MAX_TIMEOUT_MS),
@@ -71,20 +76,24 @@ export function checkPath(path: unknown): void {
 /**
  * Checks what `collect()` was given. A key without a value is an error: it would mean a longer, or another, collection.
  *
+ * @returns the options as fields, the headers, too
  * @throws SseError `SSE_INPUT`
  */
-export function checkCollectOptions(options: unknown): void {
-  if (!isRecord(options)) throw inputError('options', 'an object', options);
-  for (const [key, value] of Object.entries(options)) {
+export function checkCollectOptions<T>(options: unknown): CheckedOptions<T> {
+  const known = Object.keys(CHECKS);
+  if (!isOptions(options, known)) throw inputError('options', 'an object', options);
+  const fields: CollectOptions<T> = fieldsOf(options, known);
+  for (const [key, value] of Object.entries(fields)) {
     if (!Object.hasOwn(CHECKS, key)) {
-      const names = Object.keys(CHECKS).join(', ');
-      throw new SseError('SSE_INPUT', `Expected one of the options ${names}, got \`${key}\``);
+      throw new SseError('SSE_INPUT', `Expected one of the options ${known.join(', ')}, got \`${key}\``);
     }
     const [expected, isRight] = CHECKS[key as keyof Checks];
     if (!isRight(value)) throw inputError(key, expected, value);
   }
-  const { headers = {} } = options as CollectOptions;
+  const { headers: given = {} } = fields;
+  const headers = isHeaders(given) ? Object.fromEntries(given) : fieldsOf(given, []);
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value !== 'string') throw inputError(`headers.${name}`, 'a text', value);
   }
+  return { ...fields, headers: headers as Record<string, string> };
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import type { INestApplication } from '@nestjs/common';
 import { inputError, SseError } from '../sse.errors.js';
-import type { CollectOptions } from './collect-options.js';
+import type { CheckedOptions } from './collect-options.js';
 
 /** Applications that are being started here, so that two collections start one once. */
 const starting = new WeakMap<INestApplication, Promise<unknown>>();
@@ -17,7 +17,7 @@ const starting = new WeakMap<INestApplication, Promise<unknown>>();
 export async function send(
   app: INestApplication,
   path: string,
-  { headers, lastEventId }: Pick<CollectOptions, 'headers' | 'lastEventId'>,
+  { headers, lastEventId }: Pick<CheckedOptions, 'headers' | 'lastEventId'>,
 ): Promise<ClientRequest> {
   const server = await listeningServerOf(app);
   const address = server.address() as AddressInfo | string;

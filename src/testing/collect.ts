@@ -41,11 +41,11 @@ export async function collect<T = unknown>(
   options: CollectOptions<T> = {},
 ): Promise<CollectedEvent<T>[]> {
   checkPath(path);
-  checkCollectOptions(options);
-  const request = await send(app, path, options);
+  const checked = checkCollectOptions<T>(options);
+  const request = await send(app, path, checked);
   const closed = new Promise((resolve) => request.once('close', resolve));
-  const collection = new Collection(`GET ${path}`, request, options);
-  const { timeoutMs = TIMEOUT_MS } = options;
+  const collection = new Collection(`GET ${path}`, request, checked);
+  const { timeoutMs = TIMEOUT_MS } = checked;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(collection.missed(`within ${timeoutMs} ms`)), timeoutMs);

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { resolveOptions } from '../resolve-options.js';
+import { readOptions, resolveOptions } from '../resolve-options.js';
 import { SSE_OPTIONS } from '../sse.module-definition.js';
 import { checkImports, SSE_MODULE_METADATA, SseModule } from '../sse.module.js';
 import { SseError } from '../sse.errors.js';
@@ -36,6 +36,7 @@ export interface SseTestingBuilder {
  * ```
  */
 @Module({
+  imports: SSE_MODULE_METADATA.imports,
   providers: [
     ...SSE_MODULE_METADATA.providers.filter((provider) => provider !== SseService),
     { provide: RESOLVED_OPTIONS, useFactory: resolveTestingOptions, inject: RESOLVED_FROM },
@@ -90,5 +91,6 @@ function resolveTestingOptions(
 
 function resolveWithoutRedis(options: SseModuleOptions | string, modules: ModulesContainer): ResolvedOptions {
   checkImports(modules);
-  return { ...resolveOptions(options), redis: undefined, requireRedis: false };
+  const { redis: _, requireRedis: __, ...others } = readOptions(options);
+  return resolveOptions(others);
 }
