@@ -33,7 +33,10 @@ async function micros(call) {
 
 const work = {
   'open a connection, and end it': (sse, n) =>
-    sse.messages('channel:1', { user: `new${n}`, session: `new${n}` }).subscribe().unsubscribe(),
+    sse
+      .messages('channel:1', { user: `new${n}`, session: `new${n}` })
+      .subscribe()
+      .unsubscribe(),
   'disconnect a user': (sse, n) => sse.disconnect({ user: `nobody${n}` }),
   'disconnect a session': (sse, n) => sse.disconnect({ session: `none${n}` }),
   'disconnect a user from a channel': (sse, n) => sse.disconnect({ user: `u${n}`, channel: 'elsewhere' }),
@@ -49,6 +52,8 @@ for (const [name, call] of Object.entries(work)) {
     large.push(await micros((n) => call(many.sse, n)));
   }
   const ratio = median(large.map((value, n) => value / small[n])).median;
-  console.log(`| ${name} | ${median(small).median.toFixed(0)} | ${median(large).median.toFixed(0)} | ${ratio.toFixed(2)} |`);
+  console.log(
+    `| ${name} | ${median(small).median.toFixed(0)} | ${median(large).median.toFixed(0)} | ${ratio.toFixed(2)} |`,
+  );
 }
 await Promise.all([few, many].map(({ app }) => app.close()));

@@ -29,7 +29,7 @@ export interface SseStats {
   dropped: number;
   /** Clients of `@SseChannel` that were cut because they did not read. */
   cut: number;
-  /** Streams that were not begun: for a limit, after a `disconnect()`, or because the application is ending. */
+  /** Streams that were not begun: for a limit, after a `disconnect()`, because an authorizer failed, or the application is ending. */
   refused: number;
 }
 

@@ -12,8 +12,9 @@ export type SseVerdict = boolean | SseAccess;
  *
  * It is asked for each channel of a stream before that starts, also when a client comes back, and again every
  * `revalidateMs` while the stream is open: from the same request, so the rights themselves are to be read from where they
- * are kept. `false` is a 403, an `UnauthorizedException` a 401. It fails closed: whatever else is thrown or returned, and
- * no answer within 5 s, is a refusal.
+ * are kept. `false` is a 403, an `HttpException` its own status; after both, an `EventSource` does not retry. It fails closed:
+ * any other answer is a 403. Where it throws something else, or has no answer within 5 s, nothing is delivered, and the
+ * client retries.
  *
  * @example
  * ```ts
