@@ -140,4 +140,16 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
     await until(() => sse.connections().length === 1);
     expect(client.status).toBe(200);
   });
+
+  it('that says no for a channel makes room for other questions, although it has no answer for others', async () => {
+    const { answers, read } = await startReaders(platform);
+    answers.of = (_user, channel) => (channel === 'a' ? false : never());
+    const refused = await Promise.all(
+      Array.from({ length: 70 }, () => read('asked?channel=a&channel=b', 'ann')),
+    );
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([403]));
+    answers.of = (user) => ({ user });
+    const client = await read('asked?channel=a', 'ann');
+    expect((await client.next()).event).toBe('sse.open');
+  });
 });

@@ -23,7 +23,7 @@ import { nameOf } from '../sse.errors.js';
 import { DEFAULTS, RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import type { SseAuthorizer } from './authorizer.js';
 import { Origins } from './origins.js';
-import type { PlatformRequest, PlatformResponse } from './platform.js';
+import { isGone, type PlatformRequest, type PlatformResponse } from './platform.js';
 import { retryLater } from './retry-later.js';
 import { sourceOf } from './source.js';
 
@@ -81,7 +81,7 @@ export class Authorization {
 
   /** Answers a request that could not be decided about: nothing is delivered, and the client retries. */
   async postpone(response: PlatformResponse): Promise<void> {
-    this.connections?.refuse();
+    if (!isGone(response.raw ?? response)) this.connections?.refuse();
     await retryLater(response, this.options?.retryMs ?? DEFAULTS.retryMs);
   }
 
@@ -91,18 +91,18 @@ export class Authorization {
     const questions = this.#questions.get(authorizer) ?? new Limiter(MAX_QUESTIONS);
     this.#questions.set(authorizer, questions);
     let isOver = false;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
-    });
+    let giveUp: (error: Error) => void = () => {};
+    const over = new Promise<never>((_, reject) => (giveUp = reject));
+    over.catch(() => undefined);
+    const timer = setTimeout(() => giveUp(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
     const ask = async (channel: string) => {
       if (isOver || !question.isWanted()) throw new UndecidedError('The client has left');
       const answering = authorizer.authorize(channel, question.context);
-      return this.#accept(await Promise.race([answering, late]), authorizer);
+      return this.#accept(await Promise.race([answering, over]), authorizer);
     };
     try {
       const answers = channels.map((channel) => questions.run(() => ask(channel)));
-      return mergeAccess(await Promise.race([Promise.all(answers), late]));
+      return mergeAccess(await Promise.race([Promise.all(answers), over]));
     } catch (error) {
       if (error instanceof HttpException || error instanceof UndecidedError) throw error;
       this.#log.error(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);
@@ -110,6 +110,8 @@ export class Authorization {
     } finally {
       isOver = true;
       clearTimeout(timer);
+      // After a no for one channel, the answers for others are not waited for, and make room for other questions.
+      giveUp(new UndecidedError('It is decided'));
     }
   }
 
