@@ -1,3 +1,5 @@
+import { Logger } from '@nestjs/common';
+
 /** First in, first out: both in constant time, however many there are. */
 class Fifo<T> {
   #items: (T | undefined)[] = [];
@@ -104,5 +106,34 @@ export class Bucket {
     if (this.#left < Math.min(count, most)) return false;
     this.#left -= count;
     return true;
+  }
+}
+
+/** How long a failure is not logged again, in ms, and how many kinds of them are told apart. */
+const QUIET_MS = 60_000;
+const MAX_KINDS = 100;
+
+/** Logs failures that may come with each event or each request: one line a minute of each kind. */
+export class FailureLog {
+  readonly #logger = new Logger('SseModule');
+  readonly #kinds = new Map<string, { since: number; more: number }>();
+
+  /** @param kind what tells it from others: nothing that clients or publishers can make up any number of */
+  error(kind: string, line: unknown): void {
+    const now = performance.now();
+    const last = this.#kinds.get(kind);
+    if (last && now - last.since < QUIET_MS) {
+      last.more++;
+      return;
+    }
+    const [[oldest, { since }] = [kind, { since: 0 }]] = this.#kinds;
+    if (!last && this.#kinds.size >= MAX_KINDS) {
+      if (now - since < QUIET_MS) return;
+      this.#kinds.delete(oldest);
+    }
+    // To the end: the first is the one that was logged the longest ago.
+    this.#kinds.delete(kind);
+    this.#kinds.set(kind, { since: now, more: 0 });
+    this.#logger.error(last?.more ? `${String(line)} (and ${last.more} times before)` : line);
   }
 }

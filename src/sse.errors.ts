@@ -90,6 +90,30 @@ export function nameOf(value: object): string {
   return /^[\w$ ]{1,80}$/.test(name) ? name : 'Object';
 }
 
+/**
+ * What has failed in code that gets events: the class of the error and where it was thrown. Its message is left out, as it may
+ * quote an event, as that of `JSON.parse()` does.
+ */
+export function causeOf(error: unknown): string {
+  if (!isError(error)) return `${isText(error) ? `a ${typeof error}` : show(error)} was thrown`;
+  // The stack begins with the message, which may look like a part of it.
+  const stack = String(error.stack).replace(error.message, '');
+  const [frame] = /(?<=^ {4}at ).+$/m.exec(stack) ?? [];
+  return frame === undefined ? nameOf(error) : `${nameOf(error)} at ${frame}`;
+}
+
+/** What was thrown by code that gets no events, in one short printable line, whatever it is. */
+export function reasonOf(error: unknown): string {
+  if (!isError(error)) return show(error);
+  return error.message === '' ? nameOf(error) : show(error.message);
+}
+
+/** What a message would show as it is, and may be data. */
+const isText = (value: unknown) => ['string', 'number', 'bigint', 'symbol'].includes(typeof value);
+
+const isError = (value: unknown): value is Error =>
+  value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
+
 /** A value as an error message or a log line may carry it: one short printable line, whatever it holds. */
 export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function';

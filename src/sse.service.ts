@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { ACCESS_KEYS, checkAccess, mergeGrant, type SseAccess, SseGrant } from './access/access.js';
 import type { SseConnection, SseConnectionEnd } from './access/connection.js';
@@ -10,6 +10,7 @@ import type { ChannelEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
 import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
+import { FailureLog } from './limiter.js';
 import { checkKeys } from './sse.errors.js';
 import type { SseStats } from './sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
@@ -23,7 +24,7 @@ export interface MessagesOptions extends SseAccess {
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
 export class SseService {
-  readonly #logger = new Logger('SseModule');
+  readonly #failures = new FailureLog();
   #published = 0;
   #rejected = 0;
 
@@ -65,7 +66,7 @@ export class SseService {
       this.options.metrics.publication(performance.now() - start, outcome);
     } catch (error) {
       // What becomes of the figures is nothing to who publishes.
-      this.#logger.error(error);
+      this.#failures.error('metrics', error);
     }
   }
 

@@ -1,10 +1,9 @@
-import { Logger } from '@nestjs/common';
-import { inputError } from '../sse.errors.js';
-import { CauseLog } from './cause-log.js';
+import { FailureLog } from '../limiter.js';
+import { inputError, reasonOf } from '../sse.errors.js';
 
 /** The application's listeners to one kind of occasion. */
 export class Listeners<T extends object> {
-  readonly #log = new CauseLog(new Logger('SseModule'));
+  readonly #failures = new FailureLog();
   readonly #all = new Set<(occasion: T) => unknown>();
 
   constructor(private readonly name: string) {}
@@ -32,7 +31,8 @@ export class Listeners<T extends object> {
     try {
       await listener(occasion);
     } catch (error) {
-      this.#log.error(`A listener of ${this.name} failed`, error);
+      const line = `A listener of ${this.name} failed: ${reasonOf(error)}`;
+      this.#failures.error(line, line);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Logger } from '@nestjs/common';
+import { causeOf } from '../sse.errors.js';
 import type { ChannelListener } from './broker.js';
 import { RedisConnection } from './redis.connection.js';
 import { isFinal } from './redis.pending.js';
@@ -81,7 +82,7 @@ export class RedisSubscriber {
       this.#listeners.get(channel)?.onMessage(text);
     } catch (error) {
       // An exception that left a listener of ioredis would end the process.
-      this.logger.error(error);
+      this.logger.error(`A message on ${channel} was not taken: ${causeOf(error)}`);
     }
   }
 

@@ -27,7 +27,7 @@ const GRACE_MS = 100;
  */
 export class ChannelHub extends Liveness implements ChannelListener {
   readonly #logger = new Logger('SseModule');
-  readonly #subscribers = new Subscribers();
+  readonly #subscribers = new Subscribers(this.failures);
   readonly #replays = new Map<Subscriber, Replay>();
   readonly #ring: Ring;
   readonly #backlog = new Backlog();
@@ -43,7 +43,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     private readonly broker: SseBroker,
     private readonly options: HubOptions,
   ) {
-    super();
+    super(options.failures);
     this.#ring = new Ring(options.ring);
     broker.subscribe(channel, this);
   }

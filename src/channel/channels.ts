@@ -1,6 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
 import { isCursor, isPosition } from '../event.js';
+import { FailureLog } from '../limiter.js';
+import { causeOf } from '../sse.errors.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import { noCounts } from './channel-counts.js';
 import { ChannelHub } from './channel-hub.js';
@@ -41,6 +43,7 @@ interface Entry {
 export class Channels {
   readonly counts = noCounts();
   readonly #logger = new Logger('SseModule');
+  readonly #failures = new FailureLog();
   readonly #entries = new Map<string, Entry>();
   /** Those without subscribers, the first left first. */
   readonly #lingering = new Map<string, Entry>();
@@ -156,13 +159,14 @@ export class Channels {
   #open(channel: string): Entry {
     const onDropped = (name: string) => this.#drop(name);
     if (this.history === false) {
-      return { hub: new LiveHub(channel, this.broker, onDropped, this.counts), users: 0 };
+      return { hub: new LiveHub(channel, this.broker, onDropped, this.counts, this.#failures), users: 0 };
     }
     const { counts } = this;
     const hub = new ChannelHub(channel, this.broker, {
       ...this.history,
       reader: this.#reader,
       counts,
+      failures: this.#failures,
       onDropped,
     });
     const period = AUDIT_MS * (0.5 + Math.random());
@@ -205,7 +209,8 @@ export class Channels {
     try {
       work();
     } catch (error) {
-      this.#logger.error(error);
+      const cause = causeOf(error);
+      this.#failures.error(cause, `A connection ends, as it failed: ${cause}`);
       subscriber.complete();
     }
   }

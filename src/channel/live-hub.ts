@@ -1,5 +1,6 @@
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage } from '../broker/message.js';
+import type { FailureLog } from '../limiter.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { channelEvent } from './channel-event.js';
 import { Liveness } from './liveness.js';
@@ -7,15 +8,17 @@ import { type Subscriber, Subscribers } from './subscribers.js';
 
 /** One channel in this process, without history: what arrives goes to who is there. */
 export class LiveHub extends Liveness implements ChannelListener {
-  readonly #subscribers = new Subscribers();
+  readonly #subscribers = new Subscribers(this.failures);
 
+  // oxlint-disable-next-line max-params -- the last two are what all channels of a process share
   constructor(
     readonly channel: string,
     private readonly broker: SseBroker,
     private readonly onDropped: (channel: string) => void,
     private readonly counts: ChannelCounts,
+    failures?: FailureLog,
   ) {
-    super();
+    super(failures);
     broker.subscribe(channel, this);
   }
 

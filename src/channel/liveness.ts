@@ -1,10 +1,12 @@
-import { Logger } from '@nestjs/common';
+import { FailureLog } from '../limiter.js';
+import { causeOf } from '../sse.errors.js';
 
 /** Whether a channel is live in this process, and who waits for that. */
 export class Liveness {
-  readonly #logger = new Logger('SseModule');
   readonly #waiting = new Set<() => void>();
   #live = false;
+
+  constructor(protected readonly failures = new FailureLog()) {}
 
   get live(): boolean {
     return this.#live;
@@ -28,7 +30,8 @@ export class Liveness {
       try {
         callback();
       } catch (error) {
-        this.#logger.error(error);
+        const cause = causeOf(error);
+        this.failures.error(cause, `A connection failed as its channel came to life: ${cause}`);
       }
     }
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { compareCursors, isCursor, isPosition } from '../event.js';
+import type { FailureLog } from '../limiter.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
@@ -15,6 +16,7 @@ export interface HubOptions {
   readonly maxReplayBytes: number;
   readonly ring?: RingBounds;
   readonly counts: ChannelCounts;
+  readonly failures?: FailureLog;
   /** Is told the channel of each message that is no event. */
   readonly onDropped: (channel: string) => void;
 }

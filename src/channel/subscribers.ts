@@ -1,5 +1,5 @@
-import { Logger } from '@nestjs/common';
-import type { Limiter } from '../limiter.js';
+import type { FailureLog, Limiter } from '../limiter.js';
+import { causeOf } from '../sse.errors.js';
 import type { ChannelEvent } from './channel-event.js';
 
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
@@ -23,11 +23,12 @@ export interface Subscriber {
 
 /** The live subscribers of a channel. */
 export class Subscribers {
-  readonly #logger = new Logger('SseModule');
   readonly #all = new Set<Subscriber>();
   /** Those who came while an event was being delivered: it was before their time. */
   readonly #newcomers = new Set<Subscriber>();
   #delivering = false;
+
+  constructor(private readonly failures: FailureLog) {}
 
   add(subscriber: Subscriber): void {
     (this.#delivering ? this.#newcomers : this.#all).add(subscriber);
@@ -68,7 +69,8 @@ export class Subscribers {
       return true;
     } catch (error) {
       // It missed this event, so it must not get the next one: it is cut, and comes back for both.
-      this.#logger.error(error);
+      const cause = causeOf(error);
+      this.failures.error(cause, `A connection to ${event.event.channel} ends, as it failed: ${cause}`);
       subscriber.complete();
       return false;
     }

@@ -4,7 +4,6 @@ import {
   HttpException,
   Inject,
   Injectable,
-  Logger,
   Optional,
 } from '@nestjs/common';
 import {
@@ -16,10 +15,9 @@ import {
   SseGrant,
   UndecidedError,
 } from '../access/access.js';
-import { CauseLog } from '../access/cause-log.js';
 import { Connections } from '../access/connections.js';
-import { Limiter } from '../limiter.js';
-import { nameOf } from '../sse.errors.js';
+import { FailureLog, Limiter } from '../limiter.js';
+import { nameOf, reasonOf } from '../sse.errors.js';
 import { DEFAULTS, RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import type { SseAuthorizer } from './authorizer.js';
 import { Origins } from './origins.js';
@@ -45,7 +43,7 @@ export interface Question {
 /** Finds out who may read what, and takes everything but a clear yes for a no. */
 @Injectable()
 export class Authorization {
-  readonly #log = new CauseLog(new Logger('SseModule'));
+  readonly #failures = new FailureLog();
   /** By authorizer: one that is slow, or does not answer, keeps nobody else's waiting. */
   readonly #questions = new WeakMap<SseAuthorizer, Limiter>();
   readonly #origins: Origins;
@@ -105,7 +103,7 @@ export class Authorization {
       return mergeAccess(await Promise.race([Promise.all(answers), over]));
     } catch (error) {
       if (error instanceof HttpException || error instanceof UndecidedError) throw error;
-      this.#log.error(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);
+      this.#fail(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);
       throw new UndecidedError('The authorizer failed', { cause: error });
     } finally {
       isOver = true;
@@ -115,13 +113,18 @@ export class Authorization {
     }
   }
 
+  #fail(what: string, error: unknown): void {
+    const line = `${what}: ${reasonOf(error)}`;
+    this.#failures.error(line, line);
+  }
+
   /** @throws ForbiddenException for everything but a clear yes */
   #accept(answer: unknown, authorizer: SseAuthorizer): SseAccess {
     let access: SseAccess | false = false;
     try {
       access = accessOf(answer);
     } catch (error) {
-      this.#log.error(`${nameOf(authorizer)} refuses, as its answer is none`, error);
+      this.#fail(`${nameOf(authorizer)} refuses, as its answer is none`, error);
     }
     if (access === false) throw new ForbiddenException();
     return access;

@@ -1,11 +1,12 @@
 import { OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { Logger } from '@nestjs/common';
 import type { SseEndReason } from '../access/connection.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event.js';
+import { FailureLog } from '../limiter.js';
+import { causeOf } from '../sse.errors.js';
 import type { Batch } from './batch.js';
 import { type Frame, frameOf, HEARTBEAT, openFrame, retryFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
@@ -41,11 +42,11 @@ export interface EventStreamOptions {
   /** When it has lasted long enough, by the clock of `performance`. */
   dueAt: number;
   onCut: () => void;
+  failures?: FailureLog;
 }
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
 export class EventStream implements Subscriber, Outgoing, OpenStream {
-  static readonly #logger = new Logger('SseModule');
   /** What this turn has brought so far. */
   #batch: Batch | undefined;
   /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
@@ -155,6 +156,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     this.endReason = 'slow';
     this.options.onCut();
     this.destroy();
+    // Behind another response it has no socket that would tell it.
+    if (this.response.socket === null) this.response.emit('close');
   }
 
   destroy(): void {
@@ -210,7 +213,9 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   #fail(error: unknown): void {
     this.endReason = 'error';
-    EventStream.#logger.error(error);
+    const { failures = new FailureLog() } = this.options;
+    const cause = causeOf(error);
+    failures.error(cause, `A response ends, as a write to it failed: ${cause}`);
     this.response.destroy();
   }
 }

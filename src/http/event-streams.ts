@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { SseGrant } from '../access/access.js';
 import { Connections } from '../access/connections.js';
 import { Channels } from '../channel/channels.js';
+import { FailureLog } from '../limiter.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import { Batch } from './batch.js';
 import { END_MS, EventStream, HEAD } from './event-stream.js';
@@ -24,6 +25,7 @@ export class EventStreams {
   readonly #open: OpenStreams<EventStream>;
   readonly #outbox = new Outbox();
   readonly #pipelining = new Pipelining();
+  readonly #failures = new FailureLog();
   readonly #retries: readonly Batch[];
   #count = 0;
 
@@ -70,6 +72,7 @@ export class EventStreams {
       retry: this.#retries[number % this.#retries.length]!,
       dueAt: dueAt(this.options.maxConnectionAgeMs),
       onCut: this.#onCut,
+      failures: this.#failures,
     });
     let unsubscribe = () => {};
     let onReady = () => {};

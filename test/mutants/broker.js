@@ -171,7 +171,7 @@ export const broker = [
   {
     ...subscriber,
     guard: 'a listener that fails does not harm the others',
-    find: `    try {\n      this.#listeners.get(channel)?.onMessage(text);\n    } catch (error) {\n      // An exception that left a listener of ioredis would end the process.\n      this.logger.error(error);\n    }`,
+    find: `    try {\n      this.#listeners.get(channel)?.onMessage(text);\n    } catch (error) {\n      // An exception that left a listener of ioredis would end the process.\n      this.logger.error(\`A message on \${channel} was not taken: \${causeOf(error)}\`);\n    }`,
     replace: `    this.#listeners.get(channel)?.onMessage(text);`,
   },
   {

@@ -221,7 +221,7 @@ export const channels = [
   {
     ...liveness,
     guard: 'one that fails when the hub is live does not keep it from the others',
-    find: `      try {\n        callback();\n      } catch (error) {\n        this.#logger.error(error);\n      }\n`,
+    find: `      try {\n        callback();\n      } catch (error) {\n        const cause = causeOf(error);\n        this.failures.error(cause, \`A connection failed as its channel came to life: \${cause}\`);\n      }\n`,
     replace: `      callback();\n`,
   },
   {
@@ -338,8 +338,8 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'what goes wrong with one stream ends that stream',
-    find: `      this.#logger.error(error);\n      subscriber.complete();`,
-    replace: `      this.#logger.error(error);`,
+    find: `connection ends, as it failed: \${cause}\`);\n      subscriber.complete();`,
+    replace: `connection ends, as it failed: \${cause}\`);`,
   },
   {
     ...channelsOf,

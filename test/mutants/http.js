@@ -80,6 +80,12 @@ export const http = [
   },
   {
     ...stream,
+    guard: 'a stream behind another one is over when it is cut',
+    find: `    if (this.response.socket === null) this.response.emit('close');\n`,
+    replace: '',
+  },
+  {
+    ...stream,
     guard: 'an empty batch is not written, as it would end the response',
     find: `    if (!batch.isEmpty) this.#put(batch);`,
     replace: `    this.#put(batch);`,
