@@ -25,9 +25,10 @@ export const channels = [
   },
   {
     ...replay,
-    guard: 'a replay waits until its hub is live',
+    guard: 'a channel that is not live leaves its turn to the others',
     find: `    if (!this.hub.live) return position;\n`,
     replace: '',
+    tests: [CHANNELS_SPEC],
   },
   {
     ...replay,
