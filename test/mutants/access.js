@@ -3,9 +3,12 @@ const ACCESS = 'test/access.spec.ts';
 const LEASE = 'src/access/lease.spec.ts';
 
 const authorization = { file: 'src/http/authorization.ts', tests: [ACCESS] };
+const failing = { file: 'src/http/authorization.ts', tests: ['test/revalidation.spec.ts'] };
 const authorizer = { file: 'src/http/authorizer.ts', tests: [ACCESS] };
 const interceptor = { file: 'src/http/sse-channel.interceptor.ts', tests: [ACCESS] };
-const disconnections = { file: 'src/access/disconnections.ts', tests: [ACCESS] };
+const disconnections = { file: 'src/access/disconnections.ts', tests: ['test/disconnect.spec.ts'] };
+const disconnection = { file: 'src/access/disconnection.ts', tests: [ACCESS] };
+const refusals = { file: 'src/access/refusals.ts', tests: [ACCESS] };
 const limits = { file: 'src/access/limits.ts', tests: ['test/limits.spec.ts', 'test/shares.spec.ts'] };
 const late = { file: 'src/access/connections.ts', tests: ['src/access/connections.spec.ts'] };
 const lease = { file: 'src/access/lease.ts', tests: [LEASE] };
@@ -21,14 +24,14 @@ export const access = [
   {
     ...authorization,
     guard: 'what an authorizer does not allow is refused',
-    find: `      if (answer === false) throw new ForbiddenException();\n      answers.push(answer);`,
-    replace: `      answers.push(answer || {});`,
+    find: `    if (access === false) throw new ForbiddenException();\n    return access;`,
+    replace: `    return access || {};`,
   },
   {
-    ...authorization,
-    guard: 'an authorizer that fails refuses',
-    find: `      return false;\n    } finally {`,
-    replace: `      return {};\n    } finally {`,
+    ...failing,
+    guard: 'an authorizer that fails lets nobody in',
+    find: `      throw new UndecidedError('The authorizer failed', { cause: error });`,
+    replace: `      return {};`,
   },
   {
     ...authorization,
@@ -39,20 +42,33 @@ export const access = [
   {
     ...authorization,
     guard: 'only true and an object are a yes',
-    find: `  const { user, issuedAt, expiresAt } = checkAccess(verdict);`,
-    replace: `  const { user, issuedAt, expiresAt } = verdict as SseAccess;`,
+    find: `  const { user, session, issuedAt, expiresAt } = checkAccess(verdict);`,
+    replace: `  const { user, session, issuedAt, expiresAt } = verdict as SseAccess;`,
   },
   {
-    ...authorization,
-    guard: 'an authorizer may answer with 401',
-    find: `      if (error instanceof HttpException && [401, 403].includes(error.getStatus())) throw error;\n`,
+    ...failing,
+    guard: 'an authorizer may say no with a status of its own',
+    find: `      if (error instanceof HttpException || error instanceof UndecidedError) throw error;\n`,
+    replace: `      if (error instanceof UndecidedError) throw error;\n`,
+  },
+  {
+    ...failing,
+    guard: 'a question that waits for its turn has no more time than others',
+    find: `mergeAccess(await Promise.race([Promise.all(answers), over]))`,
+    replace: `mergeAccess(await Promise.all(answers))`,
+  },
+  {
+    ...failing,
+    guard: 'a question that is decided makes room for others',
+    find: `      giveUp(new UndecidedError('It is decided'));\n`,
     replace: '',
   },
   {
-    ...authorization,
-    guard: 'an authorizer does not keep a request waiting for ever',
-    find: `await Promise.race([authorizer.authorize(channel, context), late])`,
-    replace: `await Promise.race([authorizer.authorize(channel, context), new Promise<never>(() => late.catch(() => 0))])`,
+    ...failing,
+    file: 'src/http/allow-channels.guard.ts',
+    guard: 'a request that could not be decided about is answered once',
+    find: `        return new Promise(() => {});`,
+    replace: `        return true;`,
   },
   {
     ...authorizer,
@@ -69,44 +85,58 @@ export const access = [
   {
     ...interceptor,
     guard: 'a route’s rule holds for what its handler returns',
-    find: `const { askedAt, access, renew } = await this.authorization.grant(question, target.channels);`,
-    replace: `const { askedAt, access, renew } = returned\n      ? { askedAt: 0, access: {}, renew: undefined }\n      : await this.authorization.grant(question, target.channels);`,
+    find: `const { access, renew } = await this.authorization.grant(question, target.channels);`,
+    replace: `const { access, renew } = returned\n      ? { access: {}, renew: undefined }\n      : await this.authorization.grant(question, target.channels);`,
   },
   {
-    ...disconnections,
+    ...disconnection,
     guard: 'a disconnection is for its user',
-    find: `  if (user !== undefined && user !== userOf(access)) return false;\n`,
+    find: `  if (user !== undefined && !reader.users.includes(user)) return false;\n`,
     replace: '',
   },
   {
-    ...disconnections,
+    ...disconnection,
+    guard: 'a disconnection is for its session',
+    find: `  if (session !== undefined && !reader.sessions.includes(session)) return false;\n`,
+    replace: '',
+    tests: ['test/disconnect.spec.ts'],
+  },
+  {
+    ...disconnection,
     guard: 'a disconnection is for its channel',
-    find: `  if (channel !== undefined && !channels.includes(channel)) return false;\n`,
+    find: `  if (channel !== undefined && !reader.channels.includes(channel)) return false;\n`,
     replace: '',
+    tests: ['test/disconnect.spec.ts'],
   },
   {
-    ...disconnections,
-    guard: 'a disconnection is for its connection',
-    find: `  return connection === undefined || connection === own;`,
-    replace: `  return true;`,
-  },
-  {
-    ...disconnections,
+    ...disconnection,
     guard: 'a newer credential is let in',
     find: `  return issuedAt !== undefined && issuedAt.getTime() > at;`,
     replace: `  return false;`,
   },
   {
-    ...disconnections,
+    ...refusals,
     guard: 'who was disconnected does not come straight back',
-    find: `    if (disconnection.connection === undefined) this.#recent.push(disconnection);\n`,
+    find: `    refusal.add(disconnection);\n`,
     replace: '',
   },
   {
     ...disconnections,
-    guard: 'a process that begins to listen knows what was said before',
-    find: `    for (const event of page.events) this.#take(event, true);\n`,
-    replace: '',
+    guard: 'a node that begins to listen knows what was said before',
+    find: `this.#take(event, () => true);`,
+    replace: `void event;`,
+  },
+  {
+    ...disconnections,
+    guard: 'nothing is sent before all disconnections are known',
+    find: `    return this.broker.isLocal ? undefined : this.#listening.caughtUp;`,
+    replace: `    return undefined;`,
+  },
+  {
+    ...disconnections,
+    guard: 'credentials are compared by one clock',
+    find: `time > 0 ? time + this.#skewMs : now`,
+    replace: `time > 0 ? time : now`,
   },
   {
     ...limits,
@@ -159,53 +189,53 @@ export const access = [
   {
     ...late,
     guard: 'what was let in since a disconnection stays',
-    find: `      if (isLate && (isOver || isNewer(access, disconnection))) continue;\n`,
-    replace: '',
+    find: ` || (isLate && retryMs === 0)) continue;`,
+    replace: `) continue;`,
   },
   {
     ...late,
     guard: 'nobody is subscribed to disconnections without a stream',
-    find: `      this.#disconnections.pause();\n`,
+    find: `    this.#disconnections.pause();\n`,
     replace: '',
   },
   {
-    ...disconnections,
+    ...disconnection,
     guard: 'what is no disconnection is not taken for one of everybody',
-    find: `  if (names.length === 0 || names.some((name) => typeof name !== 'string')) return undefined;\n`,
+    find: `  if (given.length === 0 || given.some((value) => typeof value !== 'string')) return undefined;\n`,
     replace: '',
-    tests: ['src/access/connections.spec.ts'],
+    tests: ['src/access/disconnection.spec.ts'],
   },
   {
-    ...disconnections,
+    ...disconnection,
+    guard: 'a target that is not known is passed over',
+    find: `  if (target !== data && !Object.keys(target).every(isKnown)) return undefined;\n`,
+    replace: '',
+    tests: ['src/access/disconnection.spec.ts'],
+  },
+  {
+    ...disconnection,
     guard: 'who is being asked about is asked about again',
-    find: `      if (isPending) refusedMs = Math.max(refusedMs, until - now, AGAIN_MS);\n      else if`,
-    replace: `      if`,
-    tests: ['src/access/connections.spec.ts'],
-  },
-  {
-    ...disconnections,
-    guard: 'what was missed does not end a stream before it is let in',
-    find: `    await Promise.resolve();\n    if (this.hasHistory`,
-    replace: `    if (this.hasHistory`,
-    tests: ['src/access/connections.spec.ts'],
+    find: `  return Math.max(0, left, askedAt <= disconnection.heardAt ? AGAIN_MS : 0);`,
+    replace: `  return Math.max(0, left);`,
+    tests: ['test/disconnect.spec.ts'],
   },
   {
     ...late,
     guard: 'all that are open while it listens end',
-    find: `      if (isLate && (isOver`,
-    replace: `      if ((isOver`,
+    find: `(isLate && retryMs === 0)`,
+    replace: `retryMs === 0`,
   },
   {
     ...late,
     guard: 'a credential that has expired lets nobody in',
-    find: `      (isExpired(connection.access) && AGAIN_MS) ||\n`,
+    find: `      (isExpired(access) && AGAIN_MS) ||\n`,
     replace: '',
   },
   {
     ...disconnections,
     guard: 'what a loss has left of disconnections is read',
-    find: `        else void this.#readOn(OLDEST, isWanted);\n`,
-    replace: '',
+    find: `        if (event.event.type !== undefined) void this.#readOn(OLDEST, event.cursor, isWanted);\n        else this`,
+    replace: `        if (event.event.type === undefined) this`,
     tests: ['test/redis.spec.ts › disconnects whom it is told to'],
   },
   {
@@ -218,8 +248,8 @@ export const access = [
   {
     ...lease,
     guard: 'a time that no timer can hold is not over at once',
-    find: `      const work = wait > MAX_TIMER_MS ? () => this.#start() : () => this.connection.end();`,
-    replace: `      const work = () => this.connection.end();`,
+    find: `wait > MAX_TIMER_MS ? () => this.#expire({ expiresAt }) : `,
+    replace: '',
   },
   {
     ...lease,
@@ -230,14 +260,14 @@ export const access = [
   {
     ...lease,
     guard: 'what was stopped stays so',
-    find: `    if (!this.#stopped) this.#start();`,
-    replace: `    this.#start();`,
+    find: `    if (this.#stopped) return;\n`,
+    replace: '',
   },
   {
     ...lease,
     guard: 'what is not renewed ends',
-    find: `      this.connection.end();\n      return;`,
-    replace: `      return;`,
+    find: `      if (!this.#stopped) this.options.onEnd(error instanceof UndecidedError ? 'undecided' : 'denied');\n`,
+    replace: '',
   },
   {
     ...origin,

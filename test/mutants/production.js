@@ -218,7 +218,7 @@ export const production = [
   {
     ...connections,
     guard: 'streams that end by themselves are not waited for',
-    find: `      if (this.#draining) this.#empty.abort();\n`,
+    find: `    if (this.#draining) this.#empty.abort();\n`,
     replace: '',
   },
   {
@@ -248,7 +248,7 @@ export const production = [
   {
     file: 'src/http/open-streams.ts',
     guard: 'a stream ends at its age',
-    find: `      if (now >= stream.dueAt) stream.end();\n`,
+    find: `      stream.end();\n`,
     replace: '',
     tests: [DRAIN_SPEC],
   },
