@@ -4,7 +4,7 @@ import { CONTROL_CHANNEL, OLDEST, type SseBroker } from '../broker/broker.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import { Channels } from '../channel/channels.js';
 import { HistoryReader } from '../channel/history-reader.js';
-import { checkPublication, compareCursors } from '../event.js';
+import { checkPublication } from '../event.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
 import {
   checkRefuseMs,
@@ -103,7 +103,8 @@ export class Disconnections {
       this.#listening = listening;
       listening.caughtUp = this.#listen(listening);
     }
-    return this.broker.isLocal ? undefined : this.#listening.caughtUp;
+    // Without a history there is nothing to be read.
+    return this.broker.isLocal || !this.hasHistory ? undefined : this.#listening.caughtUp;
   }
 
   /** Without connections, there is nothing to be subscribed for. */
@@ -120,40 +121,39 @@ export class Disconnections {
   async #listen(listening: Listening): Promise<void> {
     const isWanted = () => this.#listening === listening;
     await this.#measure(isWanted);
-    if (!isWanted()) return;
     const begun = Date.now();
-    let tip: string | undefined;
+    if (this.hasHistory) await this.#readOn(this.#position, isWanted);
+    if (!isWanted()) return;
+    // What is said from now on is heard within a second, and ends what is open by then.
+    listening.caughtUp = undefined;
     const subscriber = {
-      open: (cursor: string | undefined) => void (tip = cursor),
+      open: () => undefined,
       next: (event: ChannelEvent) => {
         // What was lost is not known; but some of it may be there.
-        if (event.event.type !== undefined) void this.#readOn(OLDEST, event.cursor, isWanted);
+        if (event.event.type !== undefined) void this.#readOn(OLDEST, isWanted);
         else this.#take(event, (at) => at < begun);
       },
       complete: () => undefined,
     };
-    const { ready, unsubscribe } = this.#channels.subscribe([CONTROL_CHANNEL], subscriber);
+    const position = this.hasHistory ? this.#position : undefined;
+    const { unsubscribe } = this.#channels.subscribe([CONTROL_CHANNEL], subscriber, position);
     listening.unsubscribe = unsubscribe;
-    await ready;
-    if (tip !== undefined) await this.#readOn(this.#position, tip, isWanted);
-    if (isWanted()) listening.caughtUp = undefined;
+    // It may have been paused by what it had missed.
+    if (!isWanted()) unsubscribe();
   }
 
-  /** Takes what was said after a position; beyond the tip, it comes by itself. */
-  async #readOn(position: string, tip: string, isWanted: () => boolean): Promise<void> {
-    if (position === tip || !isWanted()) return;
+  /** Takes what was said after a position. */
+  async #readOn(position: string, isWanted: () => boolean): Promise<void> {
     const page = await this.#reader.readPatiently(CONTROL_CHANNEL, [position], {
       purpose: 'open',
       isWanted,
     });
     if (!page || !isWanted()) return;
     // Some of what followed may be kept although the position is not.
-    if (page.after === undefined && position !== OLDEST) return this.#readOn(OLDEST, tip, isWanted);
-    for (const event of page.events) {
-      if (compareCursors(event.cursor, tip) <= 0) this.#take(event, () => true);
-    }
-    if (page.end === page.tip || compareCursors(page.end, tip) >= 0) this.#position = tip;
-    else await this.#readOn(page.end, tip, isWanted);
+    if (page.after === undefined && position !== OLDEST) return this.#readOn(OLDEST, isWanted);
+    for (const event of page.events) this.#take(event, () => true);
+    this.#position = page.end;
+    if (page.end !== page.tip) await this.#readOn(page.end, isWanted);
   }
 
   #take({ event, cursor }: ChannelEvent, isLate: (at: number) => boolean): void {

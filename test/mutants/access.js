@@ -129,7 +129,7 @@ export const access = [
   {
     ...disconnections,
     guard: 'nothing is sent before all disconnections are known',
-    find: `    return this.broker.isLocal ? undefined : this.#listening.caughtUp;`,
+    find: `    return this.broker.isLocal || !this.hasHistory ? undefined : this.#listening.caughtUp;`,
     replace: `    return undefined;`,
   },
   {
@@ -169,10 +169,11 @@ export const access = [
     replace: '',
   },
   {
-    ...limits,
-    guard: 'a stream that has ended makes room for its user',
-    find: `      this.#perUser.delete(user);\n`,
-    replace: '',
+    file: 'src/access/connection-index.ts',
+    tests: ['test/limits.spec.ts'],
+    guard: 'a connection that has ended makes room for its user',
+    find: `    this.#group('delete', connection);\n    return`,
+    replace: `    return`,
   },
   {
     ...limits,
@@ -234,7 +235,7 @@ export const access = [
   {
     ...disconnections,
     guard: 'what a loss has left of disconnections is read',
-    find: `        if (event.event.type !== undefined) void this.#readOn(OLDEST, event.cursor, isWanted);\n        else this`,
+    find: `        if (event.event.type !== undefined) void this.#readOn(OLDEST, isWanted);\n        else this`,
     replace: `        if (event.event.type === undefined) this`,
     tests: ['test/redis.spec.ts › disconnects whom it is told to'],
   },
