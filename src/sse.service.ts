@@ -87,7 +87,7 @@ export class SseService {
    * It also completes when it is disconnected, when its credential expires, and when an authorizer no longer allows it.
    *
    * @typeParam T what the publishers send as data, which nothing checks
-   * @param channel the channel or channels, or what `@AllowedChannels()` has handed out. @default 'sse'
+   * @param channel the channel or channels, or what `@GrantedChannels()` has handed out. @default 'sse'
    * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option
    */
   messages<T = unknown>(): Observable<SseEvent<T>>;

@@ -16,8 +16,9 @@ import {
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   LastEventId,
   type SseAccess,
   type SseAuthorizer,
@@ -82,13 +83,13 @@ const slowly: NestInterceptor = {
 class ReadController {
   constructor(private readonly sse: SseService) {}
 
-  @SseChannel('listed', { allow: ['news', 'Café'] })
+  @SseChannel('listed', { channel: fromQuery, allow: ['news', 'Café'] })
   listed() {}
 
-  @SseChannel('matched', { allow: /team-\d+|open/g })
+  @SseChannel('matched', { channel: fromQuery, allow: /team-\d+|open/g })
   matched() {}
 
-  @SseChannel('asked', { allow: Readers })
+  @SseChannel('asked', { channel: fromQuery, allow: Readers })
   @UseGuards(SessionGuard)
   asked() {}
 
@@ -99,20 +100,20 @@ class ReadController {
   }
 
   @Sse('guarded')
-  @UseGuards(SessionGuard, AllowChannels(Readers))
+  @UseGuards(SessionGuard, ChannelGuard(Readers, fromQuery))
   @UseInterceptors(slowly)
-  guarded(@AllowedChannels() allowed: SseGrant, @LastEventId() lastEventId?: string) {
+  guarded(@GrantedChannels() allowed: SseGrant, @LastEventId() lastEventId?: string) {
     return this.sse.messages(allowed, { lastEventId });
   }
 
   @Sse('guarded/records/:id')
-  @UseGuards(SessionGuard, AllowChannels(Readers, ({ params }) => `record:${params.id}`))
-  guardedRecord(@AllowedChannels() allowed: SseGrant) {
+  @UseGuards(SessionGuard, ChannelGuard(Readers, ({ params }) => `record:${params.id}`))
+  guardedRecord(@GrantedChannels() allowed: SseGrant) {
     return this.sse.messages(allowed);
   }
 
   @Sse('unguarded')
-  unguarded(@AllowedChannels() allowed: SseGrant) {
+  unguarded(@GrantedChannels() allowed: SseGrant) {
     return this.sse.messages(allowed);
   }
 
@@ -439,7 +440,7 @@ describe('A rule', () => {
     [['a b'], '`channel`'],
   ])('is no %j', (allow, message) => {
     expect(() => SseChannel('x', { allow: allow as [] })).toThrow(message);
-    expect(() => AllowChannels(allow as [])).toThrow(message);
+    expect(() => ChannelGuard(allow as [], fromQuery)).toThrow(message);
   });
 
   it('that is a class which cannot be made keeps the application from starting', async () => {

@@ -19,7 +19,7 @@ import {
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { LastEventId, SseChannel, SseService } from 'nestjs-sse-channels';
+import { fromQuery, LastEventId, SseChannel, SseService } from 'nestjs-sse-channels';
 import {
   collect,
   type CollectedEvent,
@@ -53,7 +53,7 @@ class StreamsController {
     return this.sse.messages(`order:${id}`, { lastEventId });
   }
 
-  @SseChannel('secret', { allow: ['news'] })
+  @SseChannel('secret', { channel: fromQuery, allow: ['news'] })
   secret() {}
 
   @Get('chunks')

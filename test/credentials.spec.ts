@@ -7,8 +7,9 @@ import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-ex
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   SseChannel,
   type SseGrant,
   SseModule,
@@ -28,8 +29,8 @@ class StreamController {
   }
 
   @Sse('guarded')
-  @UseGuards(AllowChannels(['news']))
-  stream(@AllowedChannels() allowed: SseGrant) {
+  @UseGuards(ChannelGuard(['news'], fromQuery))
+  stream(@GrantedChannels() allowed: SseGrant) {
     return this.sse.messages(allowed);
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Body, Controller, Post } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { type PublishOptions, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { fromQuery, type PublishOptions, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { SharedCli } from './support/shared-cli.js';
@@ -16,7 +16,7 @@ class HostileController extends StreamController {
     super(service);
   }
 
-  @SseChannel('allowed', { allow: ['news'] })
+  @SseChannel('allowed', { channel: fromQuery, allow: ['news'] })
   allowed() {}
 
   @Post('publish')

@@ -12,8 +12,9 @@ import {
 import { Test } from '@nestjs/testing';
 import { describe, expect, it } from '@jest/globals';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   heartbeat,
   type SseAuthorizer,
   SseChannel,
@@ -69,15 +70,15 @@ class NewsController {
     return ['news', 'sports'];
   }
 
-  @SseChannel('asked', { allow: Readers })
+  @SseChannel('asked', { channel: fromQuery, allow: Readers })
   asked() {}
 
-  @SseChannel('asked-too', { allow: Readers })
+  @SseChannel('asked-too', { channel: fromQuery, allow: Readers })
   askedToo() {}
 
   @Sse('guarded')
-  @UseGuards(AllowChannels(Readers))
-  guarded(@AllowedChannels() channels: never) {
+  @UseGuards(ChannelGuard(Readers, fromQuery))
+  guarded(@GrantedChannels() channels: never) {
     return this.sse.messages(channels).pipe(heartbeat());
   }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { Controller, Logger, Sse, UseGuards } from '@nestjs/common';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   SseChannel,
   type SseGrant,
   SseModule,
@@ -21,8 +22,8 @@ class StreamController {
   }
 
   @Sse('guarded')
-  @UseGuards(AllowChannels(['news']))
-  stream(@AllowedChannels() allowed: SseGrant) {
+  @UseGuards(ChannelGuard(['news'], fromQuery))
+  stream(@GrantedChannels() allowed: SseGrant) {
     return this.sse.messages(allowed);
   }
 }

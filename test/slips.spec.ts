@@ -3,7 +3,8 @@ import { Controller, Module, Param } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
-  AllowChannels,
+  ChannelGuard,
+  fromQuery,
   type PublishOptions,
   SseChannel,
   type SseEvent,
@@ -307,7 +308,10 @@ describe('A slip in a definition', () => {
   it('is an error when the class is defined', () => {
     expect(() => SseChannel('x', { alow: ['news'] } as never)).toThrow('`alow`');
     expect(() => SseChannel('x', { allow: undefined } as never)).toThrow('`allow`');
-    expect(() => AllowChannels(undefined as never)).toThrow('`allow`');
+    expect(() => ChannelGuard(undefined as never, fromQuery)).toThrow('`allow`');
+    expect(() => ChannelGuard(['news'], undefined as never)).toThrow('`channel`');
+    expect(() => SseChannel('x', { channel: fromQuery } as never)).toThrow('`allow`');
+    expect(() => SseChannel('x', { channel: undefined, allow: ['news'] } as never)).toThrow('`channel`');
     expect(() => new PrometheusMetrics({ prefixes: 'x' } as never)).toThrow('`prefixes`');
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Controller, Injectable, Query } from '@nestjs/common';
 import { ApiQuery, ApiResponse, DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
-import { type SseAuthorizer, SseChannel, SseModule } from 'nestjs-sse-channels';
+import { fromQuery, type SseAuthorizer, SseChannel, SseModule } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 
 @Injectable()
@@ -18,10 +18,10 @@ class NewsController {
     return 'news';
   }
 
-  @SseChannel('listed', { allow: ['news'] })
+  @SseChannel('listed', { channel: fromQuery, allow: ['news'] })
   listed() {}
 
-  @SseChannel('asked', { allow: Readers })
+  @SseChannel('asked', { channel: fromQuery, allow: Readers })
   asked() {}
 
   @ApiResponse({ status: 403, description: 'Not yours' })

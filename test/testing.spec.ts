@@ -15,8 +15,9 @@ import {
 } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   type PublishOptions,
   SseChannel,
   type SseEvent,
@@ -54,12 +55,12 @@ class ReadersController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('guarded')
-  @UseGuards(AllowChannels(['news']))
-  guarded(@AllowedChannels() channels: Parameters<SseService['messages']>[0] & object) {
+  @UseGuards(ChannelGuard(['news'], fromQuery))
+  guarded(@GrantedChannels() channels: Parameters<SseService['messages']>[0] & object) {
     return this.sse.messages(channels);
   }
 
-  @SseChannel('ruled', { allow: ['news'] })
+  @SseChannel('ruled', { channel: fromQuery, allow: ['news'] })
   ruled() {}
 }
 

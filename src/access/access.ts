@@ -37,7 +37,13 @@ export class SseGrant {
   /** Finds it again; absent where nobody is to be asked. */
   readonly renew?: () => Promise<SseAccess>;
 
-  constructor({ askedAt, channels, access, source, renew }: SseGrant) {
+  constructor({
+    channels,
+    access = {},
+    askedAt = Date.now(),
+    source,
+    renew,
+  }: Pick<SseGrant, 'channels'> & Partial<SseGrant>) {
     this.askedAt = askedAt;
     this.channels = channels;
     this.access = access;

@@ -17,7 +17,8 @@ import {
 } from '../access/access.js';
 import { Connections } from '../access/connections.js';
 import { FailureLog, Limiter } from '../limiter.js';
-import { nameOf, reasonOf } from '../sse.errors.js';
+import { isPlain } from '../objects.js';
+import { inputError, nameOf, reasonOf } from '../sse.errors.js';
 import { DEFAULTS, RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
 import type { SseAuthorizer } from './authorizer.js';
 import { Origins } from './origins.js';
@@ -131,10 +132,18 @@ export class Authorization {
   }
 }
 
-/** Whoever answers with something else has made a mistake, and is to let nobody in by it. */
-function accessOf(verdict: unknown): SseAccess | false {
-  if (!verdict) return false;
-  if (verdict === true) return {};
-  const { user, session, issuedAt, expiresAt } = checkAccess(verdict);
-  return isExpired({ expiresAt }) ? false : { user, session, issuedAt, expiresAt };
+/** Whoever answers with something else has made a mistake, and is to let nobody in by it. @throws SseError `SSE_INPUT` */
+function accessOf(answer: unknown): SseAccess | false {
+  if (typeof answer === 'boolean') return answer && {};
+  if (typeof answer !== 'object' || answer === null || !isPlain(answer)) throw noAnswer(answer);
+  const access = checkAccess(answer);
+  const given = Object.entries(access);
+  // What was looked for, and not found, says nothing.
+  const missing = given.find(([, value]) => value === undefined);
+  if (missing) throw inputError(missing[0], 'left out or given', undefined);
+  if (given.length === 0) throw noAnswer(answer);
+  return isExpired(access) ? false : { ...access };
 }
+
+const noAnswer = (answer: unknown) =>
+  inputError('answer', 'true, false, or an object with `user`, `session`, `issuedAt` or `expiresAt`', answer);

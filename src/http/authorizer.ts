@@ -1,11 +1,8 @@
 import { type ExecutionContext, Inject, Optional, type Type } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import type { SseAccess } from '../access/access.js';
-import { checkChannel } from '../event.js';
-import { SseError, show } from '../sse.errors.js';
-
-/** Whether a channel may be read, and what is known of the reader. */
-export type SseVerdict = boolean | SseAccess;
+import { nameOf, optionError, show } from '../sse.errors.js';
+import { expressionOf, matcherOf } from './channel-pattern.js';
 
 /**
  * Decides who may read a channel: an injectable class, named in `allow`.
@@ -30,13 +27,16 @@ export type SseVerdict = boolean | SseAccess;
  * ```
  */
 export interface SseAuthorizer {
-  /** @param channel in canonical form */
-  authorize(channel: string, context: ExecutionContext): SseVerdict | Promise<SseVerdict>;
+  /**
+   * @param channel in canonical form
+   * @returns whether the channel may be read; if it may, an object says also who reads it: at least one key, none undefined
+   */
+  authorize(channel: string, context: ExecutionContext): boolean | SseAccess | Promise<boolean | SseAccess>;
 }
 
 /**
- * Which channels a route lets its clients read: those of a list, those whose whole name matches a pattern, or those that
- * an injectable class allows. All others are refused with 403.
+ * Which channels a route lets its clients read: those of a list of channels and patterns (`['news', 'order:{id}']`), those whose
+ * whole name matches an expression, or those that a class allows. All others are refused with 403.
  */
 export type SseRule = readonly string[] | RegExp | Type<SseAuthorizer>;
 
@@ -46,18 +46,18 @@ export type SseRule = readonly string[] | RegExp | Type<SseAuthorizer>;
  * @throws SseError `SSE_OPTIONS` for what is no rule, `SSE_INPUT` for a list of what are no channels
  */
 export function checkOf(rule: SseRule): ((channel: string) => boolean) | undefined {
-  if (typeof rule === 'function') return undefined;
-  if (rule instanceof RegExp) {
-    // Found anywhere, /news/ would let `news-of-the-board` through; and a `g` would remember where it was.
-    const whole = new RegExp(`^(?:${rule.source})$`, rule.flags.replaceAll(/[gmy]/g, ''));
-    return (channel) => whole.test(channel);
-  }
+  // Of the function of a class, not an arrow function. Where the class declares it as a field, its instance has it.
+  if (typeof rule === 'function' && typeof rule.prototype === 'object') return undefined;
+  if (rule instanceof RegExp) return expressionOf(rule);
   if (!Array.isArray(rule)) {
-    const message = `Expected \`allow\` to be a list of channels, a RegExp or a class, got ${show(rule)}`;
-    throw new SseError('SSE_OPTIONS', message);
+    throw optionError(
+      'allow',
+      'a list of channels or patterns, a RegExp or a class with authorize()',
+      show(rule),
+    );
   }
-  const channels = new Set(rule.map(checkChannel));
-  return (channel) => channels.has(channel);
+  const matchers = rule.map(matcherOf);
+  return (channel) => matchers.some((matches) => matches(channel));
 }
 
 /** Has Nest inject an authorizer that is among the providers of the module, as `authorizer`. */
@@ -68,11 +68,37 @@ export function injectProvided(enhancer: Type, authorizer: Type<SseAuthorizer>):
 
 const created = new WeakMap<ModuleRef, Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>>();
 
-/** An authorizer that is no provider: made once for each module, as Nest makes guards. @throws Error as Nest, where it lacks a provider */
+/**
+ * An authorizer that is no provider: made once for each module, as Nest makes guards.
+ *
+ * @throws Error as Nest, where it lacks a provider
+ * @throws SseError `SSE_OPTIONS` for one with hooks, which Nest calls for providers only
+ */
 export function authorizerOf(moduleRef: ModuleRef, type: Type<SseAuthorizer>): Promise<SseAuthorizer> {
   const ofModule = created.get(moduleRef) ?? new Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>();
   created.set(moduleRef, ofModule);
-  const authorizer = ofModule.get(type) ?? moduleRef.create(type);
+  const authorizer = ofModule.get(type) ?? moduleRef.create(type).then(checkHooks);
   ofModule.set(type, authorizer);
   return authorizer;
+}
+
+const HOOKS = [
+  'onModuleInit',
+  'onApplicationBootstrap',
+  'onModuleDestroy',
+  'beforeApplicationShutdown',
+  'onApplicationShutdown',
+];
+
+function checkHooks(authorizer: SseAuthorizer): SseAuthorizer {
+  const hook = HOOKS.find((name) => name in authorizer);
+  if (hook === undefined) return authorizer;
+  const name = nameOf(authorizer);
+  throw optionError('allow', `among the providers of the module, as ${name} has ${hook}()`, 'none of them');
+}
+
+/** @throws SseError `SSE_OPTIONS` for an instance of another class */
+export function checkAuthorizer(authorizer: SseAuthorizer): SseAuthorizer {
+  if (typeof authorizer.authorize === 'function') return authorizer;
+  throw optionError('allow', 'a class with authorize()', nameOf(authorizer));
 }

@@ -1,4 +1,5 @@
-import type { SseRule } from './authorizer.js';
+import { fromQuery } from './requested-channels.js';
+import type { SseChannelOptions } from './sse-channel.decorator.js';
 
 /** Where @nestjs/swagger keeps what its decorators say of a handler: `swagger.spec` holds that it still reads this. */
 const RESPONSES = 'swagger/apiResponse';
@@ -8,8 +9,8 @@ const TEXT = { type: 'string' };
 const CHANNEL = {
   name: 'channel',
   in: 'query',
-  required: false,
-  description: 'A channel, where the handler names none; may be given several times',
+  required: true,
+  description: 'A channel; may be given several times',
   schema: { type: 'array', items: TEXT },
 };
 const LAST_EVENT_ID = {
@@ -20,20 +21,30 @@ const LAST_EVENT_ID = {
   schema: TEXT,
 };
 
-/** Tells @nestjs/swagger, where an application has it, what a route serves; what its own decorators say comes first. */
-export function describeRoute(handler: object, rule: SseRule | undefined): void {
-  const responses = {
+/**
+ * Tells @nestjs/swagger, where an application has it, what a route serves. What its own decorators say below this one comes first;
+ * those above add to it.
+ */
+export function describeRoute(handler: object, { allow, channel }: SseChannelOptions): void {
+  const responses: Record<string, object> = {
     200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: TEXT } } },
-    ...(rule && { 403: { description: 'A channel may not be read' } }),
-    ...(typeof rule === 'function' && { 401: { description: 'The client is not known' } }),
+    ...(allow && { 403: { description: 'A channel may not be read' } }),
+    ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
   };
-  const parameters = rule ? [LAST_EVENT_ID, CHANNEL] : [LAST_EVENT_ID];
-  const given = Reflect.getMetadata(PARAMETERS, handler) as { name: string }[] | undefined;
-  const missing = parameters.filter(({ name }) => !given?.some((parameter) => parameter.name === name));
-  Reflect.defineMetadata(PARAMETERS, [...(given ?? []), ...missing], handler);
-  Reflect.defineMetadata(
-    RESPONSES,
-    { ...responses, ...(Reflect.getMetadata(RESPONSES, handler) as object | undefined) },
-    handler,
-  );
+  const own = (Reflect.getMetadata(RESPONSES, handler) as Record<string, object> | undefined) ?? {};
+  for (const [status, response] of Object.entries(own)) {
+    responses[status] = { ...responses[status], ...response };
+  }
+  const parameters = channel === fromQuery ? [LAST_EVENT_ID, CHANNEL] : [LAST_EVENT_ID];
+  const given = (Reflect.getMetadata(PARAMETERS, handler) as Parameter[] | undefined) ?? [];
+  const isGiven = ({ name, in: place }: Parameter) =>
+    given.some((one) => one.in === place && one.name.toLowerCase() === name.toLowerCase());
+  const missing = parameters.filter((parameter) => !isGiven(parameter));
+  Reflect.defineMetadata(PARAMETERS, [...given, ...missing], handler);
+  Reflect.defineMetadata(RESPONSES, responses, handler);
+}
+
+interface Parameter {
+  name: string;
+  in?: string;
 }

@@ -27,17 +27,29 @@ export function isGone({ destroyed, stream }: AnyResponse): boolean {
   return destroyed || stream?.destroyed === true;
 }
 
+/** What is to be served, by response: an interceptor that tries again replaces it. */
+const serving = new WeakMap<PlatformResponse, () => Promise<void>>();
+
 /**
  * Calls `serve` in place of the answer that Nest sends once all interceptors have completed, whatever value they have made of
- * it. The answer to an error of theirs is sent, and a file, which Express would not be asked for in this way.
+ * it. The answer to an error of theirs is sent, a redirection, and a file, which Express would not be asked for in this way.
  */
-export function serveInPlaceOfAnswer(response: PlatformResponse, serve: () => unknown): void {
+export function serveInPlaceOfAnswer(response: PlatformResponse, serve: () => Promise<void>): void {
+  const isWaiting = serving.has(response);
+  serving.set(response, serve);
+  if (isWaiting) return;
   // oxlint-disable-next-line typescript/unbound-method -- it is put back where it was
   const { send } = response;
   response.send = (body) => {
     response.send = send;
+    const last = serving.get(response)!;
+    serving.delete(response);
     const isFile = typeof (body as Partial<Readable> | undefined)?.pipe === 'function';
-    return response.statusCode < 400 && !isFile ? serve() : response.send(body);
+    if (response.statusCode >= 300 || isFile || body instanceof Error) return response.send(body);
+    const served = last();
+    // Nest hears of a failure where it has asked for the answer. Somebody else may not listen.
+    served.catch(() => undefined);
+    return served;
   };
 }
 
@@ -45,7 +57,7 @@ export function serveInPlaceOfAnswer(response: PlatformResponse, serve: () => un
  * Has Fastify answer without a body, into the headers of `raw` alone: those of the reply, and those that its `onSend` hooks
  * add, such as cookies.
  *
- * @returns whether the response may be served; not where a hook has failed, which Fastify answers
+ * @returns whether the response may be served; not where a hook has failed, or redirects, which Fastify answers
  * @throws what Node throws for a header that cannot be sent
  */
 export function takeHeaders(reply: PlatformResponse, raw: ServerResponse): Promise<boolean> {
@@ -56,7 +68,7 @@ export function takeHeaders(reply: PlatformResponse, raw: ServerResponse): Promi
     let failure: unknown;
     Object.assign(raw, {
       writeHead(status: number, headers: OutgoingHttpHeaders) {
-        if (status < 400) {
+        if (status < 300) {
           failure = setHeaders(reply, raw, headers);
           return raw;
         }

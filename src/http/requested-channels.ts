@@ -1,14 +1,52 @@
-/** What of a request a channel may be taken from, on Express and Fastify alike. */
+import { inputError, optionError, show } from '../sse.errors.js';
+
+/** What of a request channels may be taken from, on Express and Fastify alike. */
 export interface ChannelRequest {
   params: Record<string, string>;
   query: Record<string, unknown>;
 }
 
+/** Finds the channel or channels that a request is about. What it finds is checked, and put to the rule of the route. */
+export type ChannelSource = (request: ChannelRequest) => unknown;
+
+/** @throws SseError `SSE_OPTIONS` */
+export function checkSource(source: unknown): void {
+  if (typeof source === 'function') return;
+  throw optionError('channel', 'a function of the request, such as fromQuery', show(source));
+}
+
 /**
- * The channels that a request asks for, in its query as `channel`, once or several times.
+ * The channels that the client names, in the query as `channel`, once or several times: for routes that leave the choice to
+ * the client, within what their rule allows.
  *
- * They are checked by a rule before they are read: there is no decorator that hands them out without one.
+ * @throws SseError `SSE_INPUT` for what is neither a text nor a list of texts
  */
-export function requestedChannelsOf({ query }: Pick<ChannelRequest, 'query'>): unknown {
-  return query.channel;
+export function fromQuery({ query }: Pick<ChannelRequest, 'query'>): string | string[] {
+  const { channel } = query;
+  const list = isIndexed(channel) ? Object.values(channel) : channel;
+  const isText = (value: unknown) => typeof value === 'string';
+  if (isText(list) || (Array.isArray(list) && list.every(isText))) return list as string | string[];
+  throw inputError('channel', 'a text, or a list of texts', channel);
+}
+
+/** A long list, as parsers of nested queries (qs) return it. */
+function isIndexed(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const keys = Object.keys(value);
+  return keys.length > 0 && keys.every((key, n) => key === String(n));
+}
+
+/**
+ * Refuses a target that a handler has taken from the query as it is: a parser of nested queries makes objects, whose `user`
+ * would be the client's to say.
+ *
+ * @throws SseError `SSE_INPUT`
+ */
+export function checkOwn(target: object, { query }: Pick<ChannelRequest, 'query'>): void {
+  const text = JSON.stringify(target);
+  const isIn = (value: unknown): boolean =>
+    typeof value === 'object' &&
+    value !== null &&
+    (JSON.stringify(value) === text || Object.values(value).some(isIn));
+  if (isIn(query)) throw inputError('channel', 'a text, or a list of texts', target);
 }

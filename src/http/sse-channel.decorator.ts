@@ -1,7 +1,9 @@
 import { Get, UseInterceptors } from '@nestjs/common';
-import { checkKeys } from '../sse.errors.js';
+import type { SseGrant } from '../access/access.js';
+import { checkKeys, optionError } from '../sse.errors.js';
 import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
+import { type ChannelSource, checkSource } from './requested-channels.js';
 import { authorizingInterceptor, SseChannelInterceptor } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
@@ -23,12 +25,18 @@ export interface SseChannelDecorator<Target> {
 /** Options of an `@SseChannel()` route. */
 export interface SseChannelOptions {
   /**
-   * Which channels may be read through the route. A handler that returns nothing leaves it to the client to name them, in
-   * the query's `channel`; the rule holds also for what a handler returns.
+   * Which channels may be read through the route. It holds for what the handler returns, and for what `channel` finds.
    *
    * @default what the handler returns
    */
   allow?: SseRule;
+  /**
+   * Where the channels come from, in place of the handler, which then returns nothing: `fromQuery` lets clients name them, in the
+   * query's `channel`. It needs `allow`.
+   *
+   * @default what the handler returns
+   */
+  channel?: ChannelSource;
 }
 
 /**
@@ -52,23 +60,32 @@ export interface SseChannelOptions {
  *   return `order:${id}`;
  * }
  *
- * @SseChannel('news', { allow: ['news', 'sports'] }) // GET /news?channel=sports
+ * @SseChannel('news', { channel: fromQuery, allow: ['news', 'sports'] }) // GET /news?channel=sports
  * news() {}
  * ```
  */
 export function SseChannel(
   path: string | string[] | undefined,
-  options: SseChannelOptions & { allow: SseRule },
-): SseChannelDecorator<SseTarget | void>;
-export function SseChannel(path?: string | string[]): SseChannelDecorator<SseTarget>;
+  options: Required<SseChannelOptions>,
+): SseChannelDecorator<void>;
+export function SseChannel(
+  path?: string | string[],
+  options?: { allow: SseRule },
+): SseChannelDecorator<SseTarget | SseGrant>;
 export function SseChannel(path?: string | string[], options: SseChannelOptions = {}) {
-  checkKeys('SSE_OPTIONS', 'options', options, ['allow']);
-  const interceptor = 'allow' in options ? authorizingInterceptor(options.allow!) : SseChannelInterceptor;
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'channel']);
+  if ('channel' in options) {
+    checkSource(options.channel);
+    if (!('allow' in options))
+      throw optionError('allow', 'given, as `channel` finds the channels', 'nothing');
+  }
+  const interceptor =
+    'allow' in options ? authorizingInterceptor(options.allow!, options.channel) : SseChannelInterceptor;
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     // Nest is to answer, which is where the interceptor comes in, although the handler may take the response as a parameter.
     Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
-    describeRoute(descriptor.value as object, options.allow);
+    describeRoute(descriptor.value as object, options);
   };
 }

@@ -11,15 +11,22 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom, type Observable, of } from 'rxjs';
-import { mergeGrant, type SseGrant, UndecidedError } from '../access/access.js';
-import { SseError } from '../sse.errors.js';
+import { mergeGrant, SseGrant, UndecidedError } from '../access/access.js';
+import { inputError, SseError } from '../sse.errors.js';
 import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
-import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import {
+  authorizerOf,
+  checkAuthorizer,
+  checkOf,
+  injectProvided,
+  type SseAuthorizer,
+  type SseRule,
+} from './authorizer.js';
 import { EventStreams } from './event-streams.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveInPlaceOfAnswer } from './platform.js';
-import { requestedChannelsOf } from './requested-channels.js';
-import { type CheckedTarget, checkTarget, type SseTarget } from './sse-target.js';
+import { type ChannelRequest, type ChannelSource, checkOwn } from './requested-channels.js';
+import { type CheckedTarget, checkTarget } from './sse-target.js';
 
 const SERVED = of(undefined);
 
@@ -28,9 +35,7 @@ const SERVED = of(undefined);
  * completed; before that, errors are Nest's to answer.
  */
 @Injectable()
-export class SseChannelInterceptor
-  implements NestInterceptor<SseTarget | undefined, undefined>, OnModuleInit
-{
+export class SseChannelInterceptor implements NestInterceptor<unknown, undefined>, OnModuleInit {
   /** Without `SseModule`, in a unit test of a controller, its routes serve nothing. */
   constructor(
     @Inject(ModuleRef) protected readonly moduleRef: ModuleRef,
@@ -43,14 +48,12 @@ export class SseChannelInterceptor
     if (!this.sse) throw withoutModule();
   }
 
-  protected get rule(): Pick<Question, 'check' | 'authorizer'> | undefined {
+  /** Of the route, with where its channels come from if the handler does not name them. */
+  protected get rule(): (Pick<Question, 'check' | 'authorizer'> & { channel?: ChannelSource }) | undefined {
     return undefined;
   }
 
-  async intercept(
-    context: ExecutionContext,
-    next: CallHandler<SseTarget | undefined>,
-  ): Promise<Observable<undefined>> {
+  async intercept(context: ExecutionContext, next: CallHandler<unknown>): Promise<Observable<undefined>> {
     const { streams } = this;
     if (!streams) throw withoutModule();
     const http = context.switchToHttp();
@@ -70,22 +73,39 @@ export class SseChannelInterceptor
   }
 
   async #targetOf(
-    returned: SseTarget | undefined,
+    returned: unknown,
     context: ExecutionContext,
     request: PlatformRequest,
     response: PlatformResponse,
   ): Promise<CheckedTarget & Partial<SseGrant>> {
     const { rule } = this;
-    if (!rule) return checkTarget(returned);
-    const target = checkTarget(returned ?? requestedChannelsOf(request));
+    const target = this.#named(returned, request);
+    if (!rule) return target;
     const raw = response.raw ?? response;
-    const question = { ...rule, context, isWanted: () => !isGone(raw) };
+    const { check, authorizer } = rule;
+    const question = { check, authorizer, context, isWanted: () => !isGone(raw) };
     const { access, renew } = await this.authorization.grant(question, target.channels);
+    const before = target.renew;
     return {
       ...target,
       access: mergeGrant(target.access, access),
-      renew: renew && (async () => mergeGrant(target.access, await renew())),
+      renew:
+        (renew ?? before) &&
+        (async () => mergeGrant((await before?.()) ?? target.access, (await renew?.()) ?? access)),
     };
+  }
+
+  #named(returned: unknown, request: PlatformRequest): CheckedTarget & Partial<SseGrant> {
+    const channel = this.rule?.channel;
+    if (!channel) {
+      if (returned instanceof SseGrant) return returned;
+      if (typeof returned === 'object' && returned !== null) checkOwn(returned, request);
+      return checkTarget(returned);
+    }
+    if (returned !== undefined) {
+      throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);
+    }
+    return checkTarget({ channel: channel(request as unknown as ChannelRequest) });
   }
 }
 
@@ -96,18 +116,21 @@ const withoutModule = () =>
   );
 
 /** The interceptor of a route with a rule. */
-export function authorizingInterceptor(allow: SseRule): Type<NestInterceptor> {
+export function authorizingInterceptor(allow: SseRule, channel?: ChannelSource): Type<NestInterceptor> {
   const check = checkOf(allow);
   class AuthorizingInterceptor extends SseChannelInterceptor {
     authorizer?: SseAuthorizer;
 
     override async onModuleInit(): Promise<void> {
       await super.onModuleInit();
-      if (!check) this.authorizer ??= await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>);
+      if (check) return;
+      this.authorizer = checkAuthorizer(
+        this.authorizer ?? (await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>)),
+      );
     }
 
     protected override get rule() {
-      return { check, authorizer: this.authorizer };
+      return { check, authorizer: this.authorizer, channel };
     }
   }
   if (!check) injectProvided(AuthorizingInterceptor, allow as Type<SseAuthorizer>);

@@ -9,8 +9,9 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import {
-  AllowChannels,
-  AllowedChannels,
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
   LastEventId,
   type SseAccess,
   type SseAuthorizer,
@@ -59,13 +60,13 @@ class Readers implements SseAuthorizer {
 class ReadController {
   constructor(private readonly sse: SseService) {}
 
-  @SseChannel('asked', { allow: Readers })
+  @SseChannel('asked', { channel: fromQuery, allow: Readers })
   @UseGuards(SessionGuard)
   asked() {}
 
   @Sse('guarded')
-  @UseGuards(SessionGuard, AllowChannels(Readers))
-  guarded(@AllowedChannels() allowed: SseGrant, @LastEventId() lastEventId?: string) {
+  @UseGuards(SessionGuard, ChannelGuard(Readers, fromQuery))
+  guarded(@GrantedChannels() allowed: SseGrant, @LastEventId() lastEventId?: string) {
     return this.sse.messages(allowed, { lastEventId });
   }
 

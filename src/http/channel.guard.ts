@@ -14,29 +14,34 @@ import { type SseGrant, UndecidedError } from '../access/access.js';
 import { checkChannels } from '../event.js';
 import { SseError } from '../sse.errors.js';
 import { Authorization } from './authorization.js';
-import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import {
+  authorizerOf,
+  checkAuthorizer,
+  checkOf,
+  injectProvided,
+  type SseAuthorizer,
+  type SseRule,
+} from './authorizer.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from './platform.js';
-import { type ChannelRequest, requestedChannelsOf } from './requested-channels.js';
+import { type ChannelRequest, type ChannelSource, checkSource } from './requested-channels.js';
 
 const grants = new WeakMap<object, SseGrant>();
 
 /**
- * A guard for `@Sse()` routes that lets requests through for the channels they may read; `@AllowedChannels()` hands those
- * to the handler. Put it behind the guards that find out who asks: `@UseGuards(SessionGuard, AllowChannels(OrderReaders))`.
+ * A guard for `@Sse()` routes that lets requests through for the channels they may read; `@GrantedChannels()` hands those
+ * to the handler. Put it behind the guards that find out who asks: `@UseGuards(SessionGuard, ChannelGuard(OrderReaders, fromQuery))`.
  *
  * Authorization of an `@Sse()` route belongs in a guard: by the time its handler is done, Nest may have sent the head.
  *
  * @param allow which channels may be read; others are refused with 403, or with the authorizer's 401
- * @param channelOf the channel or channels that a request is about. @default the query's `channel`
+ * @param channel the channel or channels that a request is about: `fromQuery`, or for instance `({ params }) => params.id`
  * @throws SseError `SSE_OPTIONS`, when the class is defined, for what is no rule
  */
-export function AllowChannels(
-  allow: SseRule,
-  channelOf: (request: ChannelRequest) => unknown = requestedChannelsOf,
-): Type<CanActivate> {
+export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanActivate> {
   const check = checkOf(allow);
+  checkSource(channel);
   @Injectable()
-  class AllowChannelsGuard implements CanActivate, OnModuleInit {
+  class RuleGuard implements CanActivate, OnModuleInit {
     authorizer?: SseAuthorizer;
 
     constructor(
@@ -45,7 +50,10 @@ export function AllowChannels(
     ) {}
 
     async onModuleInit(): Promise<void> {
-      if (!check) this.authorizer ??= await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>);
+      if (check) return;
+      this.authorizer = checkAuthorizer(
+        this.authorizer ?? (await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>)),
+      );
     }
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -54,7 +62,7 @@ export function AllowChannels(
       const response = http.getResponse<PlatformResponse>();
       this.authorization.checkOrigin(request, response);
       const isWanted = () => !isGone(response.raw ?? response);
-      const channels = checkChannels(channelOf(request));
+      const channels = checkChannels(channel(request));
       const question = { check, authorizer: this.authorizer, context, isWanted };
       try {
         grants.set(request, await this.authorization.grant(question, channels));
@@ -67,15 +75,18 @@ export function AllowChannels(
       }
     }
   }
-  if (!check) injectProvided(AllowChannelsGuard, allow as Type<SseAuthorizer>);
-  return mixin(AllowChannelsGuard);
+  if (!check) injectProvided(RuleGuard, allow as Type<SseAuthorizer>);
+  return mixin(RuleGuard);
 }
 
-/** What the route's `AllowChannels` guard has allowed this request to read, for `SseService.messages()`. */
-export const AllowedChannels = createParamDecorator((_: unknown, context: ExecutionContext): SseGrant => {
+/**
+ * What the route's `ChannelGuard` has let this request read, for `SseService.messages()`, or for an `@SseChannel()` handler to
+ * return.
+ */
+export const GrantedChannels = createParamDecorator((_: unknown, context: ExecutionContext): SseGrant => {
   const grant = grants.get(context.switchToHttp().getRequest<object>());
   if (!grant) {
-    throw new SseError('SSE_OPTIONS', '@AllowedChannels() needs the guard AllowChannels() on its route');
+    throw new SseError('SSE_OPTIONS', '@GrantedChannels() needs the guard ChannelGuard() on its route');
   }
   return grant;
 });
