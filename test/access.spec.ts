@@ -434,9 +434,9 @@ describe.each(platforms)('Access on %s', (_, platform) => {
 
 describe('A rule', () => {
   it.each<[unknown, string]>([
-    ['news', 'a list of channels, a RegExp or a class'],
-    [{ news: true }, 'a list of channels, a RegExp or a class'],
-    [null, 'a list of channels, a RegExp or a class'],
+    ['news', 'a list of channels or patterns'],
+    [{ news: true }, 'a list of channels or patterns'],
+    [null, 'a list of channels or patterns'],
     [['a b'], '`channel`'],
   ])('is no %j', (allow, message) => {
     expect(() => SseChannel('x', { allow: allow as [] })).toThrow(message);

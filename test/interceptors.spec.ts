@@ -1,23 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheInterceptor, CacheModule } from '@nestjs/cache-manager';
 import {
+  type ArgumentsHost,
   type CallHandler,
+  Catch,
   ConflictException,
   Controller,
+  type ExceptionFilter,
   type ExecutionContext,
   type NestInterceptor,
   type Provider,
   StreamableFile,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import compress from '@fastify/compress';
 import cookie from '@fastify/cookie';
 import { describe, expect, it } from '@jest/globals';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
-import { map, mergeMap, type Observable, tap, timeout } from 'rxjs';
+import { map, mergeMap, type Observable, retry, tap, timeout } from 'rxjs';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
+import { until } from './support/until.js';
 
 @Controller()
 class NewsController {
@@ -43,7 +47,23 @@ const global = (...interceptors: NestInterceptor[]): Provider[] =>
   interceptors.map((useValue) => ({ provide: APP_INTERCEPTOR, useValue }));
 const cache: Provider = { provide: APP_INTERCEPTOR, useClass: CacheInterceptor };
 
-describe.each(platforms)('Interceptors around @SseChannel() on %s', (_, platform) => {
+/** Express answers an error as an object, and redirects by itself. */
+const ANSWERS_OF_FASTIFY: [string, (response: ErrorResponse) => unknown, number][] = [
+  [
+    'an error that has a status',
+    (response) => response.send(Object.assign(new Error('no'), { statusCode: 403 })),
+    403,
+  ],
+  ['a redirection', (response) => response.redirect('/login', 302), 302],
+];
+
+interface ErrorResponse {
+  send(body: unknown): unknown;
+  redirect(url: string, status: number): unknown;
+  status(status: number): ErrorResponse;
+}
+
+describe.each(platforms)('Interceptors around @SseChannel() on %s', (platformName, platform) => {
   const start = async (...providers: Provider[]) => {
     const imports = [SseModule.forRoot(), CacheModule.register()];
     const { app, url } = await startApp(platform, { imports, providers, controllers: [NewsController] });
@@ -115,6 +135,55 @@ describe.each(platforms)('Interceptors around @SseChannel() on %s', (_, platform
     expect(sse.stats().streams).toBe(0);
   });
 
+  it('that try again open one connection', async () => {
+    let failures = 1;
+    const fail = after((values) =>
+      values.pipe(
+        map((value) => {
+          if (failures-- > 0) throw new Error('The first attempt');
+          return value;
+        }),
+      ),
+    );
+    const { url, sse } = await start(
+      ...global(
+        after((values) => values.pipe(retry(2))),
+        fail,
+      ),
+    );
+    const client = await connect(url);
+    expect(await client.next()).toMatchObject({ event: 'sse.open' });
+    const id = await sse.publish('event', { channel: 'news' });
+    expect(await client.next()).toMatchObject({ id });
+    expect(sse.stats().streams).toBe(1);
+    client.close();
+    await until(() => sse.stats().streams === 0);
+  });
+
+  it.each<[string, (response: ErrorResponse) => unknown, number]>([
+    ...(platformName === 'Express' ? [] : ANSWERS_OF_FASTIFY),
+    ['a status', (response) => response.status(410).send('gone'), 410],
+  ])('whose failure a filter answers with %s open no connection', async (_what, reply, status) => {
+    @Catch()
+    class Filter implements ExceptionFilter {
+      catch(_error: unknown, host: ArgumentsHost) {
+        reply(host.switchToHttp().getResponse<ErrorResponse>());
+      }
+    }
+    const fail = after((values) =>
+      values.pipe(
+        map(() => {
+          throw new Error('after the handler');
+        }),
+      ),
+    );
+    const { url, sse } = await start(...global(fail), { provide: APP_FILTER, useClass: Filter });
+    const client = await connect(url);
+    expect(client.status).toBe(status);
+    expect(client.headers['content-type'] ?? '').not.toContain('event-stream');
+    expect(sse.stats().streams).toBe(0);
+  });
+
   it('that cache take no connection for a value', async () => {
     const { url, sse } = await start(cache);
     for (let n = 0; n < 3; n++) {
@@ -156,6 +225,20 @@ describe('Plugins of Fastify', () => {
     await Promise.all(configuring);
     return { sse: app.get(SseService), url: `${url}/news` };
   };
+
+  it('may redirect in place of a connection', async () => {
+    const { sse, url } = await start((created) =>
+      created
+        .getHttpAdapter()
+        .getInstance()
+        .addHook('onSend', async (_request, reply) => {
+          void reply.code(302).header('location', '/login');
+        }),
+    );
+    const client = await connect(url);
+    expect([client.status, client.headers.location]).toEqual([302, '/login']);
+    expect(sse.stats().streams).toBe(0);
+  });
 
   it('send their cookies and headers, also on a connection to @SseChannel()', async () => {
     const { url, sse } = await start((app) => {

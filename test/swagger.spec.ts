@@ -1,6 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Injectable, Query } from '@nestjs/common';
-import { ApiQuery, ApiResponse, DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { Controller, Injectable, Query, Param } from '@nestjs/common';
+import {
+  ApiHeader,
+  ApiOkResponse,
+  ApiQuery,
+  ApiResponse,
+  DocumentBuilder,
+  SwaggerModule,
+} from '@nestjs/swagger';
 import { fromQuery, type SseAuthorizer, SseChannel, SseModule } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 
@@ -23,6 +30,13 @@ class NewsController {
 
   @SseChannel('asked', { channel: fromQuery, allow: Readers })
   asked() {}
+
+  @SseChannel('own/:channel', { allow: ['news'] })
+  @ApiOkResponse({ description: 'My events' })
+  @ApiHeader({ name: 'last-event-id', description: 'Mine' })
+  own(@Param('channel') channel: string) {
+    return channel;
+  }
 
   @ApiResponse({ status: 403, description: 'Not yours' })
   @SseChannel('described', { allow: ['news'] })
@@ -54,6 +68,11 @@ describe.each(platforms)('What @nestjs/swagger shows on %s', (_, platform) => {
     expect(routeOf('/listed')).toMatchObject({ responses: { 200: stream, 403: {} }, names: named });
     expect(Object.keys(routeOf('/listed').responses)).toEqual(['200', '403']);
     expect(routeOf('/asked')).toMatchObject({ responses: { 200: stream, 401: {}, 403: {} }, names: named });
+    const own = routeOf('/own/{channel}');
+    expect(own).toMatchObject({
+      responses: { 200: { ...stream, description: 'My events' }, 403: {} },
+      names: ['header last-event-id', 'path channel'],
+    });
     const described = routeOf('/described');
     expect(described).toMatchObject({
       responses: { 200: stream, 403: { description: expect.stringContaining('Not yours') } },

@@ -11,7 +11,6 @@ import {
   CONTROL_KEEPS,
   type Page,
   SseBroker,
-  type StoredEvent,
 } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
 import { type Findings, inspect } from './redis.check.js';
@@ -20,21 +19,14 @@ import { RedisOutage } from './redis.outage.js';
 import type { Find } from './redis.pending.js';
 import { RedisProbe } from './redis.probe.js';
 import { RedisPublisher } from './redis.publisher.js';
-import { RedisScript } from './redis.script.js';
+import { SCRIPTS } from './redis.script.js';
 import { type Place, RedisServer, type RedisServers, type ServersListener } from './redis.servers.js';
 import { RedisSubscriptions } from './redis.subscriptions.js';
-import { FIND, PUBLISH, READ } from './scripts.js';
 
 /** How long an application that requires Redis waits for it when it starts, in ms. */
 const OPEN_MS = 5_000;
 /** How long one that does not waits for it, to say what is wrong with it: three weeks. */
 const INSPECT_MS = 1_814_400_000;
-
-const SCRIPTS = {
-  publish: new RedisScript(PUBLISH),
-  find: new RedisScript(FIND),
-  read: new RedisScript(READ),
-};
 
 /**
  * Carries events between all processes on one Redis, or one Redis Cluster, and keeps them in it.
@@ -126,16 +118,22 @@ export class RedisSseBroker extends SseBroker {
     const { id = '', idempotencyKey, transient } = publication;
     const kept = !transient && this.history !== false;
     const body = encodeBody(publication, kept);
-    const size = body.length;
     if (!kept && idempotencyKey === undefined) {
       const send = (place: Place) => this.#send(place, channel, body).then(() => id);
-      return this.#publisher.publish({ channel, size, names: '', repeatable: 'never', send, idOf: () => id });
+      return this.#publisher.publish({
+        channel,
+        size: body.length,
+        names: '',
+        repeatable: 'never',
+        send,
+        idOf: () => id,
+      });
     }
     const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     return this.#publisher.publish({
       channel,
-      size,
+      size: body.length,
       names: this.#isCluster ? `${id !== ''} ${idempotencyKey !== undefined}` : '',
       repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
       send: (place, { nonce, whole }) => {
@@ -164,18 +162,17 @@ export class RedisSseBroker extends SseBroker {
     const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, id, ...cursors];
     const answer = await this.#servers.run(channel, (place) => SCRIPTS.read.run(place, keys, args));
     const [tip, after, entries] = answer as [string, string, [string, string[]][]];
-    const events = entries.map(([cursor, fields]) => decodeEntry(cursor, fields));
     return {
       tip,
       after: after === '' ? undefined : after,
-      events: events.filter((event): event is StoredEvent => event !== undefined),
+      events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
       end: entries.at(-1)?.[0] ?? tip,
     };
   }
 
   override async now(channel: string): Promise<number> {
-    const [seconds, micros] = await this.#servers.run(channel, ({ connection }) => connection.client.time());
-    return Number(seconds) * 1_000 + Number(micros) / 1_000;
+    const [s, us] = await this.#servers.run(channel, ({ connection }) => connection.client.time());
+    return Number(s) * 1_000 + Number(us) / 1_000;
   }
 
   override serverOf(channel: string): string {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Place } from './redis.servers.js';
+import { FIND, PUBLISH, READ } from './scripts.js';
 
 type Call = [keys: readonly string[], args: readonly (string | number)[]];
 
@@ -38,3 +39,9 @@ function clientOf({ connection: { client }, asking }: Place): Place['connection'
   if (asking) client.asking().catch(() => undefined);
   return client;
 }
+
+export const SCRIPTS = {
+  publish: new RedisScript(PUBLISH),
+  find: new RedisScript(FIND),
+  read: new RedisScript(READ),
+};

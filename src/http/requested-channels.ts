@@ -24,8 +24,8 @@ export function checkSource(source: unknown): void {
 export function fromQuery({ query }: Pick<ChannelRequest, 'query'>): string | string[] {
   const { channel } = query;
   const list = isIndexed(channel) ? Object.values(channel) : channel;
-  const isText = (value: unknown) => typeof value === 'string';
-  if (isText(list) || (Array.isArray(list) && list.every(isText))) return list as string | string[];
+  if (typeof list === 'string') return list;
+  if (Array.isArray(list) && list.every((value) => typeof value === 'string')) return list;
   throw inputError('channel', 'a text, or a list of texts', channel);
 }
 
