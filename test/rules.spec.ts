@@ -34,12 +34,31 @@ class Readers implements SseAuthorizer {
 /** What the handler returns by a missed look-up. */
 let found: SseTarget;
 
+/** What the authorizer was asked. */
+const asked: unknown[] = [];
+
+@Injectable()
+class ReadersOfAll implements SseAuthorizer {
+  authorize(channel: string) {
+    asked.push(channel);
+    return { user: 'one' };
+  }
+
+  authorizeAll(channels: readonly string[]) {
+    asked.push(channels);
+    return answer as boolean;
+  }
+}
+
 @Controller()
 class ReadController {
   constructor(private readonly sse: SseService) {}
 
   @SseChannel('asked', { channel: fromQuery, allow: Readers })
   asked() {}
+
+  @SseChannel('all', { channel: fromQuery, allow: ReadersOfAll })
+  all() {}
 
   @SseChannel('listed', { channel: fromQuery, allow: ['news', 'team-{id}', 'order:{id}:items'] })
   listed() {}
@@ -142,8 +161,11 @@ describe.each(nested)('A rule on %s', (name, platform) => {
   it('takes up to 100 channels of a query, and says so for more', async () => {
     const { url, sse } = await start();
     const query = (count: number) => Array.from({ length: count }, (_, n) => `channel=c${n}`).join('&');
-    for (const count of [20, 21, 100]) {
-      const client = await connect(`${url}/asked?${query(count)}`);
+    for (const [path, count] of [20, 21, 100].flatMap((n) => [
+      ['asked', n] as const,
+      ['returned', n] as const,
+    ])) {
+      const client = await connect(`${url}/${path}?${query(count)}`);
       await client.next();
       expect(sse.connections().map(({ channels }) => channels.length)).toEqual([count]);
       client.close();
@@ -225,6 +247,45 @@ describe.each(nested)('A rule on %s', (name, platform) => {
     answer = false;
     expect(await statusOf('asked?channel=news')).toBe(403);
     expect(failed).not.toHaveBeenCalled();
+  });
+
+  it('puts one question for all channels of a connection', async () => {
+    const { url, sse, statusOf } = await start();
+    asked.length = 0;
+    for (const [given, users] of [
+      [true, []],
+      [{ user: 'ann' }, ['ann']],
+      [
+        [true, { user: 'ann' }, { user: 'bob' }],
+        ['ann', 'bob'],
+      ],
+    ] as const) {
+      answer = given;
+      const client = await connect(`${url}/all?channel=a&channel=b&channel=c`);
+      await client.next();
+      expect(sse.connections()).toMatchObject([{ user: users[0] }]);
+      client.close();
+      await until(() => sse.connections().length === 0);
+    }
+    expect(asked).toEqual([1, 2, 3].map(() => ['a', 'b', 'c']));
+    for (const given of [
+      false,
+      [true, false, true],
+      [true, true],
+      [true, true, true, true],
+      [],
+      [true, undefined, true],
+      [[true], [true], [true]],
+      Array.from({ length: 3 }),
+      // oxlint-disable-next-line no-sparse-arrays -- a hole is no answer
+      [true, , true],
+      'yes',
+    ]) {
+      answer = given;
+      expect([given, await statusOf('all?channel=a&channel=b&channel=c')]).toEqual([given, 403]);
+    }
+    expect(await statusOf('all?channel=a')).toBe(200);
+    expect(asked.at(-1)).toBe('a');
   });
 
   it('allows the channels of its patterns, and no others', async () => {

@@ -94,14 +94,23 @@ export class Authorization {
     const over = new Promise<never>((_, reject) => (giveUp = reject));
     over.catch(() => undefined);
     const timer = setTimeout(() => giveUp(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
-    const ask = async (channel: string) => {
+    const ask = async (part: readonly string[]) => {
       if (isOver || !question.isWanted()) throw new UndecidedError('The client has left');
-      const answering = authorizer.authorize(channel, question.context);
-      return this.#accept(await Promise.race([answering, over]), authorizer);
+      const answering =
+        part.length > 1
+          ? authorizer.authorizeAll!(part, question.context)
+          : authorizer.authorize(part[0]!, question.context);
+      const answer: unknown = await Promise.race([answering, over]);
+      // A list of another length is none.
+      const isList = part.length > 1 && Array.isArray(answer) && answer.length === part.length;
+      return (isList ? Array.from(answer as unknown[]) : [answer]).map((one) =>
+        this.#accept(one, authorizer),
+      );
     };
     try {
-      const answers = channels.map((channel) => questions.run(() => ask(channel)));
-      return mergeAccess(await Promise.race([Promise.all(answers), over]));
+      const parts = authorizer.authorizeAll ? [channels] : channels.map((channel) => [channel]);
+      const answers = parts.map((part) => questions.run(() => ask(part)));
+      return mergeAccess((await Promise.race([Promise.all(answers), over])).flat());
     } catch (error) {
       if (error instanceof HttpException || error instanceof UndecidedError) throw error;
       this.#fail(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);

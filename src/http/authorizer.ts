@@ -4,6 +4,8 @@ import type { SseAccess } from '../access/access.js';
 import { nameOf, optionError, show } from '../sse.errors.js';
 import { expressionOf, matcherOf } from './channel-pattern.js';
 
+type Answers = boolean | SseAccess | readonly (boolean | SseAccess)[];
+
 /**
  * Decides who may read a channel: an injectable class, named in `allow`.
  *
@@ -32,6 +34,14 @@ export interface SseAuthorizer {
    * @returns whether the channel may be read; if it may, an object says also who reads it: at least one key, none undefined
    */
   authorize(channel: string, context: ExecutionContext): boolean | SseAccess | Promise<boolean | SseAccess>;
+
+  /**
+   * One question in place of one for each channel, for a connection of several channels.
+   *
+   * @param channels in canonical form
+   * @returns an answer for each of them, in their order, or one for all; a *no* for one of them refuses the connection
+   */
+  authorizeAll?(channels: readonly string[], context: ExecutionContext): Answers | Promise<Answers>;
 }
 
 /**

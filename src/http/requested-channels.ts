@@ -23,17 +23,18 @@ export function checkSource(source: unknown): void {
  */
 export function fromQuery({ query }: Pick<ChannelRequest, 'query'>): string | string[] {
   const { channel } = query;
-  const list = isIndexed(channel) ? Object.values(channel) : channel;
+  const list = listOf(channel);
   if (typeof list === 'string') return list;
   if (Array.isArray(list) && list.every((value) => typeof value === 'string')) return list;
   throw inputError('channel', 'a text, or a list of texts', channel);
 }
 
-/** A long list, as parsers of nested queries (qs) return it. */
-function isIndexed(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+/** A long list as a list: parsers of nested queries (qs) return it as an object with the keys 0, 1, 2, … */
+export function listOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const keys = Object.keys(value);
-  return keys.length > 0 && keys.every((key, n) => key === String(n));
+  const isIndexed = keys.length > 0 && keys.every((key, n) => key === String(n));
+  return isIndexed ? Object.values(value) : value;
 }
 
 /**

@@ -25,7 +25,7 @@ import {
 } from './authorizer.js';
 import { EventStreams } from './event-streams.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveInPlaceOfAnswer } from './platform.js';
-import { type ChannelRequest, type ChannelSource, checkOwn } from './requested-channels.js';
+import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
 import { type CheckedTarget, checkTarget } from './sse-target.js';
 
 const SERVED = of(undefined);
@@ -99,8 +99,9 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const channel = this.rule?.channel;
     if (!channel) {
       if (returned instanceof SseGrant) return returned;
-      if (typeof returned === 'object' && returned !== null) checkOwn(returned, request);
-      return checkTarget(returned);
+      const target = listOf(returned);
+      if (typeof target === 'object' && target !== null && !Array.isArray(target)) checkOwn(target, request);
+      return checkTarget(target);
     }
     if (returned !== undefined) {
       throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);

@@ -4,7 +4,7 @@ const LEASE = 'src/access/lease.spec.ts';
 
 const authorization = { file: 'src/http/authorization.ts', tests: [ACCESS] };
 const failing = { file: 'src/http/authorization.ts', tests: ['test/revalidation.spec.ts'] };
-const authorizer = { file: 'src/http/authorizer.ts', tests: [ACCESS] };
+const rules = { file: 'src/http/channel-pattern.ts', tests: ['test/rules.spec.ts'] };
 const interceptor = { file: 'src/http/sse-channel.interceptor.ts', tests: [ACCESS] };
 const disconnections = { file: 'src/access/disconnections.ts', tests: ['test/disconnect.spec.ts'] };
 const disconnection = { file: 'src/access/disconnection.ts', tests: [ACCESS] };
@@ -34,16 +34,39 @@ export const access = [
     replace: `      return {};`,
   },
   {
-    ...authorization,
-    guard: 'an authorizer that says nothing refuses',
-    find: `  if (!verdict) return false;\n`,
-    replace: `  if (verdict === undefined || verdict === null) return {};\n`,
+    ...rules,
+    file: 'src/http/authorization.ts',
+    guard: 'an authorizer that names nothing refuses',
+    find: `  if (given.length === 0) throw noAnswer(answer);\n`,
+    replace: '',
   },
   {
-    ...authorization,
-    guard: 'only true and an object are a yes',
-    find: `  const { user, session, issuedAt, expiresAt } = checkAccess(verdict);`,
-    replace: `  const { user, session, issuedAt, expiresAt } = verdict as SseAccess;`,
+    ...rules,
+    file: 'src/http/authorization.ts',
+    guard: 'only true and a plain object are a yes',
+    find: ` || !isPlain(answer)) throw`,
+    replace: `) throw`,
+  },
+  {
+    ...rules,
+    file: 'src/http/authorization.ts',
+    guard: 'an answer whose user was not found is none',
+    find: `  if (missing) throw inputError(missing[0], 'left out or given', undefined);\n`,
+    replace: '',
+  },
+  {
+    ...rules,
+    file: 'src/http/requested-channels.ts',
+    guard: 'a query gives texts alone',
+    find: `list.every((value) => typeof value === 'string')`,
+    replace: `list.length > 0`,
+  },
+  {
+    ...rules,
+    file: 'src/http/requested-channels.ts',
+    guard: 'a target that a handler takes from the query names no user',
+    find: `  if (isIn(query)) throw`,
+    replace: `  if (isIn({})) throw`,
   },
   {
     ...failing,
@@ -65,22 +88,41 @@ export const access = [
   },
   {
     ...failing,
-    file: 'src/http/allow-channels.guard.ts',
+    file: 'src/http/channel.guard.ts',
     guard: 'a request that could not be decided about is answered once',
     find: `        return new Promise(() => {});`,
     replace: `        return true;`,
   },
   {
-    ...authorizer,
-    guard: 'a pattern is for the whole name',
-    find: '`^(?:${rule.source})$`',
-    replace: 'rule.source',
+    ...rules,
+    guard: 'an expression is for the whole name',
+    find: '`^(?:${source})$`',
+    replace: 'source',
   },
   {
-    ...authorizer,
-    guard: 'a pattern does not remember where it was',
-    find: `rule.flags.replaceAll(/[gmy]/g, '')`,
-    replace: `rule.flags`,
+    ...rules,
+    tests: [ACCESS],
+    guard: 'an expression does not remember where it was',
+    find: `flags.replaceAll(/[gmy]/g, '')`,
+    replace: `flags`,
+  },
+  {
+    ...rules,
+    guard: 'an expression that could take long is refused',
+    find: ` || stepsOf(source) > MAX_STEPS`,
+    replace: '',
+  },
+  {
+    ...rules,
+    guard: 'a parameter ends at a colon',
+    find: ` || /[:/]/.test(name.slice(at, end))`,
+    replace: '',
+  },
+  {
+    ...rules,
+    guard: 'a pattern is for the whole name',
+    find: `name.length - text.length : name.indexOf(text, at + 1)`,
+    replace: `name.lastIndexOf(text) : name.indexOf(text, at + 1)`,
   },
   {
     ...interceptor,

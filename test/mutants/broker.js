@@ -46,8 +46,8 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'entries that cannot be read are left out',
-    find: `events.filter((event): event is StoredEvent => event !== undefined)`,
-    replace: `events as StoredEvent[]`,
+    find: `decodeEntry(cursor, fields) ?? []`,
+    replace: `decodeEntry(cursor, fields)!`,
     tests: ['test/wire-format.spec.ts › passes over entries'],
   },
   {
