@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -86,5 +86,23 @@ describe('The structure', () => {
       /from 'node:https?|HttpException|IncomingMessage/.test(readFileSync(join('src', file), 'utf8')),
     );
     expect(users).toEqual([]);
+  });
+
+  it('is held by the tests that docs/security.md names', () => {
+    const rows = readFileSync('docs/security.md', 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| '));
+    const names = rows.flatMap(
+      (row) =>
+        row
+          .split('|')
+          .at(-2)!
+          .match(/(?<=`)[\w-]+(?=`)/g) ?? [],
+    );
+    expect(names.length).toBeGreaterThan(20);
+    const missing = names.filter(
+      (name) => !['spec', 'faults'].some((kind) => existsSync(`test/${name}.${kind}.ts`)),
+    );
+    expect(missing).toEqual([]);
   });
 });
