@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import type { SseGrant } from '../access/access.js';
 import { Connections } from '../access/connections.js';
 import { Channels } from '../channel/channels.js';
@@ -12,7 +13,7 @@ import { lastEventIdOf } from './last-event-id.decorator.js';
 import { dueAt, OpenStreams } from './open-streams.js';
 import { Outbox } from './outbox.js';
 import { Pipelining } from './pipelining.js';
-import { isGone, type PlatformRequest, type PlatformResponse, takeHeaders } from './platform.js';
+import { isGone, type PlatformRequest, type PlatformResponse, serveViews, takeHeaders } from './platform.js';
 import { sourceOf } from './source.js';
 import type { CheckedTarget } from './sse-target.js';
 
@@ -21,7 +22,7 @@ const HEAD_WAIT_MS = 2_000;
 
 /** All `@SseChannel()` responses of this process. */
 @Injectable()
-export class EventStreams {
+export class EventStreams implements OnModuleInit {
   readonly #open: OpenStreams<EventStream>;
   readonly #outbox = new Outbox();
   readonly #pipelining = new Pipelining();
@@ -33,9 +34,14 @@ export class EventStreams {
     private readonly channels: Channels,
     private readonly connections: Connections,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly host: HttpAdapterHost,
   ) {
     this.#open = new OpenStreams(options.heartbeatMs);
     this.#retries = retryFrames(options.retryMs).map((frame) => new Batch().with(frame));
+  }
+
+  onModuleInit(): void {
+    if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
   }
 
   /**

@@ -1,5 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Readable, Writable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
+import { StreamableFile } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 
 /** A response of HTTP/1, or one of HTTP/2, which has a stream in place of much else. */
 export type AnyResponse = ServerResponse & { readonly stream?: Writable & { readonly session?: object } };
@@ -27,37 +29,68 @@ export function isGone({ destroyed, stream }: AnyResponse): boolean {
   return destroyed || stream?.destroyed === true;
 }
 
-/** What is to be served, by response: an interceptor that tries again replaces it. */
-const serving = new WeakMap<PlatformResponse, () => Promise<void>>();
+/** The view of `@SseChannel()` routes. Nest renders it once all interceptors have completed, and for nothing else. */
+export const VIEW = 'nestjs-sse-channels';
 
-/**
- * Calls `serve` in place of the answer that Nest sends once all interceptors have completed, whatever value they have made of
- * it. The answer to an error of theirs is sent, a redirection, and a file, which Express would not be asked for in this way.
- */
-export function serveInPlaceOfAnswer(response: PlatformResponse, serve: () => Promise<void>): void {
-  const isWaiting = serving.has(response);
-  serving.set(response, serve);
-  if (isWaiting) return;
+interface Pending {
+  serve: () => unknown;
+  isAnswered: boolean;
+}
+
+const pending = new WeakMap<PlatformResponse, Pending>();
+
+/** Calls `serve` when all interceptors have completed, unless one of them, or a filter, answers the request. */
+export function serveAtEnd(response: PlatformResponse, serve: () => unknown): void {
+  const known = pending.get(response);
+  // An interceptor may subscribe more than once, as `retry()` does.
+  if (known) return void (known.serve = serve);
+  const entry = { serve, isAnswered: false };
+  pending.set(response, entry);
   // oxlint-disable-next-line typescript/unbound-method -- it is put back where it was
   const { send } = response;
+  // Fastify runs hooks first, and cannot be asked whether something is being sent.
   response.send = (body) => {
+    entry.isAnswered = true;
     response.send = send;
-    const last = serving.get(response)!;
-    serving.delete(response);
-    const isFile = typeof (body as Partial<Readable> | undefined)?.pipe === 'function';
-    if (response.statusCode >= 300 || isFile || body instanceof Error) return response.send(body);
-    const served = last();
-    // Nest hears of a failure where it has asked for the answer. Somebody else may not listen.
-    served.catch(() => undefined);
-    return served;
+    return response.send(body);
   };
 }
+
+const adapters = new WeakSet<AbstractHttpAdapter>();
+
+/** Has an adapter serve where it is to render `VIEW`; it renders all other views as before. */
+export function serveViews(adapter: AbstractHttpAdapter): void {
+  if (adapters.has(adapter)) return;
+  adapters.add(adapter);
+  const render = adapter.render.bind(adapter) as (...args: unknown[]) => unknown;
+  adapter.render = (response: PlatformResponse, view: string, value: unknown) =>
+    view === VIEW ? answer(adapter, response, value) : render(response, view, value);
+}
+
+function answer(adapter: AbstractHttpAdapter, response: PlatformResponse, value: unknown): unknown {
+  const entry = pending.get(response);
+  const { headersSent } = response.raw ?? response;
+  // Nest waits for a reply of Fastify until it is sent.
+  if (entry?.isAnswered || headersSent) return response;
+  if (value instanceof Response) return answerWith(adapter, response, value);
+  const serves = entry && !isAnswer(response.statusCode) && !(value instanceof StreamableFile);
+  return serves ? entry.serve() : adapter.reply(response, value);
+}
+
+function answerWith(adapter: AbstractHttpAdapter, response: PlatformResponse, given: Response): unknown {
+  for (const [name, value] of given.headers) adapter.setHeader(response, name, value);
+  const file = given.body ? new StreamableFile(Readable.from(given.body)) : undefined;
+  return adapter.reply(response, file, given.status);
+}
+
+/** Whether a status is for a client that gets no events. 204 stops an `EventSource`. */
+const isAnswer = (status: number) => status === 204 || status >= 300;
 
 /**
  * Has Fastify answer without a body, into the headers of `raw` alone: those of the reply, and those that its `onSend` hooks
  * add, such as cookies.
  *
- * @returns whether the response may be served; not where a hook has failed, or redirects, which Fastify answers
+ * @returns whether the response may be served; not where a hook has failed, or has set another status, which Fastify answers
  * @throws what Node throws for a header that cannot be sent
  */
 export function takeHeaders(reply: PlatformResponse, raw: ServerResponse): Promise<boolean> {
@@ -68,7 +101,7 @@ export function takeHeaders(reply: PlatformResponse, raw: ServerResponse): Promi
     let failure: unknown;
     Object.assign(raw, {
       writeHead(status: number, headers: OutgoingHttpHeaders) {
-        if (status < 300) {
+        if (!isAnswer(status)) {
           failure = setHeaders(reply, raw, headers);
           return raw;
         }

@@ -1,8 +1,9 @@
-import { Get, UseInterceptors } from '@nestjs/common';
+import { Get, Render, UseInterceptors } from '@nestjs/common';
 import type { SseGrant } from '../access/access.js';
 import { checkKeys, optionError } from '../sse.errors.js';
 import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
+import { VIEW } from './platform.js';
 import { type ChannelSource, checkSource } from './requested-channels.js';
 import { authorizingInterceptor, SseChannelInterceptor } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
@@ -82,8 +83,8 @@ export function SseChannel(path?: string | string[], options: SseChannelOptions 
   const interceptor =
     'allow' in options ? authorizingInterceptor(options.allow!, options.channel) : SseChannelInterceptor;
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
-    // Nest is to answer, which is where the interceptor comes in, although the handler may take the response as a parameter.
-    Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);
+    // Nest's last answer is to be told from those of interceptors and filters, and comes although a handler takes the response.
+    Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
     describeRoute(descriptor.value as object, options);

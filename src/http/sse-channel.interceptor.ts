@@ -24,7 +24,7 @@ import {
   type SseRule,
 } from './authorizer.js';
 import { EventStreams } from './event-streams.js';
-import { isGone, type PlatformRequest, type PlatformResponse, serveInPlaceOfAnswer } from './platform.js';
+import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from './platform.js';
 import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
 import { type CheckedTarget, checkTarget } from './sse-target.js';
 
@@ -64,10 +64,10 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const returned = await firstValueFrom(next.handle());
     try {
       const target = { ...(await this.#targetOf(returned, context, request, response)), askedAt };
-      serveInPlaceOfAnswer(response, () => streams.serve(request, response, target));
+      serveAtEnd(response, () => streams.serve(request, response, target));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      serveInPlaceOfAnswer(response, () => this.authorization.postpone(response));
+      serveAtEnd(response, () => this.authorization.postpone(response));
     }
     return SERVED;
   }

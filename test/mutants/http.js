@@ -135,7 +135,7 @@ export const http = [
   {
     file: 'src/http/sse-channel.decorator.ts',
     guard: 'Nest answers although a handler takes the response',
-    find: `    Reflect.defineMetadata('__responsePassthrough__', true, target.constructor, key);\n`,
+    find: `    Render(VIEW)(target, key, descriptor);\n`,
     replace: '',
     tests: [`${RESPONSES_SPEC} › leaves a handler its own @Res`],
   },
