@@ -124,8 +124,8 @@ export class Authorization {
   }
 
   #fail(what: string, error: unknown): void {
-    const line = `${what}: ${reasonOf(error)}`;
-    this.#failures.error(line, line);
+    const kind = error instanceof Error ? error.name : typeof error;
+    this.#failures.error(`${what} ${kind}`, `${what}: ${reasonOf(error)}`);
   }
 
   /** @throws ForbiddenException for everything but a clear yes */

@@ -77,8 +77,8 @@ export const access = [
   {
     ...failing,
     guard: 'a question that waits for its turn has no more time than others',
-    find: `mergeAccess(await Promise.race([Promise.all(answers), over]))`,
-    replace: `mergeAccess(await Promise.all(answers))`,
+    find: `mergeAccess((await Promise.race([Promise.all(answers), over])).flat())`,
+    replace: `mergeAccess((await Promise.all(answers)).flat())`,
   },
   {
     ...failing,
