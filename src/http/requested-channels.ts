@@ -49,5 +49,5 @@ export function checkOwn(target: object, { query }: Pick<ChannelRequest, 'query'
     typeof value === 'object' &&
     value !== null &&
     (JSON.stringify(value) === text || Object.values(value).some(isIn));
-  if (isIn(query)) throw inputError('channel', 'a text, or a list of texts', target);
+  if (Object.values(query).some(isIn)) throw inputError('channel', 'a text, or a list of texts', target);
 }

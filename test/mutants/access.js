@@ -65,8 +65,8 @@ export const access = [
     ...rules,
     file: 'src/http/requested-channels.ts',
     guard: 'a target that a handler takes from the query names no user',
-    find: `  if (isIn(query)) throw`,
-    replace: `  if (isIn({})) throw`,
+    find: `  if (Object.values(query).some(isIn)) throw`,
+    replace: `  if (Object.values({}).some(isIn)) throw`,
   },
   {
     ...failing,

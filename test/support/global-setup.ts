@@ -57,7 +57,16 @@ async function startSharedRedis(): Promise<void> {
   (globalThis as Shared).testRedis = server;
   // The user of docs/redis.md, with the prefixes of the tests besides its own.
   const user = /^ACL SETUSER app .*$/m.exec(readFileSync('docs/redis.md', 'utf8'))![0].split(' ');
-  const { stdout } = spawnSync('redis-cli', ['-p', `${port}`, ...user, '~test-*', '~{test-*', '&test-*']);
+  const { stdout } = spawnSync('redis-cli', [
+    '-p',
+    `${port}`,
+    ...user,
+    '~test-*',
+    '~{test-*',
+    '&test-*',
+    '~{!disconnect}:*',
+    '&!disconnect',
+  ]);
   if (stdout.toString() !== 'OK\n') throw new Error(`redis-server refuses the user: ${stdout.toString()}`);
   process.env.TEST_REDIS_URL = `redis://app:secret@127.0.0.1:${port}/0`;
 }
