@@ -1,3 +1,4 @@
+import { checkChannels } from '../event.js';
 import { checkKeys, inputError } from '../sse.errors.js';
 
 /** What is known of who reads a stream. All fields are optional. */
@@ -45,7 +46,9 @@ export class SseGrant {
     renew,
   }: Pick<SseGrant, 'channels'> & Partial<SseGrant>) {
     this.askedAt = askedAt;
-    this.channels = channels;
+    this.channels = checkChannels(channels);
+    if (access.user !== undefined) checkUser(access.user);
+    if (access.session !== undefined) checkSession(access.session);
     this.access = access;
     this.source = source;
     this.renew = renew;

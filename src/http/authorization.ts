@@ -98,7 +98,7 @@ export class Authorization {
       if (isOver || !question.isWanted()) throw new UndecidedError('The client has left');
       const answering =
         part.length > 1
-          ? authorizer.authorizeAll!(part, question.context)
+          ? authorizer.authorizeAll!([...part], question.context)
           : authorizer.authorize(part[0]!, question.context);
       const answer: unknown = await Promise.race([answering, over]);
       // A list of another length is none.

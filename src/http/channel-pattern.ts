@@ -43,7 +43,7 @@ function follows(name: string, from: number, texts: readonly string[]): boolean 
  * @throws SseError `SSE_OPTIONS`
  */
 export function expressionOf({ source, flags }: RegExp): (channel: string) => boolean {
-  if (/\(\?(?:<?[=!]|[-\w]*:(?<!\(\?:))|\\[1-9k]/.test(source) || stepsOf(source) > MAX_STEPS) {
+  if (/\(\?(?:<?[=!]|[-\w]*:(?<!\(\?:))|\\[1-9k]/.test(source) || !(stepsOf(source) <= MAX_STEPS)) {
     const expected =
       'an expression without repetitions of what varies itself, look-around and back references, or patterns such as [`order:{id}`]';
     throw optionError('allow', expected, show(`/${source}/${flags}`));
@@ -97,8 +97,9 @@ function stepsOf(source: string): number {
     if (quantifier.startsWith('?')) return ways + 1;
     const from = least === undefined ? 0 : Number(least);
     const to = comma === '' ? from : Math.min(Number(most || MAX_LENGTH), MAX_LENGTH);
+    const counts = Math.max(1, to - from + 1);
     // Each time may be another one of them.
-    return ways === 1 ? to - from + 1 : ways ** to * (to - from + 1);
+    return ways === 1 ? counts : ways ** to * counts;
   };
 
   return alternatives();

@@ -109,7 +109,7 @@ export const access = [
   {
     ...rules,
     guard: 'an expression that could take long is refused',
-    find: ` || stepsOf(source) > MAX_STEPS`,
+    find: ` || !(stepsOf(source) <= MAX_STEPS)`,
     replace: '',
   },
   {
