@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Injectable, Query, Param } from '@nestjs/common';
+import { Controller, Headers, Injectable, Query, Param } from '@nestjs/common';
 import {
+  ApiForbiddenResponse,
   ApiHeader,
   ApiOkResponse,
   ApiQuery,
@@ -46,6 +47,32 @@ class NewsController {
   }
 }
 
+const MINE = { description: 'Mine' };
+
+@Controller('own')
+@ApiForbiddenResponse(MINE)
+class OwnController {
+  @ApiOkResponse(MINE)
+  @SseChannel('above', { allow: ['news'] })
+  @ApiHeader({ name: 'last-event-id', description: 'Mine' })
+  above() {
+    return 'news';
+  }
+
+  @SseChannel('below', { allow: ['news'] })
+  @ApiOkResponse(MINE)
+  @ApiResponse({ status: 403, description: 'Below' })
+  below(@Headers('last-event-id') id: string) {
+    return id;
+  }
+
+  @ApiOkResponse({ ...MINE, content: { 'text/event-stream': { example: 'data: 1' } } })
+  @SseChannel('content')
+  content() {
+    return 'news';
+  }
+}
+
 describe.each(platforms)('What @nestjs/swagger shows on %s', (_, platform) => {
   it('is an event stream, its parameters, and the statuses of a rule', async () => {
     const { app } = await startApp(platform, {
@@ -81,5 +108,30 @@ describe.each(platforms)('What @nestjs/swagger shows on %s', (_, platform) => {
     expect(described.parameters).toContainEqual(
       expect.objectContaining({ name: 'channel', description: 'Yours' }),
     );
+  });
+
+  it('is what the route’s own decorators say, wherever they stand', async () => {
+    const { app } = await startApp(platform, {
+      imports: [SseModule.forRoot()],
+      controllers: [OwnController],
+    });
+    const { paths } = SwaggerModule.createDocument(app, new DocumentBuilder().build());
+    const content = { 'text/event-stream': { schema: { type: 'string' } } };
+    const of = (name: string) => {
+      const { responses, parameters = [] } = paths[`/own/${name}`]!.get!;
+      const headers = (parameters as { in: string; name: string; description?: string }[]).filter(
+        (parameter) => parameter.in === 'header',
+      );
+      return { responses, headers };
+    };
+    expect(of('above')).toMatchObject({
+      responses: { 200: { ...MINE, content }, 403: MINE },
+      headers: [{ name: 'last-event-id', description: 'Mine' }],
+    });
+    expect(of('below').responses).toMatchObject({ 200: { ...MINE, content }, 403: { description: 'Below' } });
+    for (const name of ['above', 'below']) expect(of(name).headers).toHaveLength(1);
+    expect(of('content').responses).toMatchObject({
+      200: { ...MINE, content: { 'text/event-stream': { example: 'data: 1' } } },
+    });
   });
 });

@@ -4,6 +4,8 @@ import type { SseChannelOptions } from './sse-channel.decorator.js';
 /** Where @nestjs/swagger keeps what its decorators say of a handler: `swagger.spec` holds that it still reads this. */
 const RESPONSES = 'swagger/apiResponse';
 const PARAMETERS = 'swagger/apiParameters';
+/** Where Nest keeps the parameters of handlers, which @nestjs/swagger lists, too. */
+const ARGUMENTS = '__routeArguments__';
 
 const TEXT = { type: 'string' };
 const CHANNEL = {
@@ -21,30 +23,65 @@ const LAST_EVENT_ID = {
   schema: TEXT,
 };
 
-/**
- * Tells @nestjs/swagger, where an application has it, what a route serves. What its own decorators say below this one comes first;
- * those above add to it.
- */
-export function describeRoute(handler: object, { allow, channel }: SseChannelOptions): void {
-  const responses: Record<string, object> = {
-    200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: TEXT } } },
-    ...(allow && { 403: { description: 'A channel may not be read' } }),
-    ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
-  };
-  const own = (Reflect.getMetadata(RESPONSES, handler) as Record<string, object> | undefined) ?? {};
-  for (const [status, response] of Object.entries(own)) {
-    responses[status] = { ...responses[status], ...response };
-  }
-  const parameters = channel === fromQuery ? [LAST_EVENT_ID, CHANNEL] : [LAST_EVENT_ID];
-  const given = (Reflect.getMetadata(PARAMETERS, handler) as Parameter[] | undefined) ?? [];
-  const isGiven = ({ name, in: place }: Parameter) =>
-    given.some((one) => one.in === place && one.name.toLowerCase() === name.toLowerCase());
-  const missing = parameters.filter((parameter) => !isGiven(parameter));
-  Reflect.defineMetadata(PARAMETERS, [...given, ...missing], handler);
-  Reflect.defineMetadata(RESPONSES, responses, handler);
+interface Response {
+  description?: string;
+  content?: object;
+}
+type Responses = Record<string, Response>;
+type Parameter = Pick<typeof CHANNEL, 'name' | 'in'>;
+
+/** Tells @nestjs/swagger, where an application has it, what a route serves; what its own decorators say comes first. */
+export function describeRoute(
+  prototype: object,
+  key: string | symbol,
+  { allow, channel }: SseChannelOptions,
+): void {
+  // They may stand above this one, and would append to what it says: they all have run when the class is defined.
+  queueMicrotask(() => {
+    const handler = (prototype as Record<string | symbol, object>)[key]!;
+    const responses: Responses = {
+      200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: TEXT } } },
+      ...(allow && { 403: { description: 'A channel may not be read' } }),
+      ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
+    };
+    const given = {
+      ...(Reflect.getMetadata(RESPONSES, prototype.constructor) as Responses | undefined),
+      ...(Reflect.getMetadata(RESPONSES, handler) as Responses | undefined),
+    };
+    const merged = Object.entries(responses).map(([status, own]) => [status, merge(own, given[status])]);
+    Reflect.defineMetadata(RESPONSES, { ...given, ...Object.fromEntries(merged) }, handler);
+
+    const listed = (Reflect.getMetadata(PARAMETERS, handler) as Parameter[] | undefined) ?? [];
+    const own = [named(LAST_EVENT_ID, prototype, key), ...(channel === fromQuery ? [CHANNEL] : [])];
+    const missing = own.filter((parameter) => !listed.some((other) => isSame(parameter, other)));
+    Reflect.defineMetadata(PARAMETERS, [...listed, ...missing], handler);
+  });
 }
 
-interface Parameter {
-  name: string;
-  in?: string;
+function merge(own: Response, given: Response = {}): Response {
+  const description = given.description || own.description;
+  return {
+    ...own,
+    ...given,
+    description,
+    ...(own.content && { content: { ...own.content, ...given.content } }),
+  };
+}
+
+/** In the spelling that a handler's `@Headers()` has given it: it is listed once. */
+function named<T extends Parameter>(parameter: T, prototype: object, key: string | symbol): T {
+  const given = Reflect.getMetadata(ARGUMENTS, prototype.constructor, key) as Record<
+    string,
+    { data?: unknown }
+  >;
+  const names = Object.values(given ?? {}).map(({ data }) => data);
+  const name = names.find(
+    (data) => typeof data === 'string' && isSame({ ...parameter, name: data }, parameter),
+  );
+  return { ...parameter, ...(name !== undefined && { name }) };
+}
+
+function isSame(one: Parameter, other: Parameter): boolean {
+  const nameOf = ({ name, in: place }: Parameter) => (place === 'header' ? name?.toLowerCase() : name);
+  return one.in === other.in && nameOf(one) === nameOf(other);
 }

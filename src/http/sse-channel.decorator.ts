@@ -87,6 +87,6 @@ export function SseChannel(path?: string | string[], options: SseChannelOptions 
     Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
-    describeRoute(descriptor.value as object, options);
+    describeRoute(target, key, options);
   };
 }
