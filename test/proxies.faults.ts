@@ -59,7 +59,7 @@ const start = async (platform: Platform, options: SseModuleOptions = {}) => {
 };
 
 describe.each(proxyNames)('%s, as in docs/proxies.md,', (name) => {
-  describe.each(platforms)('before %s', (_, platform) => {
+  describe.each(trusting)('before %s', (_, platform) => {
     const stream = async () => {
       const { sse, url } = await start(platform);
       const proxy = await ReverseProxy.start(name, [url], { '30s': '1s' });
