@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 
 /** How long a test waits for the next sign of progress. Only a test that fails waits that long. */
 const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 60_000);
@@ -16,12 +17,21 @@ export async function until<T>(
   for (;;) {
     const value = await look();
     if (isRight(value)) return value;
-    const text = JSON.stringify(value);
+    const text = textOf(value);
     if (text !== seen) [seen, since] = [text, performance.now()];
     if (performance.now() - since > patienceMs) {
       throw new Error(`No progress for ${patienceMs} ms; last seen: ${text}`);
     }
     await sleep(POLL_MS);
+  }
+}
+
+/** Sockets, say, are circular. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return inspect(value, { depth: 1 });
   }
 }
 
