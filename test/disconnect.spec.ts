@@ -119,7 +119,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
       });
     });
 
-    it(`counts what a handler has found out before it, over ${broker}`, async () => {
+    it(`ends the connection of a user whom a handler names, over ${broker}`, async () => {
       const { sse, read } = await start();
       const named = await read('named/ann', 'ann');
       await until(() => sse.connections().length === 1);

@@ -393,6 +393,19 @@ describe('With Redis', () => {
     await until(() => forbidden.length === 1);
   });
 
+  it('says so while it may not read disconnections, and opens connections when it may', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~sse:{sse}:*', '+@all', 'allchannels');
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const sse = await start(server.url.replace('//', '//app:secret@'));
+    const events = collect(sse);
+    await until(() => logged.mock.calls.some(([line]) => /disconnections cannot be read/.test(String(line))));
+    await admin.acl('SETUSER', 'app', '~sse:{!disconnect}:*');
+    await arrivesAgain(sse, events);
+    const lines = logged.mock.calls.filter(([line]) => /disconnections cannot be read/.test(String(line)));
+    expect(lines).toHaveLength(1);
+    logged.mockRestore();
+  });
+
   it('keeps positions for a day, events and publishers’ ids for as long as is set, and idempotency keys for ten minutes', async () => {
     const sse = await start();
     await sse.publish(1, { channel: 'a', id: 'own', idempotencyKey: 'k' });

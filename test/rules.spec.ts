@@ -1,4 +1,4 @@
-import { Controller, Injectable, Param, Query, Sse, UseGuards } from '@nestjs/common';
+import { type CanActivate, Controller, Injectable, Param, Query, Sse, UseGuards } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { describe, expect, it } from '@jest/globals';
@@ -33,6 +33,16 @@ class Readers implements SseAuthorizer {
 
 /** What the handler returns by a missed look-up. */
 let found: SseTarget;
+
+/** Lets requests wait behind the guard that has asked for them. */
+@Injectable()
+class SlowGuard implements CanActivate {
+  static waiting: (() => void) | undefined;
+
+  canActivate(): Promise<boolean> {
+    return new Promise((resolve) => (SlowGuard.waiting = () => resolve(true)));
+  }
+}
 
 /** What the authorizer was asked. */
 const asked: unknown[] = [];
@@ -92,6 +102,12 @@ class ReadController {
   @SseChannel('granted-again')
   @UseGuards(ChannelGuard(['news'], fromQuery))
   grantedAgain(@Param() _params: unknown, @GrantedChannels() granted: SseGrant) {
+    return granted;
+  }
+
+  @SseChannel('slowly-granted')
+  @UseGuards(ChannelGuard(Readers, fromQuery), SlowGuard)
+  slowlyGranted(@GrantedChannels() granted: SseGrant) {
     return granted;
   }
 
@@ -335,6 +351,25 @@ describe.each(nested)('A rule on %s', (name, platform) => {
   });
 });
 
+describe.each(nested)('A guard on %s', (_name, platform) => {
+  it('does not count what it was told before a disconnection, however long the request takes after it', async () => {
+    const imports = [SseModule.forRoot()];
+    const { app, url } = await startApp(platform, { imports, controllers: [ReadController] });
+    answer = { user: 'ann' };
+    SlowGuard.waiting = undefined;
+    const connecting = connect(`${url}/slowly-granted?channel=news`);
+    await until(() => SlowGuard.waiting !== undefined);
+    await app.get(SseService).disconnect({ user: 'ann' }, { refuseMs: 0 });
+    const after = Date.now();
+    await until(() => Date.now() > after);
+    SlowGuard.waiting!();
+    const client = await connecting;
+    await until(() => client.ended);
+    expect([client.status, client.events]).toEqual([200, []]);
+    expect(client.text).toMatch(/^retry: \d+\n/m);
+  });
+});
+
 describe('A rule', () => {
   it.each([
     /(team|org)(-?\w+)*/,
@@ -442,5 +477,13 @@ describe('A rule', () => {
       expect(() => new SseGrant({ channels: channels as string[] })).toThrow('`channel`');
     }
     expect(() => new SseGrant({ channels: ['news'], access: { user: '' } })).toThrow('`user`');
+    for (const [slip, name] of [
+      [{ channels: ['news'], acess: { user: 'ann' } }, '`acess`'],
+      [{ channels: ['news'], access: { usr: 'ann' } }, '`usr`'],
+      [{ channels: ['news'], access: { expiresAt: new Date('x') } }, '`expiresAt`'],
+      [Promise.resolve({ channels: ['news'] }), 'a Promise'],
+    ] as const) {
+      expect(() => new SseGrant(slip as unknown as SseGrant)).toThrow(name);
+    }
   });
 });

@@ -38,22 +38,22 @@ export class SseGrant {
   /** Finds it again; absent where nobody is to be asked. */
   readonly renew?: () => Promise<SseAccess>;
 
-  constructor({
-    channels,
-    access = {},
-    askedAt = Date.now(),
-    source,
-    renew,
-  }: Pick<SseGrant, 'channels'> & Partial<SseGrant>) {
+  /**
+   * @param grant `channels`, and what of the rest is known; tests need no more than `channels` and `access`
+   * @throws SseError `SSE_INPUT` for a wrong channel, user, session or date, and for an unknown key
+   */
+  constructor(grant: Pick<SseGrant, 'channels'> & Partial<SseGrant>) {
+    checkKeys('SSE_INPUT', 'grant', grant, GRANT_KEYS);
+    const { channels, access = {}, askedAt = Date.now(), source, renew } = grant;
     this.askedAt = askedAt;
     this.channels = checkChannels(channels);
-    if (access.user !== undefined) checkUser(access.user);
-    if (access.session !== undefined) checkSession(access.session);
-    this.access = access;
+    this.access = checkAccess(access, [...ACCESS_KEYS, 'users', 'sessions']);
     this.source = source;
     this.renew = renew;
   }
 }
+
+const GRANT_KEYS = ['channels', 'access', 'askedAt', 'source', 'renew'];
 
 /** An authorizer could not say yes or no: it failed, or did not answer in time. The client is to retry. */
 export class UndecidedError extends Error {
@@ -63,11 +63,11 @@ export class UndecidedError extends Error {
 export const ACCESS_KEYS: readonly string[] = ['user', 'session', 'issuedAt', 'expiresAt'];
 
 /** @throws SseError `SSE_INPUT` for what is no access */
-export function checkAccess(access: unknown): SseAccess {
+export function checkAccess(access: unknown, known = ACCESS_KEYS): SseAccess {
   if (typeof access !== 'object' || access === null) {
     throw inputError('access', 'a boolean or an object', access);
   }
-  checkKeys('SSE_INPUT', 'access', access, ACCESS_KEYS);
+  checkKeys('SSE_INPUT', 'access', access, known);
   const { user, session, issuedAt, expiresAt } = access as Record<keyof SseAccess, unknown>;
   if (user !== undefined) checkUser(user);
   if (session !== undefined) checkSession(session);

@@ -5,6 +5,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import { Channels } from '../channel/channels.js';
 import { HistoryReader } from '../channel/history-reader.js';
 import { checkPublication } from '../event.js';
+import { FailureLog } from '../limiter.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
 import {
   checkRefuseMs,
@@ -42,6 +43,7 @@ export class Disconnections {
   readonly #channels: Channels;
   readonly #reader: HistoryReader;
   readonly #refusals = new Refusals();
+  readonly #failures = new FailureLog();
   /** Calls of this node that have not both returned and been heard here: how many connections each has ended. */
   readonly #calls = new Map<string, number | undefined>();
   /** How far this node has listened. */
@@ -147,6 +149,7 @@ export class Disconnections {
     const page = await this.#reader.readPatiently(CONTROL_CHANNEL, [position], {
       purpose: 'open',
       isWanted,
+      onError: (error) => this.#report(error),
     });
     if (!page || !isWanted()) return;
     // Some of what followed may be kept although the position is not.
@@ -183,6 +186,16 @@ export class Disconnections {
     return count;
   }
 
+  /** Without this line, connections would wait in silence for rights that nobody knows are missing. */
+  #report(error: Error): void {
+    // The broker reports an outage itself.
+    if (!this.broker.connected) return;
+    this.#failures.error(
+      'disconnections',
+      `No connection opens, as disconnections cannot be read: ${error.message}`,
+    );
+  }
+
   /** Credentials are dated by the clocks of nodes, disconnections by the broker's. */
   async #measure(isWanted: () => boolean): Promise<void> {
     if (!this.hasHistory) return;
@@ -195,7 +208,8 @@ export class Disconnections {
         this.#measuredAt = Date.now();
         this.#skewMs = this.#measuredAt - time;
         return;
-      } catch {
+      } catch (error) {
+        this.#report(error as Error);
         await sleep(delay * (1 + Math.random()), undefined, { ref: false });
       }
     }

@@ -4,7 +4,7 @@ import type { SseAccess } from '../access/access.js';
 import { nameOf, optionError, show } from '../sse.errors.js';
 import { expressionOf, matcherOf } from './channel-pattern.js';
 
-type Answers = boolean | SseAccess | readonly (boolean | SseAccess)[];
+type Decisions = boolean | SseAccess | readonly (boolean | SseAccess)[];
 
 /**
  * Decides who may read a channel: an injectable class, named in `allow`.
@@ -31,17 +31,17 @@ type Answers = boolean | SseAccess | readonly (boolean | SseAccess)[];
 export interface SseAuthorizer {
   /**
    * @param channel in canonical form
-   * @returns whether the channel may be read; if it may, an object says also who reads it: at least one key, none undefined
+   * @returns whether the channel may be read. An object is a yes that also names the reader: at least one key, none undefined
    */
   authorize(channel: string, context: ExecutionContext): boolean | SseAccess | Promise<boolean | SseAccess>;
 
   /**
-   * One question in place of one for each channel, for a connection of several channels.
+   * Decides about all channels of a connection at once, in place of `authorize()`, if it has several.
    *
    * @param channels in canonical form
-   * @returns an answer for each of them, in their order, or one for all; a *no* for one of them refuses the connection
+   * @returns one decision for each channel, in their order, or one for all. A *no* for one channel refuses the connection
    */
-  authorizeAll?(channels: readonly string[], context: ExecutionContext): Answers | Promise<Answers>;
+  authorizeAll?(channels: readonly string[], context: ExecutionContext): Decisions | Promise<Decisions>;
 }
 
 /**
@@ -51,13 +51,12 @@ export interface SseAuthorizer {
 export type SseRule = readonly string[] | RegExp | Type<SseAuthorizer>;
 
 /**
- * The check of a rule that needs nobody to be asked; undefined for a class.
+ * The check of a rule without an authorizer; undefined for a class.
  *
  * @throws SseError `SSE_OPTIONS` for what is no rule, `SSE_INPUT` for a list of what are no channels
  */
 export function checkOf(rule: SseRule): ((channel: string) => boolean) | undefined {
-  // Of the function of a class, not an arrow function. Where the class declares it as a field, its instance has it.
-  if (typeof rule === 'function' && typeof rule.prototype === 'object') return undefined;
+  if (isClass(rule)) return undefined;
   if (rule instanceof RegExp) return expressionOf(rule);
   if (!Array.isArray(rule)) {
     throw optionError(
@@ -70,21 +69,38 @@ export function checkOf(rule: SseRule): ((channel: string) => boolean) | undefin
   return (channel) => matchers.some((matches) => matches(channel));
 }
 
-/** Has Nest inject an authorizer that is among the providers of the module, as `authorizer`. */
-export function injectProvided(enhancer: Type, authorizer: Type<SseAuthorizer>): void {
-  Inject(authorizer)(enhancer.prototype as object, 'authorizer');
+const isClass = (rule: SseRule): rule is Type<SseAuthorizer> =>
+  // An arrow function has no prototype.
+  typeof rule === 'function' && typeof rule.prototype === 'object';
+
+/** Has Nest inject the authorizer of a rule as `authorizer`, if the module provides it. */
+export function injectProvided(enhancer: Type, rule: SseRule): void {
+  if (!isClass(rule)) return;
+  Inject(rule)(enhancer.prototype as object, 'authorizer');
   Optional()(enhancer.prototype as object, 'authorizer');
 }
 
 const created = new WeakMap<ModuleRef, Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>>();
 
 /**
- * An authorizer that is no provider: made once for each module, as Nest makes guards.
+ * The authorizer of a rule: the provided one, or one that is created once for each module, as Nest creates guards.
  *
+ * @returns undefined for a rule that is no class
  * @throws Error as Nest, where it lacks a provider
- * @throws SseError `SSE_OPTIONS` for one with hooks, which Nest calls for providers only
+ * @throws SseError `SSE_OPTIONS` without `authorize()`, and for hooks without a provider: Nest would not call them
  */
-export function authorizerOf(moduleRef: ModuleRef, type: Type<SseAuthorizer>): Promise<SseAuthorizer> {
+export async function authorizerOf(
+  moduleRef: ModuleRef,
+  rule: SseRule,
+  provided: SseAuthorizer | undefined,
+): Promise<SseAuthorizer | undefined> {
+  if (!isClass(rule)) return undefined;
+  const authorizer = provided ?? (await create(moduleRef, rule));
+  if (typeof authorizer.authorize === 'function') return authorizer;
+  throw optionError('allow', 'a class with authorize()', nameOf(authorizer));
+}
+
+function create(moduleRef: ModuleRef, type: Type<SseAuthorizer>): Promise<SseAuthorizer> {
   const ofModule = created.get(moduleRef) ?? new Map<Type<SseAuthorizer>, Promise<SseAuthorizer>>();
   created.set(moduleRef, ofModule);
   const authorizer = ofModule.get(type) ?? moduleRef.create(type).then(checkHooks);
@@ -105,10 +121,4 @@ function checkHooks(authorizer: SseAuthorizer): SseAuthorizer {
   if (hook === undefined) return authorizer;
   const name = nameOf(authorizer);
   throw optionError('allow', `among the providers of the module, as ${name} has ${hook}()`, 'none of them');
-}
-
-/** @throws SseError `SSE_OPTIONS` for an instance of another class */
-export function checkAuthorizer(authorizer: SseAuthorizer): SseAuthorizer {
-  if (typeof authorizer.authorize === 'function') return authorizer;
-  throw optionError('allow', 'a class with authorize()', nameOf(authorizer));
 }

@@ -14,14 +14,7 @@ import { type SseGrant, UndecidedError } from '../access/access.js';
 import { checkChannels } from '../event.js';
 import { SseError } from '../sse.errors.js';
 import { Authorization } from './authorization.js';
-import {
-  authorizerOf,
-  checkAuthorizer,
-  checkOf,
-  injectProvided,
-  type SseAuthorizer,
-  type SseRule,
-} from './authorizer.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from './platform.js';
 import { type ChannelRequest, type ChannelSource, checkSource } from './requested-channels.js';
 
@@ -50,10 +43,7 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
     ) {}
 
     async onModuleInit(): Promise<void> {
-      if (check) return;
-      this.authorizer = checkAuthorizer(
-        this.authorizer ?? (await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>)),
-      );
+      this.authorizer = await authorizerOf(this.moduleRef, allow, this.authorizer);
     }
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -75,7 +65,7 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
       }
     }
   }
-  if (!check) injectProvided(RuleGuard, allow as Type<SseAuthorizer>);
+  injectProvided(RuleGuard, allow);
   return mixin(RuleGuard);
 }
 

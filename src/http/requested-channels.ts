@@ -43,7 +43,8 @@ export function listOf(value: unknown): unknown {
  *
  * @throws SseError `SSE_INPUT`
  */
-export function checkOwn(target: object, { query }: Pick<ChannelRequest, 'query'>): void {
+export function checkOwn(target: unknown, { query }: Pick<ChannelRequest, 'query'>): void {
+  if (typeof target !== 'object' || Array.isArray(target)) return;
   const text = JSON.stringify(target);
   const isIn = (value: unknown): boolean =>
     typeof value === 'object' &&

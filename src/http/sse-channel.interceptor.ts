@@ -15,14 +15,7 @@ import { mergeGrant, SseGrant, UndecidedError } from '../access/access.js';
 import { inputError, SseError } from '../sse.errors.js';
 import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
-import {
-  authorizerOf,
-  checkAuthorizer,
-  checkOf,
-  injectProvided,
-  type SseAuthorizer,
-  type SseRule,
-} from './authorizer.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { EventStreams } from './event-streams.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from './platform.js';
 import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
@@ -63,7 +56,8 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const askedAt = Date.now();
     const returned = await firstValueFrom(next.handle());
     try {
-      const target = { ...(await this.#targetOf(returned, context, request, response)), askedAt };
+      // A guard may have asked before this.
+      const target = { askedAt, ...(await this.#targetOf(returned, context, request, response)) };
       serveAtEnd(response, () => streams.serve(request, response, target));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
@@ -99,9 +93,10 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const channel = this.rule?.channel;
     if (!channel) {
       if (returned instanceof SseGrant) return returned;
-      const target = listOf(returned);
-      if (typeof target === 'object' && target !== null && !Array.isArray(target)) checkOwn(target, request);
-      return checkTarget(target);
+      const named = listOf(returned);
+      const target = checkTarget(named);
+      checkOwn(named, request);
+      return target;
     }
     if (returned !== undefined) {
       throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);
@@ -124,16 +119,13 @@ export function authorizingInterceptor(allow: SseRule, channel?: ChannelSource):
 
     override async onModuleInit(): Promise<void> {
       await super.onModuleInit();
-      if (check) return;
-      this.authorizer = checkAuthorizer(
-        this.authorizer ?? (await authorizerOf(this.moduleRef, allow as Type<SseAuthorizer>)),
-      );
+      this.authorizer = await authorizerOf(this.moduleRef, allow, this.authorizer);
     }
 
     protected override get rule() {
       return { check, authorizer: this.authorizer, channel };
     }
   }
-  if (!check) injectProvided(AuthorizingInterceptor, allow as Type<SseAuthorizer>);
+  injectProvided(AuthorizingInterceptor, allow);
   return mixin(AuthorizingInterceptor);
 }
