@@ -42,7 +42,7 @@ export class Limiter {
 
   constructor(private readonly max: number) {}
 
-  /** Whether as many run as there may. */
+  /** Whether the maximum number of tasks runs. */
   get isBusy(): boolean {
     return this.#running >= this.max;
   }
@@ -88,7 +88,7 @@ export class Limiter {
   }
 }
 
-/** So many a second, and up to what five seconds have left over. */
+/** Allows so many a second, and up to five seconds' worth at once. */
 export class Bucket {
   #left: number;
   #since = performance.now();
@@ -97,7 +97,7 @@ export class Bucket {
     this.#left = 5 * perSecond;
   }
 
-  /** Takes so many, which may be more than there can be: then all that there can be, and the rest in advance. */
+  /** Takes so many. More than the bucket can hold are taken from a full bucket, and the rest from later seconds. */
   take(count = 1): boolean {
     const now = performance.now();
     const most = 5 * this.perSecond;
@@ -113,7 +113,7 @@ export class Bucket {
 const QUIET_MS = 60_000;
 const MAX_KINDS = 100;
 
-/** Logs failures that may come with each event or each request: one line a minute of each kind. */
+/** Logs failures that may occur with each event or each request: one line a minute for each kind. */
 export class FailureLog {
   readonly #logger = new Logger('SseModule');
   readonly #kinds = new Map<string, { since: number; more: number }>();

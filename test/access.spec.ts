@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
-  type CanActivate,
   Controller,
   type ExecutionContext,
   Get,
@@ -30,24 +29,9 @@ import {
 import { delay, from } from 'rxjs';
 import { platforms, startApp } from './support/app.js';
 import { connect, type StreamClient } from './support/client.js';
+import { SessionGuard, type UserRequest } from './support/readers.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
-
-interface UserRequest {
-  headers: Record<string, string | undefined>;
-  user?: string;
-}
-
-/** Finds out who asks. */
-@Injectable()
-class SessionGuard implements CanActivate {
-  canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<UserRequest>();
-    request.user = /session=(\w+)/.exec(request.headers.cookie ?? '')?.[1];
-    if (!request.user) throw new UnauthorizedException();
-    return true;
-  }
-}
 
 /** What its answers are, for the test to say. */
 @Injectable()

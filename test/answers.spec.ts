@@ -104,18 +104,21 @@ describe.each(platforms)('A request to an @SseChannel() route on %s', (_, platfo
     ['status 200', (response) => response.status(200).send({ ok: false })],
     ['text', (response) => response.status(200).send('no')],
     ['status 204', (response) => response.status(204).send('')],
-  ])('that an exception filter answers with %s opens none, as any other route', async (_what, answer) => {
-    const { url, sse } = await start(failing, filter(answer));
-    const [plain, client] = [await connect(`${url}/plain`), await connect(`${url}/news`)];
-    expect(await client.body()).toBe(await plain.body());
-    const headOf = ({ status, headers: { 'content-type': type, location } }: typeof client) => ({
-      status,
-      type,
-      location,
-    });
-    expect(headOf(client)).toEqual(headOf(plain));
-    expect(sse.stats().streams).toBe(0);
-  });
+  ])(
+    'that fails opens none: the client gets what an exception filter answers, as on any route (%s)',
+    async (_what, answer) => {
+      const { url, sse } = await start(failing, filter(answer));
+      const [plain, client] = [await connect(`${url}/plain`), await connect(`${url}/news`)];
+      expect(await client.body()).toBe(await plain.body());
+      const headOf = ({ status, headers: { 'content-type': type, location } }: typeof client) => ({
+        status,
+        type,
+        location,
+      });
+      expect(headOf(client)).toEqual(headOf(plain));
+      expect(sse.stats().streams).toBe(0);
+    },
+  );
 
   it.each<[string, Work]>([
     [

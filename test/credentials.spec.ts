@@ -2,40 +2,17 @@ import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { get, type RequestOptions } from 'node:https';
 import { describe, expect, it, jest } from '@jest/globals';
-import { Controller, type INestApplication, Logger, Sse, UseGuards } from '@nestjs/common';
+import { type INestApplication, Logger } from '@nestjs/common';
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import {
-  ChannelGuard,
-  fromQuery,
-  GrantedChannels,
-  SseChannel,
-  type SseGrant,
-  SseModule,
-  SseService,
-} from 'nestjs-sse-channels';
+import { SseModule } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
+import { GuardedController } from './support/guarded.controller.js';
 import { eventually } from './support/until.js';
 
-@Controller()
-class StreamController {
-  constructor(private readonly sse: SseService) {}
-
-  @SseChannel('channel')
-  channel() {
-    return 'news';
-  }
-
-  @Sse('guarded')
-  @UseGuards(ChannelGuard(['news'], fromQuery))
-  stream(@GrantedChannels() allowed: SseGrant) {
-    return this.sse.messages(allowed);
-  }
-}
-
-const metadata = { imports: [SseModule.forRoot()], controllers: [StreamController] };
+const metadata = { imports: [SseModule.forRoot()], controllers: [GuardedController] };
 const [cert, key] = ['cert', 'key'].map((name) => readFileSync(`test/support/tls/${name}.pem`));
 const FOREIGN = { origin: 'https://other.example.com', 'sec-fetch-site': 'same-site' };
 

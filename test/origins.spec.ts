@@ -1,32 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { Controller, Logger, Sse, UseGuards } from '@nestjs/common';
-import {
-  ChannelGuard,
-  fromQuery,
-  GrantedChannels,
-  SseChannel,
-  type SseGrant,
-  SseModule,
-  SseService,
-} from 'nestjs-sse-channels';
+import { Logger } from '@nestjs/common';
+import { SseModule } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
-
-@Controller()
-class StreamController {
-  constructor(private readonly sse: SseService) {}
-
-  @SseChannel('channel')
-  channel() {
-    return 'news';
-  }
-
-  @Sse('guarded')
-  @UseGuards(ChannelGuard(['news'], fromQuery))
-  stream(@GrantedChannels() allowed: SseGrant) {
-    return this.sse.messages(allowed);
-  }
-}
+import { GuardedController } from './support/guarded.controller.js';
 
 const FRIEND = 'https://app.example.com';
 const OTHER = 'https://elsewhere.example';
@@ -41,7 +18,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
     const start = async (configure?: Parameters<typeof startApp>[2]) => {
       const metadata = {
         imports: [SseModule.forRoot({ origins: [FRIEND, ...APPS] })],
-        controllers: [StreamController],
+        controllers: [GuardedController],
       };
       const { url } = await startApp(platform, metadata, configure);
       const open = (headers: Record<string, string>) => connect(`${url}/${path}`, headers);

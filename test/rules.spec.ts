@@ -258,7 +258,7 @@ describe.each(nested)('A rule on %s', (name, platform) => {
     answer = { allowed: 'secret' };
     await statusOf('asked?channel=news');
     expect(failed.mock.calls.flat()).toEqual([
-      expect.stringMatching(/^Readers refuses, as its answer is none: .*`allowed`/),
+      expect.stringMatching(/^Readers refuses, because its answer is no decision: .*`allowed`/),
     ]);
     expect(String(failed.mock.calls)).not.toContain('secret');
     failed.mockClear();
@@ -379,6 +379,7 @@ describe('A rule', () => {
     /(a|b|ab)+c/,
     /(?:a?){50}a{50}/,
     /\w*\w*\w*\w*\w*x/,
+    /\w+-\w+-\w+-\w+/,
     /(.*)(.*)(.*)(.*)(.*)=/,
     /(?<name>a+)+/,
     /(a{1,100}){1,100}/,

@@ -1,25 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { SseEvent } from 'nestjs-sse-channels';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { Channels } from '../src/channel/channels.js';
-import type { Subscriber } from '../src/channel/subscribers.js';
 import { checkPublication } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
 import { watchLog } from './support/log.js';
+import { Recorder } from './support/slow-broker.js';
 import { until, within } from './support/until.js';
-
-class Recorder implements Subscriber {
-  readonly events: SseEvent[] = [];
-
-  open(): void {}
-
-  next({ event }: { event: SseEvent }): void {
-    this.events.push(event);
-  }
-
-  complete(): void {}
-}
 
 describe('A master that is gone, without a replica,', () => {
   const brokers: RedisSseBroker[] = [];

@@ -27,15 +27,15 @@ export interface ConnectionSource {
   readonly address?: string;
 }
 
-/** The permission to read channels, as it was found: a class, so that nothing that comes with a request is taken for one. */
+/** The permission to read channels. It is a class, so that no value from a request can pass for it. */
 export class SseGrant {
-  /** When it was asked for: what is said of its reader from then on is not in it. */
+  /** When it was asked for, by `Date.now()`. Disconnections since then are not considered in it. */
   readonly askedAt: number;
   readonly channels: readonly string[];
   readonly access: SseAccess;
   /** Of the request that it was asked for. */
   readonly source?: ConnectionSource;
-  /** Finds it again; absent where nobody is to be asked. */
+  /** Asks for it again; absent for a rule without an authorizer. */
   readonly renew?: () => Promise<SseAccess>;
 
   /**

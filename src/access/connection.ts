@@ -10,7 +10,7 @@ export interface SseConnection extends ConnectionSource {
   readonly channels: readonly string[];
   /** As text; absent where nothing has named one. Where answers name several, the first. */
   readonly user?: string;
-  /** When it was let in. */
+  /** When it was accepted. */
   readonly since: Date;
   /** When its credential expires; absent where nothing says so. */
   readonly expiresAt?: Date;
@@ -36,26 +36,26 @@ export interface SseConnectionEnd extends SseConnection {
   readonly reason: SseEndReason;
 }
 
-/** A connection that can be ended from elsewhere, and when its permission ends. */
+/** A connection before it is accepted: what it reads, by which permission, and how it is ended. */
 export interface Connection {
   readonly channels: readonly string[];
   readonly access: Access;
   /** When the permission was asked for. @default now */
   readonly askedAt?: number;
-  /** Whether its client has been here before. */
+  /** Whether the client sent a last event id. */
   readonly resumes: boolean;
   readonly source?: ConnectionSource;
   /** The HTTP/2 session that it is a stream of. */
   readonly http2Session?: object;
   /** Asks again for the permission; rejects where it is withdrawn. */
   readonly renew?: () => Promise<Access>;
-  /** It may be sent its first event: at once, or when this node knows of all disconnections. */
+  /** Called when events may be sent: at once, or when this node knows all disconnections. */
   begin?(): void;
-  /** @param retryMs when its client may come back; as ever, if that is not given */
+  /** @param retryMs after how long the client may reconnect. @default `retryMs` of the module, with jitter */
   end(retryMs?: number): void;
 }
 
-/** A connection that was let in. */
+/** A connection that was accepted. */
 export interface OpenConnection extends Reader {
   readonly id: string;
   readonly since: number;

@@ -7,7 +7,7 @@ import type { ConnectionIndex } from './connection-index.js';
 
 const WARN_MS = 60_000;
 
-/** How much one process takes on: what is open, and which limit a further connection would exceed. */
+/** Counts what is open on this node, and finds the limit that a further connection would exceed. */
 export class Limits {
   readonly #logger = new Logger('SseModule');
   readonly #perAddress = new Counts<string>();
@@ -26,7 +26,7 @@ export class Limits {
     this.#resumes = new Bucket(limits.resumesPerSecond);
   }
 
-  /** Whether there is room for a connection. What it reads on arrival is taken as read. */
+  /** Whether a connection is within all limits. Its resumes are charged in this call. */
   admits(connection: Connection, users: readonly string[]): boolean {
     const exceeded = this.#exceededBy(connection, users);
     if (exceeded) this.#warn(exceeded);
@@ -67,7 +67,7 @@ export class Limits {
     return exceeded;
   }
 
-  /** At most once a minute for each limit: it is a flood that it tells of. */
+  /** At most once a minute for each limit, because refusals come by the thousand. */
   #warn(name: keyof SseLimits): void {
     const now = Date.now();
     if (now - (this.#warned.get(name) ?? -Infinity) < WARN_MS) return;

@@ -1,14 +1,14 @@
 import { AGAIN_MS, type Disconnection, leftMs, type Reader } from './disconnection.js';
 
-/** How long a disconnection is kept at least, for connections whose permission is just being asked for. */
+/** How long a disconnection is kept at least: an authorizer may have been asked before it. */
 export const PENDING_MS = 600_000;
 /** Refusals that may be added before those that are over are looked for. */
 const SWEEP_AT_LEAST = 1_000;
 
-/** What keeps connections from opening that have the same target. */
+/** The disconnections with one target. */
 class Refusal {
   heardAt = -Infinity;
-  /** The later one was made, the earlier it is over: others say nothing more. */
+  /** Each was made later, and is over earlier, than the one before it. Others are redundant. */
   #disconnections: Disconnection[] = [];
 
   add(disconnection: Disconnection): void {
@@ -30,7 +30,7 @@ class Refusal {
   }
 }
 
-/** The disconnections that may keep connections from opening, by what they apply to: their number does not count. */
+/** The disconnections that may refuse new connections, by target. The cost of a look-up does not depend on their number. */
 export class Refusals {
   /** By user and session, then by channel. */
   readonly #all = new Map<string, Map<string | undefined, Refusal>>();

@@ -123,7 +123,7 @@ export abstract class SseBroker {
     return Promise.resolve(Date.now());
   }
 
-  /** The server that a channel is on, by a name: one that does not answer holds up nobody who waits for another. */
+  /** The name of the server that has a channel. Reads are limited for each server, so a hung server delays only its own channels. */
   serverOf(_channel: string): string {
     return '';
   }

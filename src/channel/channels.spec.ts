@@ -1,58 +1,11 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import type { ChannelListener } from '../broker/broker.js';
-import { MemorySseBroker } from '../broker/memory.broker.js';
-import { checkPublication, type PublishOptions, type SseEvent } from '../event.js';
-import type { ChannelEvent } from './channel-event.js';
+import { checkPublication, type PublishOptions } from '../event.js';
 import { Channels, type Subscription } from './channels.js';
-import { formatCompositeCursor, tagOf } from './composite.js';
 import type { Subscriber } from './subscribers.js';
-
-/** Reads take as long as the test wants, and anything may arrive. */
-class SlowBroker extends MemorySseBroker {
-  /** The most wanted position of each reading. */
-  readonly asked: (string | undefined)[] = [];
-  readonly listeners = new Map<string, ChannelListener>();
-  fails = false;
-  /** Channels of which no reading succeeds. */
-  readonly broken = new Set<string>();
-  gate = Promise.resolve();
-
-  override subscribe(channel: string, listener: ChannelListener): void {
-    this.listeners.set(channel, listener);
-    super.subscribe(channel, listener);
-  }
-
-  override async read(...args: Parameters<MemorySseBroker['read']>): ReturnType<MemorySseBroker['read']> {
-    this.asked.push(args[1][0]);
-    await this.gate;
-    if (this.fails || this.broken.has(args[0])) throw new Error('This read fails');
-    return super.read(...args);
-  }
-}
-
-class Recorder implements Subscriber {
-  readonly events: SseEvent[] = [];
-  completed = false;
-
-  open(): void {
-    this.events.length = 0;
-  }
-
-  next({ event }: ChannelEvent, id = event.id): void {
-    this.events.push({ ...event, id });
-  }
-
-  complete(): void {
-    this.completed = true;
-  }
-
-  get data(): unknown[] {
-    return this.events.map(({ type, data }) => (type === 'sse.reset' ? type : data));
-  }
-}
 
 describe('Streams of several channels', () => {
   let broker: SlowBroker;
@@ -130,91 +83,6 @@ describe('Streams of several channels', () => {
     await until(() => elsewhere.asked.filter((position) => position === 'there').length > 8);
     expect(broker.asked.filter((position) => position === 'gone')).toHaveLength(2);
     others.close();
-  });
-
-  /** Takes no more than a page, until it is told to go on. */
-  class Slow extends Recorder {
-    waiting: (() => void)[] = [];
-
-    drained(): Promise<void> {
-      return new Promise((resolve) => this.waiting.push(resolve));
-    }
-
-    goOn(): void {
-      for (const resolve of this.waiting.splice(0)) resolve();
-    }
-  }
-
-  /** A position in all of them, before a number of events that no ring has. */
-  const behind = async (names: readonly string[], count: number) => {
-    const parts = new Map<string, string>();
-    for (const name of names) {
-      parts.set(tagOf(name), (await broker.read(name, [], 0)).tip);
-      for (let n = 0; n < count; n++) await publish(name, `${name}${n}`);
-    }
-    return formatCompositeCursor(parts);
-  };
-  const NAMES = Array.from({ length: 20 }, (_, n) => `c${n}`);
-
-  it('bring a subscriber up to date a page at a time, in turn, and read the next when that was taken', async () => {
-    const id = await behind(NAMES, 150);
-    const slow = new Slow();
-    await channels.subscribe(NAMES, slow, id).ready;
-    const seen: number[] = [];
-    while (slow.events.length < NAMES.length * 150) {
-      await until(() => slow.waiting.length > 0);
-      seen.push(slow.events.length);
-      slow.goOn();
-      await turn();
-    }
-    // A page has 100 events; rings have none of them.
-    const steps = seen.map((count, n) => count - (seen[n - 1] ?? 0));
-    expect(Math.max(...steps)).toBeLessThanOrEqual(100);
-    expect(new Set(slow.events.slice(0, 2_000).map(({ channel }) => channel)).size).toBe(NAMES.length);
-    for (const name of NAMES) {
-      const own = slow.events.filter(({ channel }) => channel === name).map(({ data }) => data);
-      expect(own).toEqual(Array.from({ length: 150 }, (_, n) => `${name}${n}`));
-    }
-  });
-
-  it('do the same with what this process holds of them', async () => {
-    const first = channels.subscribe(NAMES, new Recorder());
-    await first.ready;
-    const id = await behind(NAMES, 50);
-    const slow = new Slow();
-    await channels.subscribe(NAMES, slow, id).ready;
-    for (let n = 1; n <= NAMES.length; n++) {
-      await until(() => slow.waiting.length > 0);
-      await turn();
-      expect(slow.events).toHaveLength(n * 50);
-      slow.goOn();
-      await turn();
-    }
-  });
-
-  it('are not held up by one that cannot be read, or is not live', async () => {
-    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    const names = ['a', 'b', 'c', 'd'];
-    const id = await behind(names, 150);
-    const slow = new Slow();
-    await channels.subscribe(names, new Recorder()).ready;
-    broker.broken.add('a');
-    const { ready } = channels.subscribe(names, slow, id);
-    broker.listeners.get('b')!.onInterrupted();
-    await ready;
-    const dataOf = (name: string) => slow.events.filter(({ channel }) => channel === name).length;
-    await until(() => {
-      slow.goOn();
-      return dataOf('c') === 150 && dataOf('d') === 150;
-    });
-    expect(dataOf('a') + dataOf('b')).toBe(0);
-    broker.broken.delete('a');
-    broker.listeners.get('b')!.onSubscribed();
-    await until(() => {
-      slow.goOn();
-      return dataOf('a') === 150 && dataOf('b') === 150;
-    });
-    jest.restoreAllMocks();
   });
 
   it('look for an id without reading what follows it', async () => {

@@ -3,13 +3,13 @@ import { PAGE_EVENTS, type Page, type SseBroker } from '../broker/broker.js';
 import { Limiter } from '../limiter.js';
 import { type ChannelEvent, channelEvent } from './channel-event.js';
 
-/** Reads under way at once, to each server: a crowd that comes back must not keep Redis from publishing. */
+/** Reads in flight to each server. Reconnecting clients must not keep Redis from publishing. */
 const MAX_READS = 16;
 
 /** How long to wait after so many failures in a row, in ms. */
 export const retryMs = (failures: number): number => Math.min(5 * 2 ** failures, 1_000) * (1 + Math.random());
 
-/** What a read is for. The most urgent ones come first, to each server. */
+/** The lower the number, the earlier a read is sent to its server. */
 const PRIORITIES = { repair: 0, open: 1, replay: 2, audit: 3 } as const;
 
 /** A page of history as subscribers get it. */
@@ -21,12 +21,12 @@ interface ReadOptions {
   /**
    * - `repair`: a channel with subscribers has missed something.
    * - `open`: a channel gets its first subscriber.
-   * - `replay`: a subscriber comes back.
+   * - `replay`: a subscriber reconnects.
    * - `audit`: nothing is known to be missing.
    */
   readonly purpose: keyof typeof PRIORITIES;
   readonly limit?: number;
-  /** Nothing is read that is not wanted any more when its turn comes. */
+  /** Asked when the read could be sent: nothing is read that is not wanted any more. */
   readonly isWanted?: () => boolean;
 }
 
@@ -37,12 +37,12 @@ export class HistoryReader {
 
   constructor(private readonly broker: SseBroker) {}
 
-  /** Whether as many reads are under way as there may be. */
+  /** Whether the server of the channel has as many reads in flight as it may. */
   isBusy(channel: string): boolean {
     return this.#reads.get(this.broker.serverOf(channel))?.isBusy === true;
   }
 
-  /** Reads after the call: what it says of the tip is no older. Resolves to undefined if it was not wanted any more. */
+  /** Reads after the call, so the tip is not older than the call. Resolves to undefined if the page is not wanted any more. */
   async read(
     channel: string,
     positions: readonly string[],
@@ -81,7 +81,7 @@ export class HistoryReader {
     return undefined;
   }
 
-  /** For those who come back: read once for all who ask for it at the same time. */
+  /** Reads for a reconnecting subscriber. Subscribers that need the same page at the same time share one read. */
   readShared(
     channel: string,
     positions: readonly string[],

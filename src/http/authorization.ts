@@ -28,12 +28,12 @@ import { sourceOf } from './source.js';
 
 /** How long an authorizer may take for all channels of a connection, the wait for its turn included, in ms. */
 const ANSWER_MS = 5_000;
-/** Questions to one authorizer at once on a node: its clients may all come back in one moment. */
+/** Decisions of one authorizer in flight on a node. All of its clients may reconnect at the same time. */
 const MAX_QUESTIONS = 64;
 
-/** Whom a request is put to. */
+/** A rule or an authorizer, and the request it decides about. */
 export interface Question {
-  /** A rule that needs nobody to be asked. */
+  /** The check of a rule without an authorizer. */
   readonly check?: (channel: string) => boolean;
   readonly authorizer?: SseAuthorizer;
   readonly context: ExecutionContext;
@@ -41,11 +41,11 @@ export interface Question {
   readonly isWanted: () => boolean;
 }
 
-/** Finds out who may read what, and takes everything but a clear yes for a no. */
+/** Decides which channels a request may read. Everything but a clear yes is a no. */
 @Injectable()
 export class Authorization {
   readonly #failures = new FailureLog();
-  /** By authorizer: one that is slow, or does not answer, keeps nobody else's waiting. */
+  /** By authorizer: a slow authorizer must not delay the others. */
   readonly #questions = new WeakMap<SseAuthorizer, Limiter>();
   readonly #origins: Origins;
 
@@ -78,13 +78,13 @@ export class Authorization {
     return new SseGrant({ askedAt, channels, access: await renew(), source, renew });
   }
 
-  /** Answers a request that could not be decided about: nothing is delivered, and the client retries. */
+  /** Answers a request without a decision: nothing is delivered, and the client retries. */
   async postpone(response: PlatformResponse): Promise<void> {
     if (!isGone(response.raw ?? response)) this.connections?.refuse();
     await retryLater(response, this.options?.retryMs ?? DEFAULTS.retryMs);
   }
 
-  /** All channels at once: one that is slow for each is not too slow for all. */
+  /** Asks for all channels in parallel, so the time limit does not depend on their number. */
   async #ask(question: Question, channels: readonly string[]): Promise<Access> {
     const authorizer = question.authorizer!;
     const questions = this.#questions.get(authorizer) ?? new Limiter(MAX_QUESTIONS);
@@ -113,12 +113,12 @@ export class Authorization {
       return mergeAccess((await Promise.race([Promise.all(answers), over])).flat());
     } catch (error) {
       if (error instanceof HttpException || error instanceof UndecidedError) throw error;
-      this.#fail(`${nameOf(authorizer)} has not decided, its clients are to retry`, error);
+      this.#fail(`${nameOf(authorizer)} did not decide, so clients retry`, error);
       throw new UndecidedError('The authorizer failed', { cause: error });
     } finally {
       isOver = true;
       clearTimeout(timer);
-      // After a no for one channel, the answers for others are not waited for, and make room for other questions.
+      // After a no for one channel, pending decisions about the others must not occupy the limiter.
       giveUp(new UndecidedError('It is decided'));
     }
   }
@@ -134,20 +134,20 @@ export class Authorization {
     try {
       access = accessOf(answer);
     } catch (error) {
-      this.#fail(`${nameOf(authorizer)} refuses, as its answer is none`, error);
+      this.#fail(`${nameOf(authorizer)} refuses, because its answer is no decision`, error);
     }
     if (access === false) throw new ForbiddenException();
     return access;
   }
 }
 
-/** Whoever answers with something else has made a mistake, and is to let nobody in by it. @throws SseError `SSE_INPUT` */
+/** Anything but a documented decision is a mistake, and must not open a connection. @throws SseError `SSE_INPUT` */
 function accessOf(answer: unknown): SseAccess | false {
   if (typeof answer === 'boolean') return answer && {};
   if (typeof answer !== 'object' || answer === null || !isPlain(answer)) throw noAnswer(answer);
   const access = checkAccess(answer);
   const given = Object.entries(access);
-  // What was looked for, and not found, says nothing.
+  // A look-up that found nothing must not open a connection without a user.
   const missing = given.find(([, value]) => value === undefined);
   if (missing) throw inputError(missing[0], 'left out or given', undefined);
   if (given.length === 0) throw noAnswer(answer);

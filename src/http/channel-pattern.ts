@@ -1,7 +1,7 @@
 import { checkChannel } from '../event.js';
 import { optionError, show } from '../sse.errors.js';
 
-/** What matching one name may take, in steps: some 20 ms. */
+/** Steps that matching one name may take: tens of milliseconds. */
 const MAX_STEPS = 10_000_000;
 /** As long as a channel's name may be. */
 const MAX_LENGTH = 200;
@@ -53,7 +53,7 @@ export function expressionOf({ source, flags }: RegExp): (channel: string) => bo
   return (channel) => whole.test(channel);
 }
 
-/** In how many ways an expression may be tried on one name, at most: each repetition that varies multiplies them. */
+/** An upper bound of the ways to try an expression on one name. Each repetition of varying length multiplies them. */
 function stepsOf(source: string): number {
   let at = 0;
 

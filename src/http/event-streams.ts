@@ -108,7 +108,7 @@ export class EventStreams implements OnModuleInit {
     this.#open.add(stream);
     this.#pipelining.begin(raw, stream);
     raw.once('close', () => {
-      // Where nothing else has ended it, the client has.
+      // Without another reason, the client has closed it.
       remove(stream.endReason ?? (raw.writableEnded ? 'error' : 'client'));
       unsubscribe();
       this.#open.delete(stream);

@@ -6,7 +6,7 @@ import type { AnyResponse } from './platform.js';
 /** How long a response may wait for those ahead of it on its connection, in ms. */
 const WAIT_MS = 2_000;
 
-/** What may be ahead of a response. */
+/** An event stream that other responses wait behind. */
 interface Ahead {
   end(): void;
 }
@@ -26,7 +26,7 @@ export class Pipelining {
     if (!this.#open.has(socket) && !this.#waiting.has(socket)) {
       this.#waiting.add(socket);
       const signal = AbortSignal.timeout(WAIT_MS);
-      // Either tells that there is nothing to wait for any more.
+      // Both settle the wait: the response has its turn, or the connection is closed.
       await Promise.race([once(response, 'socket', { signal }), once(socket, 'close', { signal })]).catch(
         () => undefined,
       );

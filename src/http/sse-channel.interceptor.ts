@@ -56,7 +56,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const askedAt = Date.now();
     const returned = await firstValueFrom(next.handle());
     try {
-      // A guard may have asked before this.
+      // A guard has asked earlier than this interceptor.
       const target = { askedAt, ...(await this.#targetOf(returned, context, request, response)) };
       serveAtEnd(response, () => streams.serve(request, response, target));
     } catch (error) {

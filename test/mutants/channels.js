@@ -28,7 +28,7 @@ export const channels = [
     guard: 'a channel that is not live leaves its turn to the others',
     find: `    if (!this.hub.live) return position;\n`,
     replace: '',
-    tests: [CHANNELS_SPEC],
+    tests: ['src/channel/channels.catch-up.spec.ts'],
   },
   {
     ...replay,
@@ -115,7 +115,7 @@ export const channels = [
     guard: 'the channels of a connection take turns',
     find: `turns ? turns.run(() => this.#advance(from)) : this.#advance(from)`,
     replace: `this.#advance(from)`,
-    tests: [CHANNELS_SPEC],
+    tests: ['src/channel/channels.catch-up.spec.ts'],
   },
   {
     ...replay,

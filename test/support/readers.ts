@@ -23,14 +23,14 @@ import {
 import { type Platform, startApp } from './app.js';
 import { connect } from './client.js';
 
-interface UserRequest {
+export interface UserRequest {
   headers: Record<string, string | undefined>;
   user?: string;
 }
 
 /** Finds out who asks. */
 @Injectable()
-class SessionGuard implements CanActivate {
+export class SessionGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<UserRequest>();
     request.user = /session=(\w+)/.exec(request.headers.cookie ?? '')?.[1];
