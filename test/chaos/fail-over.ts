@@ -4,7 +4,10 @@ import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { REDIS, type Rig } from './rig.js';
 
-/** A replica that has not got the last events takes over, and the master is gone. */
+/** For how long the master confirms nothing before it goes. */
+const UNCONFIRMED_MS = 20;
+
+/** A replica that has not got the last events takes over, and the master, which has not confirmed all of them, is gone. */
 export async function failOver(rig: Rig, lagMs: number): Promise<void> {
   const link = await Proxy.start(rig.server.port);
   const replica = await startRedis(REDIS, { ownClock: true });
@@ -12,12 +15,15 @@ export async function failOver(rig: Rig, lagMs: number): Promise<void> {
   await admin.replicaof('127.0.0.1', new URL(link.url).port);
   await until(async () => (await admin.info('replication')).includes('master_link_status:up'));
   link.holdDown = true;
-  await sleep(lagMs);
+  await sleep(lagMs - UNCONFIRMED_MS);
+  for (const { proxy } of rig.publishers) proxy.dropDown = true;
+  await sleep(UNCONFIRMED_MS);
   await admin.replicaof('NO', 'ONE');
   link.close();
   for (const proxy of rig.proxies) {
     proxy.target = replica.port;
     proxy.cut();
+    proxy.dropDown = false;
   }
   await rig.server.kill();
   rig.admin.disconnect();
