@@ -14,9 +14,11 @@ const ROUTES = ['channel', 'sse'];
 /** The page, in the browser people have. */
 describe('The page in Chromium', () => {
   let context: BrowserContext;
+  /** In memory, for the tests that neither restart it nor need another one. */
+  let sample: Sample;
 
   beforeAll(async () => {
-    context = await launchChromium();
+    [context, sample] = await Promise.all([launchChromium(), Sample.startShared()]);
   });
   afterEach(() => closePages(context));
   afterAll(() => context.browser()!.close());
@@ -66,21 +68,21 @@ describe('The page in Chromium', () => {
 
   it('shows what is published, typed and untyped, from the page, a service and the command line', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
-    const sample = await Sample.start(env);
-    const all = await listening(sample.url, 'news');
-    await warmUp(all, () => sample.publish({ data: 'warm', channel: 'news' }));
+    const publisher = await Sample.start(env);
+    const all = await listening(publisher.url, 'news');
+    await warmUp(all, () => publisher.publish({ data: 'warm', channel: 'news' }));
     await all[0]!.publish({ data: '{"code":"ACK"}', type: '', id: '' });
     await shown(all, '{"code":"ACK"}');
     await all[1]!.publish({ data: 'a cool message', type: 'cool', id: '12345', retry: '6000' });
     await shown(all, 'a cool message', '.typed');
     expect(await all[1]!.page.textContent('#answer')).toBe('Published as 12345');
     for (const { page } of all) expect(await page.textContent('#last-event-id')).toBe('12345');
-    await sample.publish({ data: 'from a service', channel: 'news' });
+    await publisher.publish({ data: 'from a service', channel: 'news' });
     await shown(all, 'from a service');
     await runCli('sse publish --channel news --type cool', '"from a shell"', env);
     await shown(all, 'from a shell', '.typed');
-    await sample.publish({ data: 'not for us', channel: 'other' });
-    await sample.publish({ data: 'last', channel: 'news' });
+    await publisher.publish({ data: 'not for us', channel: 'other' });
+    await publisher.publish({ data: 'last', channel: 'news' });
     await shown(all, 'last');
     for (const { event, problems } of all) {
       expect(await event('not for us').count()).toBe(0);
@@ -89,7 +91,6 @@ describe('The page in Chromium', () => {
   });
 
   it('drops the connection, and shows what was published meanwhile', async () => {
-    const sample = await Sample.start();
     for (const route of ROUTES) {
       const { page, listen, event, texts, problems } = await open(sample.url);
       await listen(route, route);
@@ -148,7 +149,6 @@ describe('The page in Chromium', () => {
   });
 
   it('switches channels, and shows why a publish was refused', async () => {
-    const sample = await Sample.start();
     const { page, state, event, publish } = await open(sample.url);
     await state('open');
     await page.fill('#channel', 'one two');
@@ -202,7 +202,6 @@ describe('The page in Chromium', () => {
   });
 
   it('shows data as text, whatever it holds', async () => {
-    const sample = await Sample.start();
     const { page, state, event } = await open(sample.url);
     await state('open');
     await sample.publish({ data: '<img src=x onerror="document.title=1">\nsecond line' });
@@ -212,14 +211,12 @@ describe('The page in Chromium', () => {
   });
 
   it('says so where EventSource is missing', async () => {
-    const sample = await Sample.start();
     const { page } = await open(sample.url, 'delete window.EventSource');
     expect(await page.locator('#unsupported').isVisible()).toBe(true);
     expect(await page.locator('#unsupported').textContent()).toContain('cannot receive server-sent events');
   });
 
   it('sends the cookie of who is logged in, whom the record lets read, and is kept out after the logout', async () => {
-    const sample = await Sample.start();
     const { page } = await open(sample.url);
     await page.evaluate(`
       globalThis.send = async (method, path, body) => {

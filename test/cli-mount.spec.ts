@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Cli, runCli } from './support/cli.js';
 import { freePort } from './support/port.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
+import { SharedCli } from './support/shared-cli.js';
 
 mkdirSync('node_modules/.cache', { recursive: true });
 const dir = mkdtempSync(join('node_modules/.cache', 'mount-'));
@@ -14,7 +15,10 @@ afterAll(() => rmSync(dir, { recursive: true }));
 describe('The commands in an application’s own command line', () => {
   const [documented] = /(?<=```ts\n)[^]*?(?=```)/.exec(readFileSync('docs/cli.md', 'utf8'))!;
 
-  const build = () => {
+  const program = join(dir, 'out/cli.js');
+  const shared = new SharedCli(program);
+
+  beforeAll(() => {
     writeFileSync(join(dir, 'cli.ts'), documented);
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
     const compilerOptions = { noEmit: false, rootDir: '.', outDir: 'out' };
@@ -26,21 +30,17 @@ describe('The commands in an application’s own command line', () => {
     mkdirSync(target);
     execFileSync('ln', ['-s', process.cwd(), join(target, 'nestjs-sse-channels')]);
     execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
-    return ['node', join(dir, 'out/cli.js')];
-  };
+  });
 
   it('work through the application’s SseModule, as the docs show', async () => {
-    const program = build();
     const prefix = randomPrefix();
-    const run = async (args: string, input: string, env: Record<string, string>) => {
-      const cli = new Cli(args, env, program);
-      cli.process.stdin!.end(input);
-      return { code: await cli.end(), stdout: cli.stdout, stderr: cli.stderr };
-    };
+    const run = (args: string, input: string, more: Record<string, string>) =>
+      shared.run(args.split(' '), input, more);
     // The application's own configuration counts: what the environment says of Redis is not even looked at.
     const env = { REDIS_URL: redisUrl(), SSE_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
-    const first = await run('sse publish --channel mounted', '"from the application"', env);
-    expect(first).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+-\d+\n$/), stderr: '' });
+    const cli = new Cli('sse publish --channel mounted', env, ['node', program]);
+    cli.process.stdin!.end('"from the application"');
+    expect([await cli.end(), cli.stdout, cli.stderr]).toEqual([0, expect.stringMatching(/^\d+-\d+\n$/), '']);
     const flagged = await run(`sse publish --redis-url ${redisUrl()} --prefix ${prefix}`, '1', env);
     expect(flagged.code).toBe(0);
     // With one of the two given by a flag, the other is still the application's.

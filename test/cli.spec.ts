@@ -124,9 +124,9 @@ describe('The command line', () => {
   });
 
   it('publishes lines in order, and prints an id for each', async () => {
-    const subscriber = await subscribe('--json --count 5000');
-    const input = Array.from({ length: 5_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');
-    const { code, stdout } = await runCli('sse publish --ndjson', input, env);
+    const subscriber = await subscribe('--json --count 2000');
+    const input = Array.from({ length: 2_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');
+    const { code, stdout } = await run('sse publish --ndjson', input);
     expect(code).toBe(0);
     expect(await subscriber.end()).toBe(0);
     const events = subscriber.lines.map(
@@ -134,13 +134,13 @@ describe('The command line', () => {
     );
     expect(events.map(({ id }) => id)).toEqual(stdout.trim().split('\n'));
     expect(events.map(({ data }) => data)).toEqual(
-      Array.from({ length: 5_000 }, (_, n) => ({ n, text: '\u2028' })),
+      Array.from({ length: 2_000 }, (_, n) => ({ n, text: '\u2028' })),
     );
     expect(events[0]).toMatchObject({ channel: 'sse' });
   });
 
   it('stops at a bad line, and says which, and what was published', async () => {
-    const { code, stdout, stderr } = await runCli('sse publish --ndjson', '1\n2\n\n{bad\n5\n', env);
+    const { code, stdout, stderr } = await run('sse publish --ndjson', '1\n2\n\n{bad\n5\n');
     expect([code, stdout.split('\n').length - 1]).toEqual([2, 2]);
     expect(stderr).toMatch(/^Expected line 4 to be JSON: .*\nEvents published before that: 2\n$/);
   });
@@ -267,8 +267,9 @@ describe('The command line', () => {
     const redis = await startRedis();
     const admin = redis.admin();
     await admin.set('sse:{no}:meta', 'not a hash');
-    const one = await runCli('sse publish --channel no', '1', { SSE_REDIS_URL: redis.url });
-    const lines = await runCli('sse publish --channel no --ndjson', '1\n2\n', { SSE_REDIS_URL: redis.url });
+    const there = { SSE_REDIS_URL: redis.url, SSE_PREFIX: 'sse:' };
+    const one = await run('sse publish --channel no', '1', there);
+    const lines = await run('sse publish --channel no --ndjson', '1\n2\n', there);
     expect(one).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('WRONGTYPE') });
     expect(lines).toMatchObject({
       code: 1,
@@ -281,7 +282,7 @@ describe('The command line', () => {
     const redis = await startRedis();
     const subscriber = await subscribe('--count 1 --json', redis.url, 'flag:');
     const away = { SSE_REDIS_URL: 'redis://127.0.0.1:1', SSE_PREFIX: 'env:' };
-    expect((await runCli(`sse publish --redis-url ${redis.url} --prefix flag:`, '1', away)).code).toBe(0);
+    expect((await run(`sse publish --redis-url ${redis.url} --prefix flag:`, '1', away)).code).toBe(0);
     expect(await subscriber.end()).toBe(0);
   });
 
@@ -315,10 +316,7 @@ describe('The command line', () => {
     await redis.start();
     await until(() => subscriber.stderr.includes('Redis is back'));
     await isSubscribed(redis.url, `${env.SSE_PREFIX}news`);
-    const published = await runCli('sse publish --channel news', '"after"', {
-      ...env,
-      SSE_REDIS_URL: redis.url,
-    });
+    const published = await run('sse publish --channel news', '"after"', { SSE_REDIS_URL: redis.url });
     await until(() => subscriber.stdout.includes('data: after'));
     expect(subscriber.stdout.match(/event: sse.reset/g)).toHaveLength(1);
     expect(published.code).toBe(0);

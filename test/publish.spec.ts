@@ -238,11 +238,13 @@ describe('Publishing to Redis', () => {
     const broker = await start(server.url.replace('//', '//app:secret@'));
     const listener = {
       texts: [] as string[],
-      onSubscribed: () => undefined,
+      isSubscribed: false,
+      onSubscribed: () => void (listener.isSubscribed = true),
       onInterrupted: () => undefined,
       onMessage: (text: string) => listener.texts.push(text),
     };
     broker.subscribe('a', listener);
+    await until(() => listener.isSubscribed);
     const options = { id: 'own', idempotencyKey: 'k' };
     await expect(publish(broker, 1, options)).rejects.toMatchObject({
       code: 'SSE_UNAVAILABLE',

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { closeClients, connect } from './support/client.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
@@ -6,8 +6,8 @@ import { until } from './support/until.js';
 describe('The open routes of the sample', () => {
   let sample: Sample;
   let cookie: string;
-  beforeEach(async () => {
-    sample = await Sample.start();
+  beforeAll(async () => {
+    sample = await Sample.startShared();
     const login = await call('POST', '/login', { user: 'owner' });
     cookie = login.headers.get('set-cookie')!.split(';')[0]!;
     expect((await call('PUT', '/records/7', { title: 'one' })).status).toBe(200);

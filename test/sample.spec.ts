@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { connect, closeClients } from './support/client.js';
 import { freePort } from './support/port.js';
@@ -7,6 +7,12 @@ import { Sample } from './support/sample.js';
 import { until, within } from './support/until.js';
 
 describe('The sample', () => {
+  /** In memory, for the tests that neither end it nor need another one. */
+  let sample: Sample;
+  beforeAll(async () => {
+    sample = await Sample.startShared();
+  });
+
   it('publishes in one process what is seen in another, over Redis', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
@@ -39,10 +45,8 @@ describe('The sample', () => {
   });
 
   it('answers bad input with 400 and the reason, and knows its health', async () => {
-    const { url, publish } = await Sample.start().then((sample) => ({
-      url: sample.url,
-      publish: sample.publish.bind(sample),
-    }));
+    const { url } = sample;
+    const publish = (body: object) => sample.publish(body);
     const bad = await publish({ data: 1, type: 'error' });
     expect([bad.status, await bad.json()]).toMatchObject([
       400,
@@ -58,7 +62,7 @@ describe('The sample', () => {
   });
 
   it('lets read a record whom its owner lets, and no longer than that', async () => {
-    const { url } = await Sample.start();
+    const { url } = sample;
     const call = (user: { cookie: string }, method: string, path: string, body?: object) =>
       fetch(url + path, {
         method,
@@ -101,15 +105,15 @@ describe('The sample', () => {
     await one.publish({ data: 'seen' });
     const last = ({ process }: Sample) =>
       stats.events.findLast(({ event, data }) => event === 'figures' && data.includes(`:${process.pid}"`));
-    for (const [sample, streams] of [
+    for (const [node, streams] of [
       [one, 2],
       [two, 1],
     ] as const) {
       await until(
-        () => JSON.parse(last(sample)?.data ?? '{}') as object,
+        () => JSON.parse(last(node)?.data ?? '{}') as object,
         (figures) => 'streams' in figures && figures.streams === streams,
       );
-      const { channels, events } = JSON.parse(last(sample)!.data) as Record<string, number>;
+      const { channels, events } = JSON.parse(last(node)!.data) as Record<string, number>;
       expect([channels, typeof events]).toEqual([streams, 'number']);
     }
     for (const { events } of sse) expect(events.slice(1)).toMatchObject([{ data: 'seen' }]);
@@ -119,31 +123,24 @@ describe('The sample', () => {
   it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
     const redis = await startRedis();
     await redis.kill();
-    const sample = await Sample.start({ SSE_REDIS_URL: redis.url });
-    expect((await fetch(`${sample.url}/health`)).status).toBe(503);
-    const answer = await within(5_000, 'the answer', sample.publish({ data: 1 }));
+    const other = await Sample.start({ SSE_REDIS_URL: redis.url });
+    expect((await fetch(`${other.url}/health`)).status).toBe(503);
+    const answer = await within(5_000, 'the answer', other.publish({ data: 1 }));
     expect([answer.status, await answer.json()]).toEqual([
       503,
       { statusCode: 503, message: 'Service Unavailable' },
     ]);
     await redis.start();
-    await until(async () => (await sample.publish({ data: 2 })).status === 201);
-    expect((await fetch(`${sample.url}/health`)).status).toBe(200);
-    expect(sample.output.match(/out of reach/g)).toHaveLength(1);
-    expect(sample.output.match(/Redis is back/g)).toHaveLength(1);
+    await until(async () => (await other.publish({ data: 2 })).status === 201);
+    expect((await fetch(`${other.url}/health`)).status).toBe(200);
+    expect(other.output.match(/out of reach/g)).toHaveLength(1);
+    expect(other.output.match(/Redis is back/g)).toHaveLength(1);
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('ends with code 0 on %s with open streams', async (signal) => {
-    const sample = await Sample.start();
-    const clients = await Promise.all(['sse', 'channel'].map((path) => connect(`${sample.url}/${path}`)));
-    expect(await sample.signal(signal)).toEqual({ code: 0, signal: null });
+    const ending = await Sample.start();
+    const clients = await Promise.all(['sse', 'channel'].map((path) => connect(`${ending.url}/${path}`)));
+    expect(await ending.signal(signal)).toEqual({ code: 0, signal: null });
     await until(() => clients.every(({ ended }) => ended));
-  });
-
-  it('is built and started by npm run sample, and ends with code 0 on SIGTERM', async () => {
-    const sample = await Sample.start({}, 'npm run sample');
-    const client = await connect(`${sample.url}/channel`);
-    await client.next();
-    expect(await sample.signal('SIGTERM')).toEqual({ code: 0, signal: null });
   });
 });

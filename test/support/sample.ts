@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach } from '@jest/globals';
+import { afterAll, afterEach } from '@jest/globals';
 import { eventually, until } from './until.js';
 
 /** How long a command may take that builds the sample first, without a word, on a busy machine. */
 const BUILD_MS = 240_000;
 
 const running = new Set<Sample>();
+const shared = new Set<Sample>();
 
 /** The sample application, as a process of its own. */
 export class Sample {
@@ -34,6 +35,14 @@ export class Sample {
     );
     if (typeof line === 'number') throw new Error(`The sample ended with code ${line}:\n${sample.output}`);
     sample.url = line![1]!;
+    return sample;
+  }
+
+  /** One for all tests of a file. */
+  static async startShared(): Promise<Sample> {
+    const sample = await Sample.start();
+    running.delete(sample);
+    shared.add(sample);
     return sample;
   }
 
@@ -65,6 +74,7 @@ export class Sample {
   }
 }
 
-afterEach(async () => {
-  await Promise.all([...running].map((sample) => sample.kill()));
-});
+const kill = (samples: Set<Sample>) => Promise.all([...samples].map((sample) => sample.kill()));
+
+afterEach(() => kill(running));
+afterAll(() => kill(shared));

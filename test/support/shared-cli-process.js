@@ -1,6 +1,8 @@
 /** Runs command lines one after the other, each as if it had a process of its own. Nest is loaded once for all of them. */
 import { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
 
+const program = pathToFileURL(process.argv[2]).href;
 const environment = { ...process.env };
 const output = { stdout: '', stderr: '' };
 let count = 0;
@@ -34,7 +36,7 @@ async function run({ args, input, env }) {
   try {
     // The query makes the program run again, with all that it imports loaded.
     count += 1;
-    await import(`../../dist/cli/main.js?${count}`);
+    await import(`${program}?${count}`);
   } catch (error) {
     if (!exit) throw error;
   }

@@ -17,7 +17,7 @@ export class SharedCli {
   #process: ChildProcess | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor() {
+  constructor(private readonly program = 'dist/cli/main.js') {
     afterAll(async () => {
       if (!this.#process) return;
       const exited = once(this.#process, 'exit');
@@ -33,7 +33,7 @@ export class SharedCli {
   }
 
   async #run(args: readonly string[], input: Buffer, env: Record<string, string>): Promise<CliResult> {
-    this.#process ??= spawn('node', ['test/support/shared-cli-process.js'], {
+    this.#process ??= spawn('node', ['test/support/shared-cli-process.js', this.program], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const answer = once(this.#process, 'message') as Promise<[CliResult]>;
