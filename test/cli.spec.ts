@@ -34,16 +34,36 @@ describe('The command line', () => {
   const run = (args: string, input: string | Buffer = '', more = {}) =>
     shared.run(args.split(' ').filter(Boolean), input, { ...env, ...more });
 
-  /** A subscriber that is live: what is published from now on arrives. */
-  const subscribe = async (args: string, url = adminUrl(), prefix = env.SSE_PREFIX!) => {
+  /** Starts a subscriber, and resolves when it is live: what is published from then on arrives. */
+  const live = async <T>(args: string, redis: Record<string, string>, start: (args: string) => T) => {
+    const { SSE_REDIS_URL: url, SSE_PREFIX: prefix } = redis;
     const channel = `${prefix}${/--channel (\S+)/.exec(args)?.[1] ?? 'sse'}`;
-    const admin = new Redis(url);
+    const admin = new Redis(url!);
     const count = async () => Number((await admin.pubsub('NUMSUB', channel))[1]);
     const before = await count();
-    const cli = new Cli(`sse subscribe ${args}`, { ...env, SSE_REDIS_URL: url, SSE_PREFIX: prefix });
+    const started = start(`sse subscribe ${args}`);
     await until(async () => (await count()) > before && (await admin.keys(`${prefix}*:meta`)).length > 0);
     admin.disconnect();
-    return cli;
+    return { started };
+  };
+  const subscribe = async (args: string, url = adminUrl()) => {
+    const redis = { ...env, SSE_REDIS_URL: url };
+    return (await live(args, redis, (command) => new Cli(command, redis))).started;
+  };
+  const subscribers = new SharedCli();
+  /** A subscriber that ends by itself, after so many events: what it says until then. */
+  const receive = async (args: string, more = {}) => {
+    const redis = { ...env, SSE_REDIS_URL: adminUrl(), ...more };
+    const { started } = await live(args, redis, (command) => subscribers.run(command.split(' '), '', redis));
+    const end = async () => {
+      const { code, stdout, stderr } = await started;
+      expect([code, stderr]).toEqual([0, '']);
+      return stdout
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as SseEvent);
+    };
+    return { end };
   };
   const isSubscribed = async (url: string, channel: string) => {
     const admin = new Redis(url, { maxRetriesPerRequest: 500 }).on('error', () => undefined);
@@ -124,14 +144,11 @@ describe('The command line', () => {
   });
 
   it('publishes lines in order, and prints an id for each', async () => {
-    const subscriber = await subscribe('--json --count 2000');
+    const subscriber = await receive('--json --count 2000');
     const input = Array.from({ length: 2_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');
     const { code, stdout } = await run('sse publish --ndjson', input);
     expect(code).toBe(0);
-    expect(await subscriber.end()).toBe(0);
-    const events = subscriber.lines.map(
-      (line) => JSON.parse(line) as { id: string; channel: string; data: object },
-    );
+    const events = await subscriber.end();
     expect(events.map(({ id }) => id)).toEqual(stdout.trim().split('\n'));
     expect(events.map(({ data }) => data)).toEqual(
       Array.from({ length: 2_000 }, (_, n) => ({ n, text: '\u2028' })),
@@ -146,7 +163,7 @@ describe('The command line', () => {
   });
 
   it('publishes nothing from a line on that is too large', async () => {
-    const subscriber = await subscribe('--json --count 3');
+    const subscriber = await receive('--json --count 3');
     const lines = Array.from({ length: 10 }, (_, n) =>
       n === 2 ? JSON.stringify('x'.repeat(300_000)) : `${n}`,
     );
@@ -154,12 +171,7 @@ describe('The command line', () => {
     expect([code, stdout.split('\n').length - 1]).toEqual([2, 2]);
     expect(stderr).toMatch(/^Line 3: Expected `data` to be at most.*\nEvents published before that: 2\n$/);
     await run('sse publish', '"end"');
-    expect(await subscriber.end()).toBe(0);
-    expect(subscriber.lines.map((line) => (JSON.parse(line) as { data: unknown }).data)).toEqual([
-      0,
-      1,
-      'end',
-    ]);
+    expect((await subscriber.end()).map(({ data }) => data)).toEqual([0, 1, 'end']);
   });
 
   it('says what has become of the lines when Redis hangs in the middle', async () => {
@@ -280,10 +292,10 @@ describe('The command line', () => {
 
   it('takes Redis and the prefix from flags before the environment', async () => {
     const redis = await startRedis();
-    const subscriber = await subscribe('--count 1 --json', redis.url, 'flag:');
+    const subscriber = await receive('--count 1 --json', { SSE_REDIS_URL: redis.url, SSE_PREFIX: 'flag:' });
     const away = { SSE_REDIS_URL: 'redis://127.0.0.1:1', SSE_PREFIX: 'env:' };
     expect((await run(`sse publish --redis-url ${redis.url} --prefix flag:`, '1', away)).code).toBe(0);
-    expect(await subscriber.end()).toBe(0);
+    expect(await subscriber.end()).toHaveLength(1);
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('ends with 0 on %s', async (signal) => {
@@ -332,17 +344,16 @@ describe('The command line', () => {
         .slice(0, 2)
         .map((line) => (JSON.parse(line) as SseEvent).data),
     ).toEqual([2, 3]);
-    const subscriber = await subscribe(`--last-event-id ${last} --count 1 --json`);
+    const subscriber = await receive(`--last-event-id ${last} --count 1 --json`);
     await run('sse publish', '"next"');
-    expect(await subscriber.end()).toBe(0);
-    expect(JSON.parse(subscriber.stdout)).toMatchObject({ data: 'next' });
+    expect(await subscriber.end()).toMatchObject([{ data: 'next' }]);
   });
 
   it('publishes what two applications show to their clients', async () => {
     const samples = await Promise.all([Sample.start(env), Sample.start(env)]);
     const clients = await Promise.all(samples.map(({ url }) => connect(`${url}/channel`)));
     await Promise.all(clients.map((client) => client.next()));
-    const subscriber = await subscribe('--count 2 --json');
+    const subscriber = await receive('--count 2 --json');
     await run('sse publish --type cool', '{"from":"the command line"}');
     await samples[0].publish({ data: 'from an application' });
     for (const client of clients) {
@@ -352,7 +363,7 @@ describe('The command line', () => {
       ]);
       client.close();
     }
-    expect(await subscriber.end()).toBe(0);
+    expect(await subscriber.end()).toHaveLength(2);
   });
 
   it.each(['--cluster', '--sharded'])(
@@ -365,7 +376,10 @@ describe('The command line', () => {
       const { code, stdout, stderr } = await run(`sse publish ${flag} --channel ${channel}`, '1', from);
       expect([code, stderr]).toEqual([0, '']);
       const args = `sse subscribe ${flag} --channel ${channel} --last-event-id ${stdout.trim()} --count 1 --json`;
-      const subscriber = new Cli(args, { ...env, SSE_REDIS_URL: other!.url, SSE_PREFIX: 'sse:' });
+      const subscriber = subscribers.run(args.split(' '), '', {
+        SSE_REDIS_URL: other!.url,
+        SSE_PREFIX: 'sse:',
+      });
       const subscribed = async () => {
         const [command, name] =
           flag === '--sharded' ? ['SHARDCHANNELS', `sse:{${channel}}`] : ['CHANNELS', `sse:${channel}`];
@@ -374,8 +388,8 @@ describe('The command line', () => {
       };
       await until(subscribed);
       await run(`sse publish ${flag} --channel ${channel}`, '2', from);
-      expect(await subscriber.end()).toBe(0);
-      expect(JSON.parse(subscriber.stdout)).toMatchObject({ data: 2, channel });
+      const seen = await subscriber;
+      expect([seen.code, JSON.parse(seen.stdout)]).toMatchObject([0, { data: 2, channel }]);
     },
   );
 });
