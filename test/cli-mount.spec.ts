@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Cli, runCli } from './support/cli.js';
+import { compile } from './support/compile.js';
 import { freePort } from './support/port.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
 import { SharedCli } from './support/shared-cli.js';
@@ -29,7 +30,7 @@ describe('The commands in an application’s own command line', () => {
     const target = join(dir, 'node_modules');
     mkdirSync(target);
     execFileSync('ln', ['-s', process.cwd(), join(target, 'nestjs-sse-channels')]);
-    execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
+    compile(dir);
   });
 
   it('work through the application’s SseModule, as the docs show', async () => {

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from './support/client.js';
+import { compile } from './support/compile.js';
 import { Sample } from './support/sample.js';
 
 const readme = readFileSync('README.md', 'utf8');
@@ -63,7 +63,7 @@ describe('The README', () => {
     // In memory, as the test's Redis is not where the README's is.
     const module = join(dir, 'app.module.ts');
     writeFileSync(module, readFileSync(module, 'utf8').replace(/forRoot\('.*?'\)/, 'forRoot()'));
-    execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
+    compile(dir);
     const { url } = await Sample.start({}, `node ${dir}/out/main.js`);
 
     const orders = await connect(`${url}/orders/7/events`);

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { SseModule } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { Cli } from './support/cli.js';
 import { connect } from './support/client.js';
+import { compile } from './support/compile.js';
 import { freePort } from './support/port.js';
 import { startRedis } from './support/redis.js';
 import { StreamController } from './support/stream.controller.js';
@@ -25,7 +25,7 @@ function compiled(page: string): string[] {
   writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
   writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
   try {
-    execFileSync('npx', ['tsc', '-p', dir], { stdio: 'inherit' });
+    compile(dir);
     return snippets.map((_, n) =>
       readFileSync(join(dir, `${n}.js`), 'utf8').replace(/forRoot\('.*?'\)/, 'forRoot(process.env.REDIS)'),
     );

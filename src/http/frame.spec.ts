@@ -98,7 +98,7 @@ describe('A frame', () => {
           retry: options.retry,
         });
       }),
-      { seed: 20_261_123, numRuns: 1_000 },
+      { seed: 20_261_123, numRuns: 1_500 },
     );
     expect(accepted).toBeGreaterThan(300);
   });

@@ -18,7 +18,8 @@ export default async function setup(): Promise<void> {
   if (missing.length > 0) install(missing);
   // `npm run lint` checks the types.
   execFileSync('npm', ['run', '--silent', 'build', '--', '--noCheck'], { stdio: 'inherit' });
-  execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json', '--noCheck'], { stdio: 'inherit' });
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'sample/tsconfig.json', '--noCheck'];
+  execFileSync('node', tsc, { stdio: 'inherit' });
   // Every process of the tests inherits it: the teardown finds those that are left by it.
   process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'sse-tests-'));
   await startSharedRedis();
