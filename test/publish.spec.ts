@@ -336,8 +336,13 @@ describe('Publishing to Redis', () => {
         if (result.status === 'rejected') expect(result.reason).toMatchObject({ mayBePublished: false });
       }
       expect(await entries(channel)).toEqual(ids);
-      expect(ids.length).toBeGreaterThan(1_000);
+      // How many are refused depends on how many are under way: more on a busy machine.
+      expect(ids.length).toBeGreaterThan(0);
     }
+    expect([await publish(one, 'then'), await publish(two, 'then', { channel: 'b' })]).toEqual([
+      (await entries('a')).at(-1),
+      (await entries('b')).at(-1),
+    ]);
   });
 
   it('rejects, and has changed nothing, when Redis has no memory left', async () => {

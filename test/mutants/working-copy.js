@@ -13,9 +13,7 @@ const LEFT_OUT = ['node_modules', 'dist'];
 const WITHOUT_BUILD = {
   guard: 'the build before the tests',
   file: 'test/support/global-setup.ts',
-  find: `  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
-  execFileSync('npx', ['tsc', '-p', 'sample/tsconfig.json'], { stdio: 'inherit' });
-`,
+  find: '  build();\n',
   replace: '',
 };
 

@@ -16,13 +16,17 @@ export default async function setup(): Promise<void> {
   process.env.PATH += ':/usr/sbin';
   const missing = PROGRAMS.filter(isMissing);
   if (missing.length > 0) install(missing);
-  // `npm run lint` checks the types.
-  execFileSync('npm', ['run', '--silent', 'build', '--', '--noCheck'], { stdio: 'inherit' });
-  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'sample/tsconfig.json', '--noCheck'];
-  execFileSync('node', tsc, { stdio: 'inherit' });
+  build();
   // Every process of the tests inherits it: the teardown finds those that are left by it.
   process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'sse-tests-'));
   await startSharedRedis();
+}
+
+/** `npm run lint` checks the types. */
+function build(): void {
+  execFileSync('npm', ['run', '--silent', 'build', '--', '--noCheck'], { stdio: 'inherit' });
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'sample/tsconfig.json', '--noCheck'];
+  execFileSync('node', tsc, { stdio: 'inherit' });
 }
 
 const isMissing = (program: string) => spawnSync('which', [program]).status !== 0;
