@@ -14,7 +14,7 @@ const ROUTES = ['channel', 'sse'];
 /** The page, in the browser people have. */
 describe('The page in Chromium', () => {
   let context: BrowserContext;
-  /** In memory, for the tests that neither restart it nor need another one. */
+  /** In memory, for tests that need one sample and do not restart it. */
   let sample: Sample;
 
   beforeAll(async () => {

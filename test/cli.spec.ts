@@ -51,7 +51,7 @@ describe('The command line', () => {
     return (await live(args, redis, (command) => new Cli(command, redis))).started;
   };
   const subscribers = new SharedCli();
-  /** A subscriber that ends by itself, after so many events: what it says until then. */
+  /** Starts a subscriber with `--count`. `end()` resolves to the events it printed. */
   const receive = async (args: string, more = {}) => {
     const redis = { ...env, SSE_REDIS_URL: adminUrl(), ...more };
     const { started } = await live(args, redis, (command) => subscribers.run(command.split(' '), '', redis));

@@ -114,7 +114,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
 
     it('keeps no connection open for longer than revalidateMs and the time for an answer, however many wait', async () => {
       const { sse, answers, read } = await startReaders(platform, { revalidateMs: 2_000 });
-      // More than are asked at once.
+      // The node puts 64 questions to authorizers at once.
       const count = path === 'asked' ? 400 : 100;
       const clients = await Promise.all(
         Array.from({ length: count }, (__, n) => read(`${path}?channel=a`, `u${n}`)),

@@ -7,7 +7,7 @@ import { Sample } from './support/sample.js';
 import { until, within } from './support/until.js';
 
 describe('The sample', () => {
-  /** In memory, for the tests that neither end it nor need another one. */
+  /** In memory, for tests that need one sample and do not end it. */
   let sample: Sample;
   beforeAll(async () => {
     sample = await Sample.startShared();

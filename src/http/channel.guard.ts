@@ -22,9 +22,9 @@ const grants = new WeakMap<object, SseGrant>();
 
 /**
  * A guard for `@Sse()` routes that lets requests through for the channels they may read; `@GrantedChannels()` hands those
- * to the handler. Put it behind the guards that find out who asks: `@UseGuards(SessionGuard, ChannelGuard(OrderReaders, fromQuery))`.
+ * to the handler. Put it after the guards that authenticate the user: `@UseGuards(SessionGuard, ChannelGuard(OrderReaders, fromQuery))`.
  *
- * Authorization of an `@Sse()` route belongs in a guard: by the time its handler is done, Nest may have sent the head.
+ * Authorization of an `@Sse()` route belongs in a guard: Nest may send the response headers before its handler has ended.
  *
  * @param allow which channels may be read; others are refused with 403, or with the authorizer's 401
  * @param channel the channel or channels that a request is about: `fromQuery`, or for instance `({ params }) => params.id`

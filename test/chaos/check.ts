@@ -6,7 +6,7 @@ import type { Entry, Rig } from './rig.js';
 /** Events of each channel from which a client begins anew. */
 const PROBES = 3;
 
-/** In which what was sent out, and not confirmed, is lost and published again. */
+/** In this fault a master loses events that it has sent and not confirmed, and their publisher retries. */
 const TAKEOVER = 'a replica that lags takes over';
 
 /** What was seen while one fault happened, and until the next one. */
@@ -107,8 +107,8 @@ function checkClient(
     }
     report.count(during, 'delivered');
     if (!data.startsWith(`${channel} `)) wrong(`${id} is of another channel: ${data}`);
-    const isAgain = mayComeAgain(delivery, rig);
-    if (isAgain && latest.get(keyOf(delivery)) !== number) continue;
+    const mayRepeat = mayComeAgain(delivery, rig);
+    if (mayRepeat && latest.get(keyOf(delivery)) !== number) continue;
     if (seen.has(id)) wrong(`${id} came twice`);
     seen.add(id);
     if (place === undefined) {
@@ -116,8 +116,8 @@ function checkClient(
       continue;
     }
     if (chain[place]!.data !== data) wrong(`${id} has other data: ${data}`);
-    // Who comes back with the id of the lost one goes on behind the other.
-    const isAhead = isAgain && place > (at ?? place);
+    // A client that reconnects with the id of the lost event resumes after the stored one.
+    const isAhead = mayRepeat && place > (at ?? place);
     if (at !== undefined && place !== at + 1 && !isAhead) wrong(`after ${at} came ${place} (${id})`);
     at = place;
   }
@@ -127,7 +127,7 @@ function checkClient(
 
 const keyOf = ({ id, type = '' }: Delivery) => `${type} ${id}`;
 
-/** Published again, it has its first id only where the publisher gave it that. */
+/** Whether the publisher may have stored the event a second time. Only its own id is then the same. */
 function mayComeAgain({ id, data }: Delivery, { publishers }: Rig): boolean {
   const [, publisher, number] = data.split(' ').map(Number) as [number, number, number];
   return id.startsWith('own-') && publishers[publisher]!.outcomes[number]!.during === TAKEOVER;

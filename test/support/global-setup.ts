@@ -22,7 +22,7 @@ export default async function setup(): Promise<void> {
   await startSharedRedis();
 }
 
-/** `npm run lint` checks the types. */
+/** Without type checks, which `npm run lint` makes. */
 function build(): void {
   execFileSync('npm', ['run', '--silent', 'build', '--', '--noCheck'], { stdio: 'inherit' });
   const tsc = ['node_modules/typescript/bin/tsc', '-p', 'sample/tsconfig.json', '--noCheck'];

@@ -38,7 +38,7 @@ export class Sample {
     return sample;
   }
 
-  /** One for all tests of a file. */
+  /** Starts a sample that all tests of a file use. It is killed after the last one. */
   static async startShared(): Promise<Sample> {
     const sample = await Sample.start();
     running.delete(sample);
