@@ -1,8 +1,20 @@
+import { compact, isTooDeep, MAX_DEPTH } from './json.js';
 import { isPlain, isThenable, tagOf } from './objects.js';
 import { inputError, SseError } from './sse.errors.js';
 
 /** Objects that are looked at beside `JSON.stringify()`: of more, and of circular ones, it hands out each itself. */
 const MAX_OBJECTS = 10_000;
+
+/** Data that is JSON already, and is to be published as it is written: made into a value, a number could lose digits. */
+export class JsonText {
+  readonly json: string;
+
+  /** @throws SyntaxError */
+  constructor(text: string) {
+    JSON.parse(text);
+    this.json = compact(text);
+  }
+}
 
 /**
  * The data of an event as JSON.
@@ -13,21 +25,23 @@ const MAX_OBJECTS = 10_000;
 export function serialise(data: unknown, maxPayloadBytes: number): string {
   let json: string | undefined;
   try {
-    json = isChecked(data) ? JSON.stringify(data) : JSON.stringify(data, checkWritten);
+    if (data instanceof JsonText) ({ json } = data);
+    else json = isChecked(data) ? JSON.stringify(data) : JSON.stringify(data, checkWritten);
   } catch (cause) {
     if (cause instanceof SseError) throw cause;
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new SseError('SSE_INPUT', `Expected \`data\` to be serialisable as JSON: ${reason}`, { cause });
   }
   // JSON makes null of NaN, of Infinity and of an invalid Date.
-  if (json === undefined || (json === 'null' && data !== null)) {
+  if (json === undefined || (json === 'null' && data !== null && !(data instanceof JsonText))) {
     throw inputError(
       'data',
       'serialisable as JSON (null is; undefined, functions, symbols, NaN and invalid dates are not)',
       data,
     );
   }
-  const bytes = Buffer.byteLength(typeof data === 'string' ? data : json);
+  if (isTooDeep(json)) throw inputError('data', `nested at most ${MAX_DEPTH} levels deep`, data);
+  const bytes = Buffer.byteLength(json.startsWith('"') ? (JSON.parse(json) as string) : json);
   if (bytes > maxPayloadBytes) {
     throw new SseError(
       'SSE_INPUT',

@@ -150,6 +150,10 @@ function checkId(id: unknown): string {
   if (typeof text !== 'string' || !PRINTABLE.test(text)) {
     throw inputError('id', '1–128 printable ASCII characters without spaces, or a finite number', id);
   }
+  // It has been rounded, and so have its neighbours.
+  if (Number.isInteger(id) && !Number.isSafeInteger(id)) {
+    throw inputError('id', 'a text, as no number holds all digits of one this large', id);
+  }
   if (isCursor(text)) throw inputError('id', 'no cursor: <ms>-<n> is the shape of the broker’s own ids', id);
   return text;
 }

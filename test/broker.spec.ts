@@ -12,8 +12,10 @@ import { until } from './support/until.js';
 
 const CURSOR = /^\d{13}-\d{1,7}$/;
 
+const withData = ({ json, ...message }: Message) => ({ ...message, data: JSON.parse(json) as unknown });
+
 class RecordingListener implements ChannelListener {
-  readonly messages: Message[] = [];
+  readonly messages: ReturnType<typeof withData>[] = [];
   subscribed = 0;
   interrupted = 0;
 
@@ -26,7 +28,7 @@ class RecordingListener implements ChannelListener {
   }
 
   onMessage(text: string): void {
-    this.messages.push(decodeMessage(text)!);
+    this.messages.push(withData(decodeMessage(text)!));
   }
 }
 
@@ -198,7 +200,7 @@ describe.each([
   describe('keeps a history, which', () => {
     const publishAll = (count: number, options?: (n: number) => PublishOptions) =>
       Promise.all(Array.from({ length: count }, (__, n) => publish('a', n, options?.(n))));
-    const dataOf = ({ events }: Page) => events.map(({ data }) => Number(data));
+    const dataOf = ({ events }: Page) => events.map(({ json }) => Number(json));
     const range = (from: number, to: number) => Array.from({ length: to - from }, (__, n) => from + n);
 
     it('begins at a position before the first event, whoever asked or published first', async () => {
@@ -218,8 +220,8 @@ describe.each([
       const [first, , , last] = await publishAll(4, (n) => (n === 2 ? { type: 't', retry: 5 } : {}));
       await until(() => listener.messages.length === 4);
       const page = await broker.read('a', [first!], 10);
-      const sizeless = (message: Message) => ({ ...message, size: 0 });
-      expect(page.events.map(sizeless)).toEqual(listener.messages.slice(1).map(sizeless));
+      const sizeless = (message: object) => ({ ...message, size: 0 });
+      expect(page.events.map(withData).map(sizeless)).toEqual(listener.messages.slice(1).map(sizeless));
       expect(page).toMatchObject({ tip: last, after: first, end: last });
     });
 

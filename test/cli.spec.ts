@@ -143,6 +143,18 @@ describe('The command line', () => {
     );
   });
 
+  it('publishes and prints numbers digit by digit', async () => {
+    const subscriber = await subscribe('--json --count 2');
+    const id = '1724442618569203714';
+    await run(`sse publish --type t --id ${id} --retry 5`, `{ "n": ${id} }`);
+    const second = await run('sse publish --ndjson', '[12.50, 1e400]');
+    expect(await subscriber.end()).toBe(0);
+    expect(subscriber.stdout).toBe(
+      `{"id":"${id}","channel":"sse","data":{"n":${id}},"type":"t","retry":5}\n` +
+        `{"id":"${second.stdout.trim()}","channel":"sse","data":[12.50,1e400]}\n`,
+    );
+  });
+
   it('publishes lines in order, and prints an id for each', async () => {
     const subscriber = await receive('--json --count 2000');
     const input = Array.from({ length: 2_000 }, (_, n) => `{"n":${n},"text":"\u2028"}`).join('\r\n\n');

@@ -92,7 +92,7 @@ describe('In a Redis Cluster', () => {
       await until(() => calls.every((each) => each.join() === 'subscribed,1,2,3'));
       for (const channel of CHANNELS) {
         const { events } = await other.read(channel, ['0000000000-0'], 10);
-        expect(events.map(({ data }) => data)).toEqual([1, 3]);
+        expect(events.map(({ json }) => JSON.parse(json) as unknown)).toEqual([1, 3]);
         const { after, tip } = await one.read(channel, [`of-${channel}`], 10);
         expect(after).toBe(tip);
       }
@@ -169,7 +169,13 @@ describe('In a Redis Cluster', () => {
       const outcomes = await Promise.allSettled([...mixed, ...burst]);
       expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
       const { events } = await broker.read('a', [first], 10);
-      expect(events.map(({ data }) => data).slice(0, 5)).toEqual(['mixed 0', 'mixed 2', 'mixed 3', 0, 1]);
+      expect(events.map(({ json }) => JSON.parse(json) as unknown).slice(0, 5)).toEqual([
+        'mixed 0',
+        'mixed 2',
+        'mixed 3',
+        0,
+        1,
+      ]);
     },
   );
 

@@ -62,7 +62,7 @@ class Empty {
 
 const nested = (depth: number): unknown => {
   let value: unknown[] = [];
-  for (let level = 0; level < depth; level++) value = [value];
+  for (let level = 1; level < depth; level++) value = [value];
   return value;
 };
 
@@ -153,13 +153,26 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       for (const id of ['a', '~'.repeat(128), '0', '"\\:;', 12345, -1.5, 0])
         await arrives(1, { id }, { id: String(id) });
     },
-    '`id` that is empty, longer, not ASCII, or has a space or a line break; `NaN`, `Infinity`, `true`': () =>
-      refuses(
-        'id',
-        ['', LONG, 'é', 'a b', 'a\nb', 'a\rb', 'a\0b', NaN, Infinity, true, {}, null].map(
-          (id) => () => sse.publish(1, { id: id as string }),
+    '`id` that is empty, longer, not ASCII, or has a space or a line break; `NaN`, `Infinity`, `true`; a whole number beyond ±(2^53 - 1)':
+      () =>
+        refuses(
+          'id',
+          [
+            '',
+            LONG,
+            'é',
+            'a b',
+            'a\nb',
+            'a\rb',
+            'a\0b',
+            NaN,
+            Infinity,
+            1724442618569203714,
+            true,
+            {},
+            null,
+          ].map((id) => () => sse.publish(1, { id: id as string })),
         ),
-      ),
     '`id` in the shape of a cursor, `1763884800000-5`': () =>
       refuses('id', [
         () => sse.publish(1, { id: '1763884800000-5' }),
@@ -195,15 +208,19 @@ describe.each(platforms)('Input on %s', (_, platform) => {
           (retry) => () => sse.publish(1, { retry: retry as number }),
         ),
       ),
+    '`data` nested 500 levels deep': async () => {
+      const data = nested(500);
+      await arrives(data, {}, { data: JSON.stringify(data) });
+    },
     '`data` `null`, a number or a boolean': async () => {
       await arrives(null, {}, { data: 'null' });
       await arrives(1.5, {}, { data: '1.5' });
       await arrives(false, {}, { data: 'false' });
     },
-    '`data` `undefined`, a function, a symbol, a BigInt, circular, or nested too deeply for JSON': () =>
+    '`data` `undefined`, a function, a symbol, a BigInt, circular, or nested more than 500 levels deep': () =>
       refuses(
         'data',
-        [undefined, () => 1, Symbol('s'), 1n, { a: 1n }, circular, nested(100_000)].map(
+        [undefined, () => 1, Symbol('s'), 1n, { a: 1n }, circular, nested(501), nested(100_000)].map(
           (data) => () => sse.publish(data),
         ),
       ),

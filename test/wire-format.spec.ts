@@ -16,6 +16,8 @@ class StreamController {
   }
 }
 
+const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+
 /** What other programs on the same Redis publish and read, at `prefix: ''`. */
 describe.each(platforms)('The wire format on %s', (_, platform) => {
   let other: Redis;
@@ -88,21 +90,22 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     reader.disconnect();
   });
 
+  /** Runs the script as documented. */
+  const store = (id: string, nonce: string, message: string) => {
+    const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `{${channel}}:${name}`);
+    const args = [...keys, ',', channel, message, id, nonce, '12345', '', ''];
+    return execFileSync('redis-cli', ['-u', redisUrl(), '--eval', 'src/broker/publish.lua', ...args], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+      .toString()
+      .trim();
+  };
+
   it('takes events with history from whoever runs the script as documented', async () => {
     const { client, position } = await open();
-    const run = (id: string, nonce: string) => {
-      const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `{${channel}}:${name}`);
-      const own = id === '' ? '' : `"id":"${id}",`;
-      const message = `{${own}"data":{"n":1},"event":"cool"}`;
-      const args = [...keys, ',', channel, message, id, nonce, '12345', '', ''];
-      return execFileSync('redis-cli', ['-u', redisUrl(), '--eval', 'src/broker/publish.lua', ...args], {
-        stdio: ['ignore', 'pipe', 'ignore'],
-      })
-        .toString()
-        .trim();
-    };
-    const first = run('', 'nonce-1');
-    expect(run('mine', 'nonce-2')).toBe('mine');
+    const message = '"data":{"n":1},"event":"cool"}';
+    const first = store('', 'nonce-1', `{${message}`);
+    expect(store('mine', 'nonce-2', `{"id":"mine",${message}`)).toBe('mine');
     const events = [
       { id: first, event: 'cool', data: '{"n":1}' },
       { id: 'mine', event: 'cool', data: '{"n":1}' },
@@ -110,6 +113,25 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     expect(await client.take(2)).toEqual(events);
     const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${position}`);
     expect(await back.take(2)).toEqual(events);
+  });
+
+  it('delivers data character for character: no number loses digits', async () => {
+    const { client, position } = await open();
+    const data = '{ "id":1724442618569203714, "price":12.50, "far":1e400, "text":"\\u00e9" }';
+    await publish(`{"data":${data},"id":1724442618569203714}`);
+    expect(await client.next()).toEqual({ id: '1724442618569203714', event: undefined, data });
+    const stored = store('', 'nonce-1', `{"data":${data}}`);
+    expect(await client.next()).toMatchObject({ id: stored, data });
+    const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${position}`);
+    expect(await back.next()).toMatchObject({ id: stored, data });
+  });
+
+  it('passes over data nested too deeply that the script has stored', async () => {
+    const { client, position } = await open();
+    store('', 'nonce-1', `{"data":${deep(4_110)}}`);
+    const id = await sse.publish('next', { channel });
+    const back = await connect(`${url}/channel?channel=${channel}&lastEventId=${position}`);
+    for (const each of [client, back]) expect(await each.next()).toMatchObject({ id, data: 'next' });
   });
 
   it('passes over entries of a version it does not know, and goes on behind them', async () => {
@@ -142,7 +164,9 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     ['a retry that is none', { data: 1, retry: -1 }],
     ['a cursor that is none', { data: 1, cursor: 'abc' }],
     ['a prev that is none', { data: 1, cursor: '1763884800000-1', prev: 5 }],
-    ['data nested too deeply', `{"data":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+    ['data nested more than 500 levels deep', `{"data":${deep(501)}}`],
+    ['data nested so deeply that JSON.stringify() fails', `{"data":${deep(200_000)}}`],
+    ['more than 16 MiB', { data: 'x'.repeat(16 * 1_048_576) }],
   ])('drops a message with %s, counts it, and goes on', async (_what, message) => {
     const { client } = await open();
     await publish(message);

@@ -1,4 +1,5 @@
 import { isCursor, type Publication } from '../event.js';
+import { isTooDeep, membersOf } from '../json.js';
 import type { StoredEvent } from './broker.js';
 
 /**
@@ -8,7 +9,8 @@ import type { StoredEvent } from './broker.js';
  * a gap is seen. Without one it is passing by: transient, or published by something else than this module.
  */
 export interface Message {
-  readonly data: unknown;
+  /** The data as it was written: JSON that is not nested too deeply for any reader. */
+  readonly json: string;
   readonly type?: string;
   readonly id?: string;
   readonly retry?: number;
@@ -19,6 +21,9 @@ export interface Message {
   /** Characters of the JSON it came in. */
   readonly size: number;
 }
+
+/** Characters of a message: more than an event has whose data is as large as may be, and each character of it escaped. */
+const MAX_SIZE = 16_777_216;
 
 /** The version of stored entries that is written, and the only one that is read: the name of their one field. */
 const ENTRY_VERSION = '1';
@@ -61,24 +66,26 @@ export function decodeEntry(cursor: string, [version, value = '']: string[]): St
  * @returns undefined for what is not such a message, or could forge a control event or a field of a stream
  */
 export function decodeMessage(text: string): Message | undefined {
+  if (text.length > MAX_SIZE) return undefined;
   let value: Record<string, unknown>;
   try {
     value = JSON.parse(text) as Record<string, unknown>;
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null || !('data' in value)) return undefined;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'data')) return undefined;
+  const members = membersOf(text);
+  const json = members.get('data')!;
   const type = textOf(value.event ?? value.type);
-  const ownId = textOf(typeof value.id === 'number' ? String(value.id) : value.id);
+  const ownId = textOf(typeof value.id === 'number' ? members.get('id') : value.id);
   const retry = retryOf(value.retry);
   const cursor = cursorOf(value.cursor);
   const prev = cursorOf(value.prev);
   if (type === null || ownId === null || retry === null || cursor === null || prev === null) return undefined;
-  if (type?.startsWith('sse.')) return undefined;
-  if (text.length > MAX_UNCHECKED && !canBeEncoded(value.data)) return undefined;
+  if (type?.startsWith('sse.') || isTooDeep(json)) return undefined;
   // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
-  const message = { data: value.data, type, id, retry, cursor, prev, size: text.length };
+  const message = { json, type, id, retry, cursor, prev, size: text.length };
   return value.reused === true ? { ...message, reused: true } : message;
 }
 
@@ -98,17 +105,4 @@ function retryOf(value: unknown): number | undefined | null {
 function cursorOf(value: unknown): string | undefined | null {
   if (value === undefined || value === null) return undefined;
   return isCursor(value) ? value : null;
-}
-
-/** A text up to this length is not nested too deeply for JSON.stringify, whatever it holds. */
-const MAX_UNCHECKED = 8_000;
-
-/** JSON.parse goes deeper than JSON.stringify, which would then fail for each subscriber. */
-function canBeEncoded(value: unknown): boolean {
-  try {
-    JSON.stringify(value);
-    return true;
-  } catch {
-    return false;
-  }
 }

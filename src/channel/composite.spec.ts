@@ -47,7 +47,7 @@ describe('Merged channels', () => {
     };
     const [a, b] = mergeInto(stream, ['a', 'b']);
     const event = (channel: string, cursor: string) =>
-      channelEvent(channel, { id: 'own', data: `of ${channel}`, cursor, size: 1 }, cursor);
+      channelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
     a!.open(A);
     a!.next(event('a', A));
     expect(calls).toEqual([]);

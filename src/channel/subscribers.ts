@@ -70,7 +70,7 @@ export class Subscribers {
     } catch (error) {
       // It missed this event, so it must not get the next one: it is cut, and comes back for both.
       const cause = causeOf(error);
-      this.failures.error(cause, `A connection to ${event.event.channel} ends, as it failed: ${cause}`);
+      this.failures.error(cause, `A connection to ${event.channel} ends, as it failed: ${cause}`);
       subscriber.complete();
       return false;
     }

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal } from 'node:stream';
+import { JsonText } from '../data.js';
 import { UsageError } from './redis.command.js';
 import { writeError } from './terminal.js';
 
@@ -67,9 +68,9 @@ export async function* readLines(
 }
 
 /** The text as JSON; `where` says which text, in the error. */
-export function parseJson(text: string, where: string): unknown {
+export function jsonOf(text: string, where: string): JsonText {
   try {
-    return JSON.parse(text);
+    return new JsonText(text);
   } catch (error) {
     // V8 quotes the text, which may be a secret.
     const reason = (error as Error).message.replace(/(?:^|, )(?:\.\.\.)?"[^]*$/, '');

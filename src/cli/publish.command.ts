@@ -1,9 +1,15 @@
 import { Option, SubCommand } from 'nest-commander';
 import { channelOf, checkPublication, DEFAULT_CHANNEL, type PublishOptions } from '../event.js';
 import type { SseError } from '../sse.errors.js';
-import type { SseService } from '../sse.service.js';
-import { parseJson, readLines, readText } from './input.js';
-import { RedisCommand, type RedisCommandOptions, UsageError, wholeNumber } from './redis.command.js';
+import { SseService } from '../sse.service.js';
+import { jsonOf, readLines, readText } from './input.js';
+import {
+  type Get,
+  RedisCommand,
+  type RedisCommandOptions,
+  UsageError,
+  wholeNumber,
+} from './redis.command.js';
 import { print } from './terminal.js';
 
 /** Publications on their way to Redis at once: enough to keep it busy, few enough to hold in memory. */
@@ -53,7 +59,8 @@ export class PublishCommand extends RedisCommand<Options> {
     return true;
   }
 
-  protected async execute(sse: SseService, options: Options, [file]: string[]): Promise<void> {
+  protected async execute(get: Get, options: Options, [file]: string[]): Promise<void> {
+    const sse = get(SseService);
     const { channel, type, id, text, ndjson } = options;
     if (text && ndjson) throw new UsageError('Expected one of --text and --ndjson, got both');
     if (ndjson && id !== undefined)
@@ -65,7 +72,7 @@ export class PublishCommand extends RedisCommand<Options> {
     checkPublication('', publishOptions, 0);
     if (ndjson) return publishLines(sse, publishOptions, file);
     const input = await readText(file);
-    const data = text ? input : parseJson(input, 'the input');
+    const data = text ? input : jsonOf(input, 'the input');
     const published = await sse.publish(data, publishOptions).catch((error: SseError) => {
       throw error.mayBePublished ? withMessage(error, `${error.message}; it may have been published`) : error;
     });
@@ -93,7 +100,7 @@ async function publishLines(sse: SseService, options: PublishOptions, file?: str
   try {
     for await (const [line, number] of readLines(file, reading.signal)) {
       if (reading.signal.aborted) break;
-      const id = sse.publish(parseJson(line, `line ${number}`), options);
+      const id = sse.publish(jsonOf(line, `line ${number}`), options);
       id.catch(stop);
       printed = printed.then(printOldest);
       printed.catch(stop);

@@ -4,7 +4,6 @@ import { CommandRunner, Option } from 'nest-commander';
 import { SseError } from '../sse.errors.js';
 import { SseModule } from '../sse.module.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../sse.options.js';
-import { SseService } from '../sse.service.js';
 import { writeError } from './terminal.js';
 
 const DEFAULT_URL = 'redis://localhost:6379/0';
@@ -20,6 +19,9 @@ export interface RedisCommandOptions {
   sharded?: boolean;
   prefix?: string;
 }
+
+/** Finds a provider of the `SseModule` that a command works with. */
+export type Get = <T>(token: abstract new (...args: never[]) => T) => T;
 
 /** Wrong usage, or input that is none: exit code 2, as for what the module itself refuses. */
 export class UsageError extends Error {}
@@ -44,13 +46,13 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
   }
 
   /** Does the work, and throws what goes wrong. */
-  protected abstract execute(sse: SseService, options: Options, args: string[]): Promise<void>;
+  protected abstract execute(get: Get, options: Options, args: string[]): Promise<void>;
 
   async run(args: string[], options: Options): Promise<void> {
     // Each write says by itself whether it failed; unheard, an error of stdout would end the process.
     process.stdout.on('error', () => undefined);
     try {
-      await this.#withService(options, (sse) => this.execute(sse, options, args));
+      await this.#withModule(options, (get) => this.execute(get, options, args));
     } catch (error) {
       writeError(error);
       process.exitCode = isUsage(error) ? 2 : 1;
@@ -93,15 +95,17 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
     return prefix;
   }
 
-  async #withService(
+  async #withModule(
     { redisUrl, cluster, sharded, prefix }: Options,
-    work: (sse: SseService) => Promise<void>,
+    work: (get: Get) => Promise<void>,
   ): Promise<void> {
     const own = this.#find<ResolvedOptions>(RESOLVED_OPTIONS);
     // In memory there is nobody to publish to from here.
     const mounted = own?.redis === undefined ? undefined : own;
     const flags = [redisUrl, cluster, sharded, prefix];
-    if (mounted && flags.every((flag) => flag === undefined)) return work(this.#find(SseService)!);
+    if (mounted && flags.every((flag) => flag === undefined)) {
+      return work((token) => this.moduleRef.get(token, { strict: false }));
+    }
     const url = redisUrl ?? (process.env.SSE_REDIS_URL || DEFAULT_URL);
     const given = cluster || sharded ? { nodes: [url], shardedSubscribers: sharded } : redisUrl;
     const options = {
@@ -113,7 +117,7 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
       abortOnError: false,
     });
     try {
-      await work(context.get(SseService));
+      await work((token) => context.get(token));
     } finally {
       await context.close();
     }

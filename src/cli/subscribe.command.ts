@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Option, SubCommand } from 'nest-commander';
-import { Subscription } from 'rxjs';
-import { DEFAULT_CHANNEL, type SseEvent } from '../event.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
+import { Channels } from '../channel/channels.js';
+import type { Subscriber } from '../channel/subscribers.js';
+import { checkChannel, DEFAULT_CHANNEL } from '../event.js';
 import { encodeEvent } from '../http/frame.js';
+import { compact } from '../json.js';
 import { SseError } from '../sse.errors.js';
-import type { SseService } from '../sse.service.js';
-import { RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
+import { SseService } from '../sse.service.js';
+import { type Get, RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
 import { print } from './terminal.js';
 
 /** How long the first connection may take: a wrong address is to be noticed. */
@@ -48,12 +51,12 @@ export class SubscribeCommand extends RedisCommand<Options> {
     return count;
   }
 
-  protected async execute(sse: SseService, options: Options): Promise<void> {
-    const { channel = DEFAULT_CHANNEL, lastEventId, json } = options;
+  protected async execute(get: Get, options: Options): Promise<void> {
+    const { lastEventId, json } = options;
+    const channel = checkChannel(options.channel ?? DEFAULT_CHANNEL);
     let left = options.count === undefined ? Infinity : wholeNumber('--count', options.count, 1);
-    const format = json ? (event: SseEvent) => `${JSON.stringify(event)}\n` : encodeEvent;
-    const events = sse.messages(channel, { lastEventId });
-    const open = new Subscription();
+    const format = json ? jsonLine : ({ event, json: data }: ChannelEvent) => encodeEvent(event, data);
+    let stop = () => {};
     await new Promise<void>((resolve, reject) => {
       const write = (text: string) => {
         // `head` has seen enough when it closes the pipe; anything else that goes wrong is an error.
@@ -62,25 +65,37 @@ export class SubscribeCommand extends RedisCommand<Options> {
         );
         if (process.stdout.writableLength > MAX_UNREAD) reject(new Error('Nobody reads what is printed'));
       };
-      const printing = events.subscribe({
+      const subscriber: Subscriber = {
+        open: () => undefined,
         next: (event) => {
           if (left <= 0) return;
           write(format(event));
           if (event.type !== 'sse.reset' && --left === 0) resolve();
         },
         complete: resolve,
-      });
+      };
       const interrupt = () => {
         resolve();
         // What nobody reads must not keep the program alive.
         setTimeout(() => process.exit(), EXIT_MS).unref();
       };
+      // Not by `messages()`, which hands out values: made into one, a number could lose digits.
+      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, lastEventId);
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-      open.add(printing);
-      open.add(() => process.off('SIGINT', interrupt).off('SIGTERM', interrupt));
-      connected(sse).catch(reject);
-    }).finally(() => open.unsubscribe());
+      stop = () => {
+        unsubscribe();
+        process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      };
+      connected(get(SseService)).catch(reject);
+    }).finally(() => stop());
   }
+}
+
+/** An event as `JSON.stringify()` writes it, with the data as it was published. */
+function jsonLine({ id, channel, json, type, retry }: ChannelEvent): string {
+  const before = JSON.stringify({ id, channel }).slice(0, -1);
+  const after = JSON.stringify({ type, retry }).slice(1);
+  return `${before},"data":${compact(json)}${after === '}' ? after : `,${after}`}\n`;
 }
 
 async function connected(sse: SseService): Promise<void> {

@@ -16,7 +16,8 @@ import { Outbox } from './outbox.js';
 describe('An event stream', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const outbox = new Outbox();
-  const event = (data: string) => channelEvent('c', { id: data, data, size: data.length }, '');
+  const event = (data: string) =>
+    channelEvent('c', { id: data, json: JSON.stringify(data), size: data.length }, '');
   let server: Server;
   let cut: number;
 

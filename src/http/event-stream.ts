@@ -75,7 +75,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   next(event: ChannelEvent, id?: string): void {
     const { filter } = this.options;
-    if (filter && !event.event.type?.startsWith('sse.') && !filter(event.event)) return;
+    if (filter && !event.type?.startsWith('sse.') && !filter(event.event)) return;
     this.#append(frameOf(event), id);
   }
 

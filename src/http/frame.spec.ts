@@ -83,7 +83,8 @@ describe('A frame', () => {
         const frame = frameOf(channelEvent('c', { ...message, id }, ''));
         const batch = new Batch().with(frame);
         const { bytes } = batch;
-        expect(bytes.toString()).toBe(Buffer.from(encodeEvent({ ...message, id })).toString());
+        const { type, retry, json } = message;
+        expect(bytes.toString()).toBe(Buffer.from(encodeEvent({ type, retry, id, data }, json)).toString());
         expect(batch.chunk.toString('latin1')).toBe(
           `${bytes.length.toString(16)}\r\n${bytes.toString('latin1')}\r\n`,
         );
@@ -104,7 +105,7 @@ describe('A frame', () => {
   });
 
   it('is made once for all subscribers of an event', () => {
-    const event = channelEvent('c', { id: 'i', data: 'x', size: 3 }, '');
+    const event = channelEvent('c', { id: 'i', json: '"x"', size: 3 }, '');
     expect(frameOf(event)).toBe(frameOf(event));
   });
 
@@ -113,7 +114,8 @@ describe('A frame', () => {
     { id: 'by somebody else: ü', data: 'x' },
     { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
   ])('has another id where the stream gives it one, and is the same otherwise: %j', (given) => {
-    const event = channelEvent('c', { ...given, size: 3 }, '');
+    const { data, ...fields } = given;
+    const event = channelEvent('c', { ...fields, json: JSON.stringify(data), size: 3 }, '');
     const id = 'tag.1-1~tag.2-2';
     expect(frameOf(event).text(id)).toBe(encodeEvent({ ...given, id }));
     expect(frameOf(event).text()).toBe(encodeEvent(given));

@@ -4,20 +4,21 @@ import type { SseEvent } from '../event.js';
 const LINE_BREAK = /\r\n|\r|\n/;
 
 /**
- * An event as `text/event-stream`, byte for byte what Nest's own `@Sse()` writes for it.
+ * An event as `text/event-stream`, byte for byte what Nest's own `@Sse()` writes for it; but numbers keep the digits they were
+ * published with.
  *
  * `type` and `id` hold no line break: `publish()` refuses it, and the decoder drops what others publish with one.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
-export function encodeEvent(event: Omit<SseEvent, 'channel'>): string {
-  return `${beforeId(event)}${event.id}${afterId(event)}`;
+export function encodeEvent(event: Omit<SseEvent, 'channel'>, json = JSON.stringify(event.data)): string {
+  return `${beforeId(event.type)}${event.id}${afterId(json, event.retry)}`;
 }
 
-const beforeId = ({ type }: Pick<SseEvent, 'type'>) => (type ? `event: ${type}\nid: ` : 'id: ');
+const beforeId = (type?: string) => (type ? `event: ${type}\nid: ` : 'id: ');
 
-function afterId({ retry, data }: Pick<SseEvent, 'retry' | 'data'>): string {
-  const text = typeof data === 'string' ? data : JSON.stringify(data);
+function afterId(json: string, retry?: number): string {
+  const text = json.startsWith('"') ? (JSON.parse(json) as string) : json;
   const lines = LINE_BREAK.test(text) ? text.split(LINE_BREAK).join('\ndata: ') : text;
   return retry === undefined ? `\ndata: ${lines}\n\n` : `\nretry: ${retry}\ndata: ${lines}\n\n`;
 }
@@ -37,11 +38,10 @@ export class Frame {
 }
 
 /** The frame of an event: encoded for its first subscriber, shared by all the others. */
-export function frameOf(channelEvent: ChannelEvent): Frame {
-  const { event, encoded } = channelEvent;
-  if (encoded instanceof Frame) return encoded;
-  const frame = new Frame(beforeId(event), event.id, afterId(event));
-  channelEvent.encoded = frame;
+export function frameOf(event: ChannelEvent): Frame {
+  if (event.encoded instanceof Frame) return event.encoded;
+  const frame = new Frame(beforeId(event.type), event.id, afterId(event.json, event.retry));
+  event.encoded = frame;
   return frame;
 }
 

@@ -102,8 +102,8 @@ export const memory = [
   {
     ...message,
     guard: 'data that is nested too deeply is dropped',
-    find: `text.length > MAX_UNCHECKED && !canBeEncoded(value.data)`,
-    replace: `false`,
+    find: ` || isTooDeep(json)`,
+    replace: ``,
     tests: [WIRE_FORMAT],
   },
   {

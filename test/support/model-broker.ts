@@ -26,7 +26,7 @@ export class ModelStore {
   publish(id?: string): StoredEvent {
     const prev = this.tip;
     const cursor = this.#nextCursor();
-    const event = { data: `event ${cursor}`, id: id ?? cursor, cursor, prev, size: 50 };
+    const event = { json: `"event ${cursor}"`, id: id ?? cursor, cursor, prev, size: 50 };
     this.events.push(event);
     this.published.set(cursor, event);
     this.#tip = cursor;
@@ -145,8 +145,8 @@ export class ModelBroker extends SseBroker {
     for (const release of this.#release.splice(0)) release();
   }
 
-  send(event: object): void {
-    if (this.subscribed) this.pending.push(JSON.stringify(event));
+  send({ json, ...rest }: Pick<StoredEvent, 'json'> & Partial<StoredEvent>): void {
+    if (this.subscribed) this.pending.push(`{"data":${json},${JSON.stringify(rest).slice(1)}`);
   }
 
   deliver(count = Infinity): void {
