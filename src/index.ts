@@ -4,6 +4,7 @@ export type { DisconnectTarget } from './access/disconnection.js';
 export type { PublishOptions, SseEvent } from './event.js';
 export type { SseAuthorizer, SseRule } from './http/authorizer.js';
 export { ChannelGuard, GrantedChannels } from './http/channel.guard.js';
+export { filterEvents } from './http/filter-events.js';
 export { heartbeat } from './http/heartbeat.js';
 export { LastEventId } from './http/last-event-id.decorator.js';
 export { type ChannelRequest, type ChannelSource, fromQuery } from './http/requested-channels.js';

@@ -95,6 +95,8 @@ export function nameOf(value: object): string {
  * quote an event, as that of `JSON.parse()` does.
  */
 export function causeOf(error: unknown): string {
+  // Of options it speaks, and of no event.
+  if (error instanceof SseError && error.code === 'SSE_OPTIONS') return error.message;
   if (!isError(error)) return `${isText(error) ? `a ${typeof error}` : show(error)} was thrown`;
   // The stack begins with the message, which may look like a part of it.
   const stack = String(error.stack).replace(error.message, '');

@@ -19,7 +19,7 @@ export interface SseStats {
   /** Those of them that a client had missed, and came back for. */
   replayed: number;
   /** Each `sse.reset` that a stream got, by its reason; a stream of several channels gets one for each. */
-  resets: Readonly<Record<'unknown' | 'lost' | 'limit', number>>;
+  resets: Readonly<Record<'unknown' | 'lost' | 'limit' | 'failed', number>>;
   /**
    * Times that a channel got from its history what had not arrived: after an outage, or on its way; or not yet, as where a client
    * comes back that was further on another node.

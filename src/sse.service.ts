@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
@@ -11,7 +12,7 @@ import { Channels } from './channel/channels.js';
 import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
 import { FailureLog } from './limiter.js';
-import { checkKeys } from './sse.errors.js';
+import { causeOf, checkKeys } from './sse.errors.js';
 import type { SseStats } from './sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
 
@@ -106,12 +107,24 @@ export class SseService {
     const access = mergeGrant(own, grant?.access ?? {});
     const renew = grant?.renew && (async () => mergeGrant(own, await grant.renew!()));
     return new Observable<SseEvent>((observer) => {
-      const end = () => observer.complete();
+      // Of who subscribes: without it, that of whoever publishes, or has subscribed to the channel first.
+      const context = new AsyncResource('SseMessages', { requireManualDestroy: true });
+      const end = () => {
+        try {
+          context.runInAsyncScope(() => observer.complete());
+        } catch (error) {
+          // Of the application's, such as `finalize()`; it must not keep other connections open.
+          const cause = causeOf(error);
+          this.#failures.error(cause, `An observable of messages() has failed as it was completed: ${cause}`);
+        }
+      };
       let isDone = false;
       const subscriber = {
         open: () => undefined,
-        next: ({ event }: ChannelEvent, id = event.id) =>
-          observer.next(id === event.id ? event : Object.freeze({ ...event, id })),
+        next: ({ event }: ChannelEvent, id = event.id) => {
+          const given = id === event.id ? event : Object.freeze({ ...event, id });
+          context.runInAsyncScope(() => observer.next(given));
+        },
         complete: () => {
           isDone = true;
           end();
@@ -123,7 +136,7 @@ export class SseService {
       const begin = () => ({ unsubscribe } = this.channels.subscribe(channels, subscriber, id));
       const resumes = id !== undefined;
       const remove = this.open.admit({ channels, access, renew, askedAt, source, resumes, begin, end });
-      if (typeof remove === 'number') return observer.complete();
+      if (typeof remove === 'number') return end();
       return () => {
         remove(isDone ? 'error' : 'client');
         unsubscribe();

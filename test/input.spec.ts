@@ -157,21 +157,9 @@ describe.each(platforms)('Input on %s', (_, platform) => {
       () =>
         refuses(
           'id',
-          [
-            '',
-            LONG,
-            'é',
-            'a b',
-            'a\nb',
-            'a\rb',
-            'a\0b',
-            NaN,
-            Infinity,
-            1724442618569203714,
-            true,
-            {},
-            null,
-          ].map((id) => () => sse.publish(1, { id: id as string })),
+          ['', LONG, 'é', 'a b', 'a\nb', 'a\rb', 'a\0b', NaN, Infinity, 2 ** 60, true, {}, null].map(
+            (id) => () => sse.publish(1, { id: id as string }),
+          ),
         ),
     '`id` in the shape of a cursor, `1763884800000-5`': () =>
       refuses('id', [

@@ -82,7 +82,8 @@ export function decodeMessage(text: string): Message | undefined {
   const cursor = cursorOf(value.cursor);
   const prev = cursorOf(value.prev);
   if (type === null || ownId === null || retry === null || cursor === null || prev === null) return undefined;
-  if (type?.startsWith('sse.') || isTooDeep(json)) return undefined;
+  if (type?.startsWith('sse.')) return undefined;
+  if (isTooDeep(json)) return undefined;
   // A passer-by with an id in the shape of a cursor would send its readers to a place in the chain it never had.
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
   const message = { json, type, id, retry, cursor, prev, size: text.length };

@@ -23,5 +23,5 @@ export const noCounts = (): ChannelCounts => ({
   delivered: 0,
   replayed: 0,
   gaps: 0,
-  resets: { unknown: 0, lost: 0, limit: 0 },
+  resets: { unknown: 0, lost: 0, limit: 0, failed: 0 },
 });

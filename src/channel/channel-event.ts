@@ -2,10 +2,10 @@ import type { Message } from '../broker/message.js';
 import type { SseEvent } from '../event.js';
 
 /**
- * Why continuity broke: the id is not known here; events after it cannot be had any more; or they are more than one
- * client gets (`history.maxReplayEvents`, `history.maxReplayBytes`).
+ * Why continuity broke: the id is not known here; events after it cannot be had any more; they are more than one
+ * client gets (`history.maxReplayEvents`, `history.maxReplayBytes`); or the application's filter fails on one of them.
  */
-export type ResetReason = 'unknown' | 'lost' | 'limit';
+export type ResetReason = 'unknown' | 'lost' | 'limit' | 'failed';
 
 /** An event on its way to all subscribers of a channel in this process, which share it. */
 export class ChannelEvent {
@@ -13,15 +13,23 @@ export class ChannelEvent {
   /** What subscribers make of it to send it, once for all of them: theirs. */
   encoded: unknown;
 
+  readonly id: string;
+  /** Its place in the channel: where it takes a connection to. */
+  readonly cursor: string;
+  /** The publisher's own id, if no other event that is kept had it first. */
+  readonly ownId: string | undefined;
+
+  /** @param position where subscribers are: the place of a message that has none of its own */
   constructor(
     readonly channel: string,
-    private readonly message: Pick<Message, 'json' | 'type' | 'retry' | 'size'>,
-    readonly id: string,
-    /** Its place in the channel: where it takes a connection to. */
-    readonly cursor: string,
-    /** The publisher's own id, if no other event that is kept had it first. */
-    readonly ownId?: string,
-  ) {}
+    private readonly message: Message,
+    position: string,
+  ) {
+    const { id = position, cursor = position, reused } = message;
+    this.id = id;
+    this.cursor = cursor;
+    this.ownId = id === cursor || reused ? undefined : id;
+  }
 
   /** The data as it was published. */
   get json(): string {
@@ -55,15 +63,8 @@ export class ChannelEvent {
   }
 }
 
-/** A message as subscribers get it; one that has no place of its own gets the id of where they are. */
-export function channelEvent(channel: string, message: Message, position: string): ChannelEvent {
-  const { id = position, cursor = position, reused } = message;
-  const ownId = id === cursor || reused ? undefined : id;
-  return new ChannelEvent(channel, message, id, cursor, ownId);
-}
-
 /** Tells a stream that it goes on from `cursor`, and not from where the subscriber is. */
 export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
   const json = JSON.stringify({ channel, reason });
-  return new ChannelEvent(channel, { json, type: 'sse.reset', size: 0 }, cursor, cursor);
+  return new ChannelEvent(channel, { json, type: 'sse.reset', size: 0 }, cursor);
 }

@@ -4,7 +4,7 @@ import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage, type Message } from '../broker/message.js';
 import { compareCursors, isCursor } from '../event.js';
 import { Backlog } from './backlog.js';
-import { type ChannelEvent, channelEvent, resetEvent } from './channel-event.js';
+import { ChannelEvent, resetEvent } from './channel-event.js';
 import type { Passage } from './history-reader.js';
 import { Liveness } from './liveness.js';
 import { type HubOptions, Replay } from './replay.js';
@@ -27,7 +27,7 @@ const GRACE_MS = 100;
  */
 export class ChannelHub extends Liveness implements ChannelListener {
   readonly #logger = new Logger('SseModule');
-  readonly #subscribers = new Subscribers(this.failures);
+  readonly subscribers: Subscribers;
   readonly #replays = new Map<Subscriber, Replay>();
   readonly #ring: Ring;
   readonly #backlog = new Backlog();
@@ -44,34 +44,40 @@ export class ChannelHub extends Liveness implements ChannelListener {
     private readonly options: HubOptions,
   ) {
     super(options.failures);
+    this.subscribers = new Subscribers(this.failures, options.counts);
     this.#ring = new Ring(options.ring);
     broker.subscribe(channel, this);
   }
 
-  /** Adds a subscriber to a live hub: after `lastEventId`, or from now on. */
-  attach(subscriber: Subscriber, lastEventId: string | undefined): void {
+  /**
+   * Adds a subscriber to a live hub: after `lastEventId`, or from now on.
+   *
+   * @returns what begins with the events that it has missed: when all channels of its connection are open
+   */
+  attach(subscriber: Subscriber, lastEventId: string | undefined): (() => void) | undefined {
     const from = isCursor(lastEventId) ? lastEventId : this.#tip!;
-    // It may leave as soon as it opens: with what another channel of its stream has for it.
+    // It may leave as soon as it opens.
     if (lastEventId === undefined) {
-      this.#subscribers.add(subscriber);
-      return subscriber.open(from);
+      this.subscribers.add(subscriber);
+      subscriber.open(from);
+      return undefined;
     }
     const replay = new Replay(this, subscriber, this.options);
     this.#replays.set(subscriber, replay);
     subscriber.open(from);
-    void replay.run(lastEventId);
+    return () => void replay.run(lastEventId);
   }
 
   detach(subscriber: Subscriber): void {
     this.#replays.get(subscriber)?.cancel();
     this.#replays.delete(subscriber);
-    this.#subscribers.delete(subscriber);
+    this.subscribers.delete(subscriber);
   }
 
   close(): void {
     this.#generation++;
     this.end();
-    this.#subscribers.clear();
+    this.subscribers.clear();
     for (const subscriber of this.#replays.keys()) this.detach(subscriber);
     this.broker.unsubscribe(this.channel);
   }
@@ -125,17 +131,13 @@ export class ChannelHub extends Liveness implements ChannelListener {
     return position === this.#tip ? [] : this.#ring.after(position);
   }
 
-  send(...delivery: Parameters<Subscribers['send']>): boolean {
-    return this.#subscribers.send(...delivery);
-  }
-
   remember(page: Passage): void {
     this.#ring.prepend(page.after!, page.events);
   }
 
   join(subscriber: Subscriber): void {
     // It may have left with the last event of its replay.
-    if (this.#replays.delete(subscriber)) this.#subscribers.add(subscriber);
+    if (this.#replays.delete(subscriber)) this.subscribers.add(subscriber);
   }
 
   async #synchronise(generation: number): Promise<void> {
@@ -179,9 +181,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     }
     if (page.after === undefined) {
       this.#goOn(page.tip);
-      this.options.counts.resets.lost += this.#subscribers.deliver(
-        resetEvent(this.channel, 'lost', page.tip),
-      );
+      this.options.counts.resets.lost += this.subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
       return [];
     }
     const missed = page.events.filter(({ cursor }) => !this.#ring.has(cursor));
@@ -219,7 +219,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       if (cursor === this.#tip || (!isNew && this.#ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
     }
-    this.#append(channelEvent(this.channel, message, this.#tip!), cursor !== undefined);
+    this.#append(new ChannelEvent(this.channel, message, this.#tip!), cursor !== undefined);
     return true;
   }
 
@@ -228,7 +228,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.#ring.push(event);
       this.#tip = event.cursor;
     }
-    this.options.counts.delivered += this.#subscribers.deliver(event);
+    this.options.counts.delivered += this.subscribers.deliver(event);
   }
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */

@@ -95,7 +95,8 @@ export class Channels {
     let waiting = () => {};
     let cancelled = false;
     const attach = () => {
-      for (const [index, hub] of hubs.entries()) hub.attach(legs[index]!, starts!.get(hub.channel));
+      const begins = hubs.map((hub, index) => hub.attach(legs[index]!, starts!.get(hub.channel)));
+      for (const begin of begins) begin?.();
     };
     const ready = new Promise<void>((resolve) => {
       const start = () => {

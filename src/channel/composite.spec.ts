@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type ChannelEvent, channelEvent } from './channel-event.js';
+import { ChannelEvent } from './channel-event.js';
 import { formatCompositeCursor, mergeInto, splitLastEventId, tagOf } from './composite.js';
 
 const A = '1763884800000-1048575';
@@ -47,11 +47,11 @@ describe('Merged channels', () => {
     };
     const [a, b] = mergeInto(stream, ['a', 'b']);
     const event = (channel: string, cursor: string) =>
-      channelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
+      new ChannelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
     a!.open(A);
-    a!.next(event('a', A));
     expect(calls).toEqual([]);
     b!.open(B);
+    a!.next(event('a', A));
     b!.next(event('b', '1763884800002-1'));
     const moved = formatCompositeCursor(
       new Map([

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isCursor } from '../event.js';
 import { Limiter } from '../limiter.js';
-import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
 /**
@@ -37,24 +36,15 @@ export function splitLastEventId(
 /** One subscriber for each channel, which together make one stream whose ids are composite cursors. */
 export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
   const parts = new Map<string, string>();
-  const early: [tag: string, event: ChannelEvent][] = [];
   const turns = new Limiter(1);
   let closed = channels.length;
-  const forward = (tag: string, event: ChannelEvent) =>
-    subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor)));
   return channels.map(tagOf).map((tag) => ({
     open(cursor) {
       parts.set(tag, cursor!);
       if (--closed > 0) return;
       subscriber.open(formatCompositeCursor(parts));
-      for (const [earlyTag, event] of early.splice(0)) forward(earlyTag, event);
-      void subscriber.drained?.();
     },
-    next(event) {
-      if (closed === 0) forward(tag, event);
-      // What this channel has at once, while the others are still to be opened in the same turn.
-      else early.push([tag, event]);
-    },
+    next: (event) => subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor))),
     complete: () => subscriber.complete(),
     drained: () => subscriber.drained?.(),
     turns,

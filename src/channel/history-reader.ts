@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PAGE_EVENTS, type Page, type SseBroker } from '../broker/broker.js';
 import { Limiter } from '../limiter.js';
-import { type ChannelEvent, channelEvent } from './channel-event.js';
+import { ChannelEvent } from './channel-event.js';
 
 /** Reads in flight to each server. Reconnecting clients must not keep Redis from publishing. */
 const MAX_READS = 16;
@@ -55,7 +55,7 @@ export class HistoryReader {
     try {
       const page = await reads.run(read, { priority: PRIORITIES[purpose], isWanted });
       if (!page) return undefined;
-      const events = page.events.map((event) => channelEvent(channel, event, event.cursor));
+      const events = page.events.map((event) => new ChannelEvent(channel, event, event.cursor));
       return { ...page, events };
     } finally {
       if (reads.isIdle) this.#reads.delete(server);

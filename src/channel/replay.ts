@@ -115,7 +115,7 @@ export class Replay {
   /** @returns false if the subscriber has left, or failed */
   #send(events: readonly ChannelEvent[]): boolean {
     for (const event of events) {
-      if (this.#cancelled || !this.hub.send(this.subscriber, event)) return false;
+      if (this.#cancelled || !this.hub.subscribers.resend(this.subscriber, event)) return false;
       this.options.counts.delivered++;
       this.options.counts.replayed++;
     }
@@ -133,7 +133,8 @@ export class Replay {
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
     this.options.counts.resets[reason]++;
-    if (this.hub.send(this.subscriber, resetEvent(channel, reason, tip))) this.hub.join(this.subscriber);
+    if (this.hub.subscribers.send(this.subscriber, resetEvent(channel, reason, tip)))
+      this.hub.join(this.subscriber);
   }
 
   /** Whether the hub has missed something that is in the store, or gets it in a moment. */

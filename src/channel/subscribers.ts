@@ -1,6 +1,7 @@
 import type { FailureLog, Limiter } from '../limiter.js';
 import { causeOf } from '../sse.errors.js';
-import type { ChannelEvent } from './channel-event.js';
+import type { ChannelCounts } from './channel-counts.js';
+import { type ChannelEvent, resetEvent } from './channel-event.js';
 
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
 export interface Subscriber {
@@ -13,7 +14,7 @@ export interface Subscriber {
    * One event, published or `sse.reset`. `id` is given where it has another one in this stream than in its channel.
    */
   next(event: ChannelEvent, id?: string): void;
-  /** The stream has ended. */
+  /** The stream has ended. It must not throw. */
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */
   drained?(): Promise<void> | undefined;
@@ -28,7 +29,10 @@ export class Subscribers {
   readonly #newcomers = new Set<Subscriber>();
   #delivering = false;
 
-  constructor(private readonly failures: FailureLog) {}
+  constructor(
+    private readonly failures: FailureLog,
+    private readonly counts: ChannelCounts,
+  ) {}
 
   add(subscriber: Subscriber): void {
     (this.#delivering ? this.#newcomers : this.#all).add(subscriber);
@@ -73,6 +77,25 @@ export class Subscribers {
       this.failures.error(cause, `A connection to ${event.channel} ends, as it failed: ${cause}`);
       subscriber.complete();
       return false;
+    }
+  }
+
+  /**
+   * The same for an event that the subscriber has come back for. Where it fails again, it would come back for ever: a reset tells
+   * it instead that it does not get the event.
+   */
+  resend(subscriber: Subscriber, event: ChannelEvent): boolean {
+    try {
+      subscriber.next(event);
+      return true;
+    } catch (error) {
+      const cause = causeOf(error);
+      this.failures.error(
+        `again: ${cause}`,
+        `A client does not get event ${event.id} of ${event.channel}, as its connection failed again: ${cause}`,
+      );
+      this.counts.resets.failed++;
+      return this.send(subscriber, resetEvent(event.channel, 'failed', event.cursor));
     }
   }
 }

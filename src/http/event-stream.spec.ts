@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { until } from '../../test/support/until.js';
-import { channelEvent } from '../channel/channel-event.js';
+import { ChannelEvent } from '../channel/channel-event.js';
 import { Batch } from './batch.js';
 import { EventStream } from './event-stream.js';
 import { Frame } from './frame.js';
@@ -17,7 +17,7 @@ describe('An event stream', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const outbox = new Outbox();
   const event = (data: string) =>
-    channelEvent('c', { id: data, json: JSON.stringify(data), size: data.length }, '');
+    new ChannelEvent('c', { id: data, json: JSON.stringify(data), size: data.length }, '');
   let server: Server;
   let cut: number;
 

@@ -4,11 +4,11 @@ import type { Writable } from 'node:stream';
 import type { SseEndReason } from '../access/connection.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
-import type { SseEvent } from '../event.js';
 import { FailureLog } from '../limiter.js';
 import { causeOf } from '../sse.errors.js';
 import type { Batch } from './batch.js';
-import { type Frame, frameOf, HEARTBEAT, openFrame, retryFrame } from './frame.js';
+import type { EventFilter } from './event-filter.js';
+import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './frame.js';
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 import { type AnyResponse, isGone } from './platform.js';
@@ -36,7 +36,7 @@ export interface EventStreamOptions {
   channels: readonly string[];
   /** Whether the client came with a Last-Event-ID: it needs no `sse.open` to have a cursor. */
   resumes: boolean;
-  filter?: (event: SseEvent) => boolean;
+  filter?: EventFilter;
   /** Tells the client when to come back. Nearly each stream's is another: it is none of the batches that they share. */
   retry: Batch;
   /** When it has lasted long enough, by the clock of `performance`. */
@@ -56,6 +56,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** What waits for the client because it is being brought up to date, at its own pace. */
   #allowance = 0;
   #drain: Promise<void> | undefined;
+  /** Behind the last event that the filter has held back, if nothing was sent since: its client is to come back there. */
+  #position: string | undefined;
   endReason: SseEndReason | undefined;
 
   constructor(
@@ -70,12 +72,16 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   open(cursor: string | undefined): void {
     this.begin();
     const { resumes, channels } = this.options;
-    if (!resumes && cursor !== undefined) this.#append(openFrame(cursor, channels));
+    if (!resumes && cursor !== undefined) this.#append(controlFrame('sse.open', cursor, channels));
   }
 
   next(event: ChannelEvent, id?: string): void {
     const { filter } = this.options;
-    if (filter && !event.type?.startsWith('sse.') && !filter(event.event)) return;
+    if (filter && !event.type?.startsWith('sse.') && !filter(event.event)) {
+      this.#position = id ?? event.cursor;
+      return;
+    }
+    this.#position = undefined;
     this.#append(frameOf(event), id);
   }
 
@@ -106,6 +112,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     if (this.response.writableEnded) return;
     try {
       this.begin();
+      this.#tellPosition();
       this.#write();
       this.response.end();
     } catch (error) {
@@ -126,7 +133,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   /** A keep-alive comment, if the stream has begun, as a head must not go out before its time; and is quiet. */
   heartbeat(): void {
-    if (this.response.headersSent && this.pending === 0) this.#append(HEARTBEAT);
+    if (!this.response.headersSent || this.pending > 0) return;
+    if (!this.#tellPosition()) this.#append(HEARTBEAT);
   }
 
   get dueAt(): number {
@@ -170,6 +178,15 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
 
   get #target(): Writable {
     return this.#socket ?? this.response.stream ?? this.response;
+  }
+
+  /** @returns whether there was one to be told */
+  #tellPosition(): boolean {
+    // Without history there is none.
+    if (!this.#position) return false;
+    this.#append(controlFrame('sse.position', this.#position, this.options.channels));
+    this.#position = undefined;
+    return true;
   }
 
   #append(frame: Frame, id?: string): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
-import { channelEvent } from '../channel/channel-event.js';
+import { ChannelEvent } from '../channel/channel-event.js';
 import { checkPublication } from '../event.js';
 import { Batch } from './batch.js';
 import { encodeEvent, frameOf, retryFrames } from './frame.js';
@@ -80,7 +80,7 @@ describe('A frame', () => {
         }
         accepted++;
         const id = message.id ?? message.cursor!;
-        const frame = frameOf(channelEvent('c', { ...message, id }, ''));
+        const frame = frameOf(new ChannelEvent('c', { ...message, id }, ''));
         const batch = new Batch().with(frame);
         const { bytes } = batch;
         const { type, retry, json } = message;
@@ -105,7 +105,7 @@ describe('A frame', () => {
   });
 
   it('is made once for all subscribers of an event', () => {
-    const event = channelEvent('c', { id: 'i', json: '"x"', size: 3 }, '');
+    const event = new ChannelEvent('c', { id: 'i', json: '"x"', size: 3 }, '');
     expect(frameOf(event)).toBe(frameOf(event));
   });
 
@@ -115,7 +115,7 @@ describe('A frame', () => {
     { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
   ])('has another id where the stream gives it one, and is the same otherwise: %j', (given) => {
     const { data, ...fields } = given;
-    const event = channelEvent('c', { ...fields, json: JSON.stringify(data), size: 3 }, '');
+    const event = new ChannelEvent('c', { ...fields, json: JSON.stringify(data), size: 3 }, '');
     const id = 'tag.1-1~tag.2-2';
     expect(frameOf(event).text(id)).toBe(encodeEvent({ ...given, id }));
     expect(frameOf(event).text()).toBe(encodeEvent(given));

@@ -45,20 +45,17 @@ export function frameOf(event: ChannelEvent): Frame {
   return frame;
 }
 
-let lastOpen: { id: string; channels: readonly string[]; frame: Frame } | undefined;
+type ControlType = 'sse.open' | 'sse.position';
+const last = new Map<ControlType, { id: string; channels: readonly string[]; frame: Frame }>();
 
-/** `sse.open`, which clients that come in a row have in common. */
-export function openFrame(id: string, channels: readonly string[]): Frame {
-  const isLast = lastOpen?.id === id && lastOpen.channels.join() === channels.join();
-  if (!isLast) {
-    const channel = channels.length === 1 ? channels[0]! : channels;
-    lastOpen = {
-      id,
-      channels,
-      frame: new Frame(encodeEvent({ type: 'sse.open', id, data: { channel } })),
-    };
-  }
-  return lastOpen!.frame;
+/** A control event that says where its client is. Clients that are told the same in a row share the frame. */
+export function controlFrame(type: ControlType, id: string, channels: readonly string[]): Frame {
+  const made = last.get(type);
+  if (made?.id === id && made.channels.join() === channels.join()) return made.frame;
+  const channel = channels.length === 1 ? channels[0]! : channels;
+  const frame = new Frame(encodeEvent({ type, id, data: { channel } }));
+  last.set(type, { id, channels, frame });
+  return frame;
 }
 
 /**

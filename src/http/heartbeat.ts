@@ -14,12 +14,10 @@ const tickers = new Map<number, Observable<MessageEvent>>();
  * @throws SseError `SSE_INPUT`, in the call
  */
 export function heartbeat<T>(ms = 15_000): OperatorFunction<T, MessageEvent> {
-  if (!Number.isInteger(ms) || ms < 1_000 || ms > 3_600_000) {
-    throw inputError('ms', 'a whole number of milliseconds, 1,000–3,600,000', ms);
-  }
+  const ticker = tickerOf(ms);
   return (source) =>
     new Observable((observer) => {
-      observer.add(tickerOf(ms).subscribe((comment) => observer.next(comment)));
+      observer.add(ticker.subscribe((comment) => observer.next(comment)));
       observer.add(source.pipe(map(messageOf)).subscribe(observer));
     });
 }
@@ -33,7 +31,15 @@ function messageOf(value: unknown): MessageEvent {
   return { ...message, data: JSON.stringify(data) };
 }
 
-function tickerOf(ms: number): Observable<MessageEvent> {
+/**
+ * Emits a comment from time to time: one timer for all who want the same time.
+ *
+ * @throws SseError `SSE_INPUT`
+ */
+export function tickerOf(ms: number): Observable<MessageEvent> {
+  if (!Number.isInteger(ms) || ms < 1_000 || ms > 3_600_000) {
+    throw inputError('ms', 'a whole number of milliseconds, 1,000–3,600,000', ms);
+  }
   let ticker = tickers.get(ms);
   if (!ticker) {
     const comment: Partial<MessageEvent> = { comment: '' };

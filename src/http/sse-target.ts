@@ -1,11 +1,16 @@
 import { ACCESS_KEYS, checkAccess, type SseAccess } from '../access/access.js';
 import { checkChannels, type SseEvent } from '../event.js';
 import { checkKeys, inputError } from '../sse.errors.js';
+import { bindFilter, type EventFilter } from './event-filter.js';
 
 /**
  * What an `@SseChannel()` handler returns: the channel or channels to stream, and, with `filter`, which of their
- * events. A filter sees the shared, frozen event; one that throws ends the stream. `user`, `session`, `issuedAt` and
- * `expiresAt` say whose stream it is, and until when.
+ * events. `user`, `session`, `issuedAt` and `expiresAt` say whose connection it is, and until when.
+ *
+ * A filter gets the shared, frozen event, and runs in the async context of its request. An event on which it throws, or returns
+ * anything but true and false, is not sent: the connection ends, so that the client comes back for the event; where the filter
+ * fails again, the client gets `sse.reset` (`failed`) in its place, and the events behind it. Where events were held back, the
+ * client is told the position (`sse.position`) with the next heartbeat and at the end of the connection.
  */
 export type SseTarget =
   | string
@@ -18,7 +23,7 @@ const KEYS = ['channel', 'filter', ...ACCESS_KEYS];
 export interface CheckedTarget {
   readonly channels: readonly string[];
   readonly access: SseAccess;
-  readonly filter?: (event: SseEvent) => boolean;
+  readonly filter?: EventFilter;
 }
 
 /** @throws SseError `SSE_INPUT` for a wrong target */
@@ -35,6 +40,6 @@ export function checkTarget(target: unknown): CheckedTarget {
   return {
     channels: checkChannels(channel),
     access: checkAccess({ user, session, issuedAt, expiresAt }),
-    filter: type === 'function' ? (event) => given.filter!(event) : undefined,
+    filter: type === 'function' ? bindFilter(given as Required<typeof given>) : undefined,
   };
 }

@@ -16,7 +16,7 @@ const MAX_BODY = 1_000;
 const EVENT_STREAM = /^text\/event-stream\s*(;|$)/i;
 
 /**
- * Opens an event stream of an application on a real socket, and resolves to its events, without `sse.open`: once
+ * Opens an event stream of an application on a real socket, and resolves to its events, without `sse.open` and `sse.position`: once
  * `count` events have come, or one for which `until` returns true, whichever is first; with neither, once the server
  * ends the response. Its connection is closed in every outcome.
  *
@@ -130,7 +130,7 @@ class Collection<T> {
 
   /** @returns whether it is the last one */
   #take({ id, type, data: text }: ParsedEvent): boolean {
-    if (type === 'sse.open') return false;
+    if (type === 'sse.open' || type === 'sse.position') return false;
     const event: CollectedEvent<T> = { id, type, data: dataOf(text) as T };
     const { count, until } = this.options;
     const isLast: unknown = this.#events.push(event) === count || (until?.(event) ?? false);

@@ -37,13 +37,6 @@ export const channels = [
     replace: `      return undefined;\n    }\n    const page`,
   },
   {
-    file: 'src/channel/composite.ts',
-    guard: 'nor for what its channels have when it opens',
-    find: `      void subscriber.drained?.();\n`,
-    replace: '',
-    tests: ['test/writes.spec.ts › is not cut for what this process holds'],
-  },
-  {
     ...replay,
     guard: 'the limits count for what the ring has',
     find: `      if (!this.#isWithinLimits(rest)) return this.#end('limit');\n`,
@@ -71,14 +64,21 @@ export const channels = [
   {
     ...replay,
     guard: 'a subscriber that leaves gets no more of a page',
-    find: `this.#cancelled || !this.hub.send(`,
-    replace: `!this.hub.send(`,
+    find: `this.#cancelled || !this.hub.subscribers.resend(`,
+    replace: `!this.hub.subscribers.resend(`,
   },
   {
     ...replay,
     guard: 'a subscriber that fails gets no more of a page',
-    find: `      if (this.#cancelled || !this.hub.send(this.subscriber, event)) return false;\n`,
-    replace: `      if (this.#cancelled) return false;\n      this.hub.send(this.subscriber, event);\n`,
+    find: `      if (this.#cancelled || !this.hub.subscribers.resend(this.subscriber, event)) return false;\n`,
+    replace: `      if (this.#cancelled) return false;\n      this.hub.subscribers.resend(this.subscriber, event);\n`,
+  },
+  {
+    ...replay,
+    guard: 'an event on which a subscriber fails again is not sent for ever',
+    find: `this.hub.subscribers.resend(`,
+    replace: `this.hub.subscribers.send(`,
+    tests: ['test/filters.spec.ts › that throws on an event withholds it'],
   },
   {
     ...replay,
@@ -359,12 +359,6 @@ export const channels = [
     guard: 'a stream of several channels opens when all of them are there',
     find: `      if (--closed > 0) return;\n`,
     replace: `      --closed;\n`,
-  },
-  {
-    ...composite,
-    guard: 'what one channel has at once waits for the others',
-    find: `      else early.push([tag, event]);\n`,
-    replace: '',
   },
   {
     ...composite,

@@ -70,8 +70,8 @@ export const hub = [
   },
   {
     guard: 'a subscriber that leaves as soon as it opens is not subscribed',
-    find: `      this.#subscribers.add(subscriber);\n      return subscriber.open(from);`,
-    replace: `      subscriber.open(from);\n      return this.#subscribers.add(subscriber);`,
+    find: `      this.subscribers.add(subscriber);\n      subscriber.open(from);`,
+    replace: `      subscriber.open(from);\n      this.subscribers.add(subscriber);`,
   },
   {
     guard: 'a subscriber that leaves as soon as it opens gets nothing that it missed',
@@ -80,8 +80,8 @@ export const hub = [
   },
   {
     guard: 'a subscriber that left with the last event of its replay does not join',
-    find: `if (this.#replays.delete(subscriber)) this.#subscribers.add(subscriber);`,
-    replace: `this.#subscribers.add(subscriber);`,
+    find: `if (this.#replays.delete(subscriber)) this.subscribers.add(subscriber);`,
+    replace: `this.subscribers.add(subscriber);`,
   },
   {
     guard: 'an audit finds that the last message was lost',
@@ -120,7 +120,7 @@ export const hub = [
   },
   {
     guard: 'subscribers are told of what is lost',
-    find: `this.#subscribers.deliver(\n        resetEvent(this.channel, 'lost', page.tip),\n      );`,
+    find: `this.subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));`,
     replace: `0;`,
   },
   {

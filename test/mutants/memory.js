@@ -102,7 +102,7 @@ export const memory = [
   {
     ...message,
     guard: 'data that is nested too deeply is dropped',
-    find: ` || isTooDeep(json)`,
+    find: `  if (isTooDeep(json)) return undefined;\n`,
     replace: ``,
     tests: [WIRE_FORMAT],
   },

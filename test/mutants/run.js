@@ -24,7 +24,8 @@ const copy = new WorkingCopy();
 process.on('exit', () => copy.remove());
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-for (const mutant of all) copy.check(mutant);
+const wrong = all.flatMap((mutant) => copy.check(mutant) ?? []);
+if (wrong.length > 0) throw new Error(wrong.join('\n'));
 say(`${all.length} mutants are where the list says`);
 if (values.list) process.exit();
 

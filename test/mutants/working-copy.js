@@ -30,11 +30,15 @@ export class WorkingCopy {
     this.apply(WITHOUT_BUILD);
   }
 
-  /** Throws where the list is not up to date with the sources or the tests. */
+  /** What is wrong with the entry, if the list is not up to date with the sources or the tests. */
   check(mutant) {
-    this.#mutated(mutant);
-    for (const { file } of mutant.tests) {
-      if (!existsSync(join(this.#dir, file))) throw new Error(`${mutant.guard}: there is no ${file}`);
+    const missing = mutant.tests.find(({ file }) => !existsSync(join(this.#dir, file)));
+    if (missing) return `${mutant.guard}: there is no ${missing.file}`;
+    try {
+      this.#mutated(mutant);
+      return undefined;
+    } catch (error) {
+      return error.message;
     }
   }
 

@@ -1,0 +1,253 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { once } from 'node:events';
+import { describe, expect, it } from '@jest/globals';
+import { Controller, type MessageEvent, Query, Sse } from '@nestjs/common';
+import { EventSource } from 'eventsource';
+import {
+  filterEvents,
+  heartbeat,
+  LastEventId,
+  SseChannel,
+  type SseEvent,
+  SseModule,
+  type SseModuleOptions,
+  SseService,
+} from 'nestjs-sse-channels';
+import { filter, finalize, type Observable } from 'rxjs';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+import { watchLog } from './support/log.js';
+import { randomPrefix, redisUrl } from './support/redis.js';
+import { until } from './support/until.js';
+
+const log = watchLog();
+const users = new AsyncLocalStorage<string>();
+const isFor = ({ data }: SseEvent) => (data as { user?: string }).user === users.getStore();
+/** Of a request: how often it has failed. */
+let failures = 0;
+const failing = ({ data }: SseEvent) => {
+  if (data !== 'bad') return data !== 'hidden';
+  failures++;
+  throw new Error('no reason that a test would name');
+};
+
+@Controller()
+class FilterController {
+  constructor(private readonly sse: SseService) {}
+
+  @SseChannel('failing')
+  failing() {
+    return { channel: 'sse', filter: failing };
+  }
+
+  @SseChannel('merged')
+  merged() {
+    return { channel: ['sse', 'other'], filter: failing };
+  }
+
+  @SseChannel('async')
+  async() {
+    return { channel: 'sse', filter: (async () => false) as unknown as () => boolean };
+  }
+
+  @SseChannel('mine')
+  mine() {
+    return { channel: 'sse', filter: isFor };
+  }
+
+  @SseChannel('none')
+  none() {
+    return { channel: 'sse', filter: () => false };
+  }
+
+  @Sse('mine-by-rxjs')
+  mineByRxjs(): Observable<MessageEvent> {
+    return this.sse.messages().pipe(filter(isFor), heartbeat());
+  }
+
+  @Sse('none-by-rxjs')
+  noneByRxjs(
+    @LastEventId() lastEventId?: string,
+    @Query('expires') expires?: string,
+  ): Observable<MessageEvent> {
+    const expiresAt = expires === undefined ? undefined : new Date(Number(expires));
+    return this.sse.messages('sse', { lastEventId, expiresAt }).pipe(
+      filterEvents(() => false, 1_000),
+      heartbeat(),
+    );
+  }
+}
+
+const brokers = [
+  ['in memory', (): SseModuleOptions => ({})],
+  ['on Redis', (): SseModuleOptions => ({ redis: redisUrl(), prefix: randomPrefix() })],
+] as const;
+
+describe.each(platforms)('A filter on %s', (_, platform) => {
+  describe.each(brokers)('%s', (_broker, options) => {
+    const start = async (more: SseModuleOptions = {}) => {
+      failures = 0;
+      const { app, url } = await startApp(
+        platform,
+        {
+          imports: [SseModule.forRoot({ ...options(), retryMs: 100, ...more })],
+          controllers: [FilterController],
+        },
+        (each) =>
+          each.use((request: { url: string }, _response: unknown, next: () => void) => {
+            users.run(new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody', next);
+          }),
+      );
+      return { sse: app.get(SseService), url };
+    };
+
+    it.each(['failing', 'merged'])(
+      'that throws on an event withholds it, and no other, after one reconnection (/%s)',
+      async (path) => {
+        const { sse, url } = await start();
+        const source = new EventSource(`${url}/${path}`);
+        const events: unknown[] = [];
+        let opened = 0;
+        source.addEventListener('message', ({ data }) => events.push(data));
+        source.addEventListener('sse.reset', ({ data }) => events.push(JSON.parse(data)));
+        source.addEventListener('open', () => opened++);
+        await once(source as never, 'sse.open');
+        for (const data of ['a', 'bad', 'b', 'c']) await sse.publish(data);
+        await until(() => events.length === 4);
+        source.close();
+        expect(events).toEqual(['a', { channel: 'sse', reason: 'failed' }, 'b', 'c']);
+        expect([opened, failures]).toEqual([2, 2]);
+        expect(log.failed).toHaveBeenCalledTimes(2);
+        expect(sse.stats().resets.failed).toBe(1);
+      },
+    );
+
+    it('that answers with a promise lets nothing through', async () => {
+      const { sse, url } = await start();
+      const client = await connect(`${url}/async`);
+      const { id } = await client.next();
+      await sse.publish('secret');
+      await until(() => client.ended);
+      const back = await connect(`${url}/async`, { 'last-event-id': id! });
+      expect(await back.next()).toMatchObject({
+        event: 'sse.reset',
+        data: expect.stringContaining('failed'),
+      });
+      expect(client.text + back.text).not.toContain('secret');
+      expect(String(log.failed.mock.calls)).toContain(
+        'Expected `filter` to return true or false, got a Promise',
+      );
+    });
+
+    it.each(['mine', 'mine-by-rxjs'])('runs in the context of its own request (/%s)', async (path) => {
+      const { sse, url } = await start();
+      const clients = await Promise.all(['ann', 'bob'].map((user) => connect(`${url}/${path}?user=${user}`)));
+      await until(() => sse.stats().streams === 2);
+      if (path === 'mine') for (const client of clients) await client.next();
+      else {
+        // Nest's own says nothing when it is live.
+        const live = await connect(`${url}/failing`);
+        await live.next();
+      }
+      for (const user of ['bob', 'ann', 'nobody', 'bob', 'ann']) {
+        await users.run('nobody', () => sse.publish({ user }));
+      }
+      const both = await Promise.all(clients.map((client) => client.take(2)));
+      expect(both.map((events) => events.map(({ data }) => data))).toEqual([
+        ['{"user":"ann"}', '{"user":"ann"}'],
+        ['{"user":"bob"}', '{"user":"bob"}'],
+      ]);
+    });
+
+    it('that holds events back tells the position with the next heartbeat', async () => {
+      const { sse, url } = await start({ heartbeatMs: 1_000 });
+      const client = await connect(`${url}/failing`);
+      await client.next();
+      let last = '';
+      for (let n = 0; n < 3; n++) last = await sse.publish('hidden');
+      expect(await client.next()).toEqual({ id: last, event: 'sse.position', data: '{"channel":"sse"}' });
+      await sse.publish('hidden');
+      await sse.publish('a');
+      expect(await client.next()).toMatchObject({ data: 'a' });
+      const heartbeats = client.comments.length;
+      await until(() => client.comments.length > heartbeats + 1);
+      expect(client.events.length).toBe(3);
+    });
+
+    it('that holds back more than is kept has its clients come back without a reset', async () => {
+      const { sse, url } = await start({ maxConnectionAgeMs: 1_000, history: { maxEvents: 1 } });
+      const client = await connect(`${url}/none`);
+      await client.next();
+      let last = '';
+      for (let n = 0; n < 300; n++) last = await sse.publish(n);
+      await until(() => client.ended);
+      expect(client.events.at(-1)).toMatchObject({ id: last, event: 'sse.position' });
+      const back = await connect(`${url}/none`, { 'last-event-id': last });
+      await until(() => back.ended);
+      expect(back.events).toEqual([]);
+    });
+
+    it('by filterEvents() tells the position from time to time, and at the end', async () => {
+      const { sse, url } = await start();
+      const client = await connect(`${url}/none-by-rxjs?expires=${Date.now() + 4_000}`);
+      const live = await connect(`${url}/failing`);
+      await live.next();
+      const position = { event: 'sse.position', data: '{"channel":"sse"}' };
+      const first = await sse.publish(1);
+      expect(await client.next()).toEqual({ ...position, id: first });
+      const last = await sse.publish(2);
+      await until(() => client.ended);
+      expect(client.events.at(-1)).toEqual({ ...position, id: last });
+    });
+  });
+});
+
+describe.each(brokers)('An observable of messages() %s', (_broker, options) => {
+  const bad = () => {
+    throw new Error('the application’s own');
+  };
+  const start = async () => {
+    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot(options())] });
+    return { app, sse: app.get(SseService) };
+  };
+
+  it('whose finalize() throws keeps no connection from being disconnected', async () => {
+    const { sse } = await start();
+    let completed = 0;
+    const complete = () => completed++;
+    sse.messages('a', { user: 'u' }).pipe(finalize(bad)).subscribe();
+    for (let n = 0; n < 2; n++) sse.messages('a', { user: 'u' }).subscribe({ complete });
+    sse.messages('a', { user: 'other' }).subscribe({ complete });
+    await until(() => sse.stats().streams === 4);
+    await sse.disconnect({ user: 'u' });
+    await until(() => completed === 2 && sse.connections().length === 1);
+    await sse.disconnect({ user: 'other' });
+    await until(() => completed === 3 && sse.connections().length === 0);
+  });
+
+  it('whose finalize() throws keeps no connection from its end at shutdown', async () => {
+    const { app, sse } = await start();
+    let completed = 0;
+    sse.messages('a').pipe(finalize(bad)).subscribe();
+    sse.messages('a').subscribe({ complete: () => completed++ });
+    await until(() => sse.stats().streams === 2);
+    await app.close();
+    expect(completed).toBe(1);
+  });
+
+  it('whose finalize() throws when its credential expires ends no process', async () => {
+    const { sse } = await start();
+    const uncaught: unknown[] = [];
+    const onUncaught = (error: unknown) => uncaught.push(error);
+    process.on('uncaughtException', onUncaught);
+    sse
+      .messages('a', { expiresAt: new Date(Date.now() + 100) })
+      .pipe(finalize(bad))
+      .subscribe();
+    await until(() => sse.connections().length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('uncaughtException', onUncaught);
+    expect(uncaught).toEqual([]);
+    expect(log.failed).toHaveBeenCalledTimes(1);
+  });
+});
