@@ -17,7 +17,16 @@ const LAYERS = [
   ['broker/'],
   ['resolve-options.ts'],
   ['redis-source.ts'],
-  ['event.ts', 'data.ts', 'objects.ts', 'limiter.ts', 'sse.options.ts', 'sse.metrics.ts', 'sse.errors.ts'],
+  [
+    'event.ts',
+    'data.ts',
+    'json.ts',
+    'objects.ts',
+    'limiter.ts',
+    'sse.options.ts',
+    'sse.metrics.ts',
+    'sse.errors.ts',
+  ],
 ];
 
 const layerOf = (file: string) =>

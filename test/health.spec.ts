@@ -184,7 +184,7 @@ describe('Figures', () => {
     expect(sse.stats()).toMatchObject({ published: 257, delivered: 18 + 3 * 251, gaps: 2 });
     const late = await connect(`${url}/channel`, { 'last-event-id': cursor });
     expect(await late.next()).toMatchObject({ event: 'sse.reset', data: expect.stringContaining('limit') });
-    expect(sse.stats().resets).toEqual({ unknown: 1, lost: 1, limit: 1 });
+    expect(sse.stats().resets).toEqual({ unknown: 1, lost: 1, limit: 1, failed: 0 });
     await expect(sse.publish(undefined)).rejects.toMatchObject({ code: 'SSE_INPUT' });
     expect(sse.stats()).toMatchObject({ published: 257, rejected: 0 });
     await server.kill();
@@ -222,6 +222,7 @@ describe('Figures', () => {
       'sse_resets_total{reason="unknown"}': 0,
       'sse_resets_total{reason="lost"}': 0,
       'sse_resets_total{reason="limit"}': 0,
+      'sse_resets_total{reason="failed"}': 0,
       sse_gaps_healed_total: 0,
       sse_dropped_total: 0,
       sse_cut_total: 0,

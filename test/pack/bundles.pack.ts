@@ -22,6 +22,9 @@ const BANNER = /--banner:js="(.+)"/.exec(readFileSync('docs/dependencies.md', 'u
 /** Node has this text where a program can be added to it, unless it is in a shared library. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
+/** Runs on each processor, unlike the package that its name would suggest. */
+const BUN = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64-baseline'}`;
+
 const BUNDLES = [
   { nest: 12, bundler: 'esbuild, as an ES module', file: 'esbuild.mjs' },
   { nest: 12, bundler: 'esbuild, as CommonJS', file: 'esbuild.cjs' },
@@ -38,7 +41,14 @@ describe('The packed package', () => {
   const tool = (name: string) => join(tools, 'node_modules/.bin', name);
 
   beforeAll(() => {
-    npmInstall(tools, 'esbuild@^0.28', 'webpack@^5', '@vercel/ncc@^0.45', 'postject@1.0.0-alpha.6');
+    npmInstall(
+      tools,
+      'esbuild@^0.28',
+      'webpack@^5',
+      '@vercel/ncc@^0.45',
+      'postject@1.0.0-alpha.6',
+      `${BUN}@^1.4`,
+    );
     for (const [nest, version, type] of [
       [12, '^12.0.0', 'module'],
       [11, '11.2.0', 'commonjs'],
@@ -90,6 +100,22 @@ describe('The packed package', () => {
     copyFileSync(process.execPath, join(dir, 'app'));
     chmodSync(join(dir, 'app'), 0o755);
     run(dir, [tool('postject'), 'app', 'NODE_SEA_BLOB', 'app.blob', '--sentinel-fuse', FUSE]);
+    expectToWork([join(dir, 'app')]);
+  });
+
+  it('publishes and streams in an executable by bun build --compile', () => {
+    const dir = folder('bun', {});
+    const external = OPTIONAL.flatMap((name) => ['--external', name]);
+    const bun = join(tools, 'node_modules', BUN, 'bin/bun');
+    run(join(root, 'nest-12'), [
+      bun,
+      'build',
+      'out/app.js',
+      '--compile',
+      ...external,
+      '--outfile',
+      join(dir, 'app'),
+    ]);
     expectToWork([join(dir, 'app')]);
   });
 });
