@@ -1,7 +1,8 @@
 -- Gives one event its place in a channel, stores it, and sends it to every subscriber, atomically.
 --
 -- KEYS[1] history     stream: the channel's events. An entry's one field is named for the version of its value
--- KEYS[2] meta        hash: `cursor` of the last event, `genesis` before the first; `maxEvents`, `maxAgeMs` if set
+-- KEYS[2] meta        hash: `cursor` of the last event, `genesis` before the first; `maxEvents`, `maxAgeMs` if set; for each of
+--                     the last publishers `@<publisher>`, the number of its last publication
 -- KEYS[3] ids         hash: publishers' own ids to cursors; may be left out, with the next, where the event has no own id
 -- KEYS[4] olderIds    hash: the same, of events before those
 -- KEYS[#] idempotency only with an idempotency key, behind the others: string, the id it was first published with
@@ -13,30 +14,48 @@
 -- ARGV[6] maxEvents   how much history the channel keeps from now on; '' to leave that as it is; 0 to only send
 -- ARGV[7] maxAgeMs    the same
 -- ARGV[8] command     what sends it: PUBLISH, or SPUBLISH in a cluster with sharded Pub/Sub; PUBLISH if left out
+-- ARGV[9] number      of the publication, which counts up with those of its publisher, the first 8 characters of the nonce; may be
+--                     left out. The channel takes each number once, and none after a higher one: so an attempt may be repeated
+-- ARGV[10] after      the number that the publisher has sent before this one and has no answer to; or ''
 --
--- Returns the event's public id; '' if it has none.
+-- Returns the event's public id; '' if it has none. REPEATED: the channel has taken this number, or a higher one. UNORDERED: it has
+-- not taken the one before it.
 local history, meta, ids, olderIds = unpack(KEYS)
 local idempotency = KEYS[#KEYS == 3 and 3 or 5]
-local live, body, id, nonce, random, maxEvents, maxAgeMs, command = unpack(ARGV)
-local META_S, IDEMPOTENCY_S = 86400, 600
+local live, body, id, nonce, random, maxEvents, maxAgeMs, command, number, after = unpack(ARGV)
+local META_S, IDEMPOTENCY_S, PUBLISHERS = 86400, 600, 64
 
-if idempotency then
-  local first = redis.call('GET', idempotency)
-  if first then return first end
-end
 if maxEvents == '0' then
+  local first = idempotency and redis.call('GET', idempotency)
+  if first then return first end
   if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
-  redis.call(command or 'PUBLISH', live, body)
-  return id
+  local sent = redis.pcall(command or 'PUBLISH', live, body)
+  if type(sent) ~= 'table' then return id end
+  -- Not sent, it may be tried again under its key.
+  if idempotency then redis.call('DEL', idempotency) end
+  return sent
+end
+
+local publisher = number and '@' .. string.sub(nonce, 1, 8) or ''
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher)
+local last = tonumber(known[4] or -1)
+local first = idempotency and redis.call('GET', idempotency)
+if number then
+  if last >= tonumber(number) then
+    return first or redis.error_reply('REPEATED: the channel has taken this publication, or a later one')
+  end
+  if after and after ~= '' and last < tonumber(after) then
+    return redis.error_reply('UNORDERED: the channel has not taken the publication before this one')
+  end
+end
+if first then
+  if number then redis.call('HSET', meta, publisher, number) end
+  if redis.call('TTL', meta) < 0 then redis.call('EXPIRE', meta, META_S) end
+  return first
 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'fenced')
-if known[4] and string.find(known[4], string.sub(nonce, 1, 8), 1, true) then
-  return redis.error_reply('FENCED: the publisher has given this attempt up, and looked for it')
-end
 local prev = known[1]
 if not prev then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
@@ -66,9 +85,22 @@ if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
 -- The first write: for want of memory it fails here, and has changed nothing.
 redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
 
+-- Those that were there first, and it is in their order that a small hash has its fields.
+local function forgetPublishers()
+  local publishers = {}
+  for _, field in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end
+  end
+  for n = 1, #publishers - PUBLISHERS / 2 do redis.call('HDEL', meta, publishers[n]) end
+end
+
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
-  redis.call('HSET', meta, 'cursor', cursor)
+  if not number then
+    redis.call('HSET', meta, 'cursor', cursor)
+  elseif redis.call('HSET', meta, 'cursor', cursor, publisher, number) > 0 and redis.call('HLEN', meta) > PUBLISHERS then
+    forgetPublishers()
+  end
   if genesis then redis.call('HSET', meta, 'genesis', genesis) end
   local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
   if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
@@ -96,6 +128,8 @@ if done then return public end
 redis.pcall('XDEL', history, cursor)
 redis.pcall('XSETID', history, prev)
 redis.pcall('HSET', meta, 'cursor', prev)
+if number and last < 0 then redis.pcall('HDEL', meta, publisher) end
+if number and last >= 0 then redis.pcall('HSET', meta, publisher, last) end
 if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end
 if idempotency then redis.pcall('DEL', idempotency) end
 return type(failure) == 'table' and failure or redis.error_reply(failure)

@@ -120,25 +120,19 @@ export class RedisSseBroker extends SseBroker {
     const body = encodeBody(publication, kept);
     if (!kept && idempotencyKey === undefined) {
       const send = (place: Place) => this.#send(place, channel, body).then(() => id);
-      return this.#publisher.publish({
-        channel,
-        size: body.length,
-        names: '',
-        repeatable: 'never',
-        send,
-        idOf: () => id,
-      });
+      const isRepeatable = false;
+      return this.#publisher.publish({ channel, size: body.length, isRepeatable, send, idOf: () => id });
     }
     const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
+    const command = this.#servers.sharded ? 'SPUBLISH' : 'PUBLISH';
     return this.#publisher.publish({
       channel,
       size: body.length,
-      names: this.#isCluster ? `${id !== ''} ${idempotencyKey !== undefined}` : '',
-      repeatable: idempotencyKey === undefined ? 'if not found' : 'always',
-      send: (place, { nonce, whole }) => {
-        const args = [this.#live(channel), body, id, nonce, randomInt(2 ** 20), ...this.#keptOf(channel)];
-        if (this.#servers.sharded) args.push('SPUBLISH');
+      isRepeatable: true,
+      send: (place, { publisher, number, after = '', whole }) => {
+        const event = [this.#live(channel), body, id, publisher + number.toString(36), randomInt(2 ** 20)];
+        const args = [...event, ...this.#keptOf(channel), command, number, after];
         return SCRIPTS.publish[whole ? 'load' : 'call'](place, keys, args);
       },
       idOf: (cursor) => id || cursor,
@@ -188,18 +182,17 @@ export class RedisSseBroker extends SseBroker {
     ]);
   }
 
-  async #find(place: Place, { channel, prefix, first, age }: Parameters<Find>[1]): ReturnType<Find> {
-    const keys = this.#keys(channel);
+  async #find(place: Place, { channel, publisher, first }: Parameters<Find>[1]): ReturnType<Find> {
     const cursors = new Map<number, string>();
-    for (let from = '+', isCertain = 1; ;) {
-      const args = [prefix, first.toString(36), age, from];
-      const answer = await SCRIPTS.find.run(place, keys, args);
+    for (let from = '+'; ;) {
+      const args = [publisher, first.toString(36), from];
+      const answer = await SCRIPTS.find.run(place, [this.#key(channel, 'history')], args);
       let found: string[];
-      [from, isCertain, ...found] = answer as [string, number, ...string[]];
+      [from, ...found] = answer as [string, ...string[]];
       for (let n = 0; n < found.length; n += 2) {
-        cursors.set(parseInt(found[n]!.slice(prefix.length), 36), found[n + 1]!);
+        cursors.set(parseInt(found[n]!.slice(publisher.length), 36), found[n + 1]!);
       }
-      if (from === '') return { cursors, isCertain: isCertain === 1 };
+      if (from === '') return cursors;
     }
   }
 

@@ -9,33 +9,30 @@ export interface Sending {
   readonly channel: string;
   /** Characters it holds. */
   readonly size: number;
-  /**
-   * What it names, where others on its way may be refused while it is not: in a cluster, as a slot moves. What names something
-   * else waits until they are answered, and so does not overtake them.
-   */
-  readonly names: string;
-  /** Whether it may be sent again after it may have been executed: then it is looked for, or has a key of its own. */
-  readonly repeatable: 'never' | 'if not found' | 'always';
-  /** Writes the command. `whole`: nothing is known of what the server on this connection knows. */
-  send(place: Place, attempt: { nonce: string; whole: boolean }): Promise<unknown>;
+  /** Whether it may be sent again after it may have been executed: a script tells that it has been. */
+  readonly isRepeatable: boolean;
+  /** Writes the command. */
+  send(place: Place, attempt: Attempt): Promise<unknown>;
   /** The event's public id, from its place. */
   idOf(cursor: string): string;
 }
 
-/** What `find` has found: places by number; `isCertain`: whatever is not among them has not been executed. */
-export interface Found {
-  readonly cursors: ReadonlyMap<number, string>;
-  readonly isCertain: boolean;
+export interface Attempt {
+  /** Of this process. */
+  readonly publisher: string;
+  /** Of the publication; it counts up with the calls. */
+  readonly number: number;
+  /** The number before it in its channel, if that is unanswered: Redis executes none before the other. */
+  readonly after: number | undefined;
+  /** Nothing is known of what the server on this connection knows. */
+  readonly whole: boolean;
 }
 
-/**
- * Looks in a channel for publications that were sent under a prefix, from the number `first` on, at most `age` ms ago; and
- * sees to it that what is still on its way under that prefix is refused.
- */
+/** Looks in a channel for the publications of a publisher, from the number `first` on. @returns their places by number */
 export type Find = (
   place: Place,
-  where: { channel: string; prefix: string; first: number; age: number },
-) => Promise<Found>;
+  where: { channel: string; publisher: string; first: number },
+) => Promise<ReadonlyMap<number, string>>;
 
 /** How many publications are under way, of all senders, and how many characters they hold. */
 export interface Held {
@@ -43,8 +40,9 @@ export interface Held {
   size: number;
 }
 
-/** What a sender sends over. */
+/** What a sender sends over, and as whom. */
 export interface Route {
+  readonly publisher: string;
   /** Where to, after what was answered last. */
   place(refusal?: Error): Place;
   /** Is told what was refused for a while. */
@@ -52,9 +50,12 @@ export interface Route {
   readonly find: Find;
 }
 
-/** Refusals that pass by themselves: scripts forgotten or one running, starting, failing over, moving. Nothing was written. */
+/**
+ * Refusals that pass by themselves: scripts forgotten or one running, starting, failing over, moving, out of memory, disk or
+ * replicas; and that of our script while the publication before is missing. Nothing was written.
+ */
 const PASSING =
-  /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b|access a non local key/;
+  /(^|-)(NOSCRIPT|BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|UNORDERED)\b|access a non local key/;
 
 /** Whether Redis has refused a command, and would do so again. */
 export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyError' && !PASSING.test(message);
@@ -62,16 +63,18 @@ export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyErr
 /** Whether Redis has refused a command, and that passes. */
 export const isPassing = (error: Error): boolean => error.name === 'ReplyError' && !isFinal(error);
 
-/** What starts the nonces of a publisher's attempts: 48 bits, so that no two are the same. */
-export const newPrefix = () => randomBytes(6).toString('base64url');
+/** Whether the script has executed the publication, or a later one, before. */
+export const isRepeated = ({ name, message }: Error): boolean =>
+  name === 'ReplyError' && message.startsWith('REPEATED');
+
+/** What tells a publisher from all others: 48 bits. */
+export const newPublisher = () => randomBytes(6).toString('base64url');
 
 /** A publication from its call until its promise is settled. */
 export class PendingPublication {
   /** The event's public id. */
   readonly id: Promise<string>;
   readonly since = performance.now();
-  /** When it was last sent: what was sent before has been looked for, and is not there. */
-  sentAt: number | undefined;
   /** Whether the answer to an attempt is missing: then it may have been published. */
   unanswered = false;
   /** Why the last attempt failed. */
@@ -97,7 +100,7 @@ export class PendingPublication {
     const refused = error.name === 'ReplyError';
     const wasSent = refused || !error.message.startsWith('Stream isn');
     this.unanswered ||= wasSent && !refused;
-    return refused ? !isFinal(error) : !wasSent || this.sending.repeatable !== 'never';
+    return refused ? !isFinal(error) : !wasSent || this.sending.isRepeatable;
   }
 
   /** What is said of it where its id is not known. @param isSent whether the answer to an attempt may still come */
@@ -116,16 +119,4 @@ export class PendingPublication {
     if (typeof outcome === 'string') this.#resolve(outcome);
     else this.#reject(outcome);
   }
-}
-
-/** Those that may have been executed, and can be looked for, by channel. */
-export function missingAnswers(pendings: Iterable<PendingPublication>): Map<string, PendingPublication[]> {
-  const channels = new Map<string, PendingPublication[]>();
-  for (const pending of pendings) {
-    const { channel, repeatable } = pending.sending;
-    if (!pending.unanswered || repeatable !== 'if not found') continue;
-    if (channels.has(channel)) channels.get(channel)!.push(pending);
-    else channels.set(channel, [pending]);
-  }
-  return channels;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../sse.errors.js';
 import { closedError } from './broker.js';
-import type { Find, Route, Sending } from './redis.pending.js';
+import { type Find, newPublisher, type Route, type Sending } from './redis.pending.js';
 import { RedisSender } from './redis.sender.js';
 import type { RedisServers } from './redis.servers.js';
 
@@ -19,6 +19,8 @@ const SWEEP_MS = 250;
 export class RedisPublisher {
   readonly #senders = new Map<string, RedisSender>();
   readonly #held = { count: 0, size: 0 };
+  readonly #name = newPublisher();
+  #count = 0;
   #sweep: NodeJS.Timeout | undefined;
   #closing = false;
 
@@ -35,7 +37,7 @@ export class RedisPublisher {
       return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
     }
     this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
-    return this.#senderOf(sending.channel).publish(sending);
+    return this.#senderOf(sending.channel).publish(sending, this.#count++);
   }
 
   /** Sends what waited for a server that has come back, or has taken over. */
@@ -59,6 +61,7 @@ export class RedisPublisher {
     if (!sender) {
       const { servers, find } = this;
       const route: Route = {
+        publisher: this.#name,
         place: (refusal) => servers.placeOf(channel, refusal),
         learn: (refusal, { connection }) => servers.learn(refusal, connection),
         find,

@@ -1,16 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { SseError } from '../sse.errors.js';
-import type { Found, Held, Route, Sending } from './redis.pending.js';
-import { isFinal, missingAnswers, newPrefix, PendingPublication as Pending } from './redis.pending.js';
+import type { Held, Route, Sending } from './redis.pending.js';
+import { isFinal, isRepeated, PendingPublication as Pending } from './redis.pending.js';
 import type { Place } from './redis.servers.js';
 
 /** How long a publication may take, with all attempts, in ms. */
 const DEADLINE_MS = 4_500;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
-
-/** How long an answer to `find` may take to count, in ms: what was sent before it can come no more. */
-const FIND_MS = 4_000;
+/** How long answers are gathered before what they are about is looked for, in ms. */
+const GATHER_MS = 10;
 /** Channels that are looked in at once. */
 const FIND_BATCH = 200;
 
@@ -19,26 +18,25 @@ const FIND_BATCH = 200;
  * to another one by then.
  *
  * All that is called goes out at once, without waiting for answers. When an answer is missing or is a refusal that
- * passes, nothing further is sent until everything under way has ended. Then those whose answers are missing are looked
- * for, once per channel; and what is not there goes first, in its order, one event as a probe and the rest behind it. A
- * refused event that a later one of its channel has overtaken is not sent again: it would come out of order. For the same
- * reason what names something else than what is under way waits until that is answered (`Sending.names`).
+ * passes, nothing further is sent until everything under way has ended. Then what has failed goes first, in its order, one event
+ * as a probe and the rest behind it. The script takes each publication once, and none of a channel before the one that was sent
+ * before it. Of those that it has taken before, the ids are looked for in the history.
  */
 export class RedisSender {
   /** Not sent, in the order of the calls. */
   #queue = new Set<Pending>();
   /** Sent and unanswered, in the order of the calls. */
   readonly #sent = new Set<Pending>();
+  /** The last of these, by channel. */
+  readonly #latest = new Map<string, Pending>();
   /** To be sent again. */
   readonly #failed = new Set<Pending>();
-  /** Per channel, while there are failed ones: the latest that was executed. */
-  readonly #executed = new Map<string, number>();
-  #state: 'sending' | 'recovering' | 'finding' | 'probing' = 'sending';
+  /** Executed, but for all that is known of their ids. */
+  readonly #repeated = new Set<Pending>();
+  #state: 'sending' | 'recovering' | 'probing' = 'sending';
   #attempts = 0;
-  /** With the number of a publication, it tells this attempt at it from all others, and those of other processes. */
-  #prefix = newPrefix();
-  #count = 0;
   #retry: NodeJS.Timeout | undefined;
+  #search: NodeJS.Timeout | undefined;
   #closed = false;
   /** Where what is sent, and not answered, was sent to. */
   #place: Place;
@@ -53,12 +51,12 @@ export class RedisSender {
   }
 
   get isIdle(): boolean {
-    return this.#sent.size + this.#failed.size + this.#queue.size === 0;
+    return this.#sent.size + this.#failed.size + this.#repeated.size + this.#queue.size === 0;
   }
 
   /** @throws SseError `SSE_UNAVAILABLE` */
-  publish(sending: Sending): Promise<string> {
-    const pending = new Pending(sending, this.#count++);
+  publish(sending: Sending, number: number): Promise<string> {
+    const pending = new Pending(sending, number);
     this.#queue.add(pending);
     this.held.count++;
     this.held.size += sending.size;
@@ -75,6 +73,7 @@ export class RedisSender {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#search);
     for (const pending of this.#pending) if (!pending.settled) this.#giveUp(pending);
   }
 
@@ -89,24 +88,22 @@ export class RedisSender {
     // What is under way comes first, wherever the channel is by now.
     if (this.#sent.size === 0) this.#place = this.route.place(this.#refusal);
     if (!this.#place.connection.ready) return;
-    if (this.#state === 'sending') {
-      for (const pending of this.#queue) {
-        const [first] = this.#sent;
-        if (first && first.sending.names !== pending.sending.names) break;
-        this.#send(pending);
-      }
-    } else if (this.#state === 'recovering' && !this.#retry && this.#sent.size === 0) void this.#resume();
+    if (this.#state === 'sending') for (const pending of this.#queue) this.#send(pending);
+    else if (this.#state === 'recovering' && !this.#retry && this.#sent.size === 0) this.#resume();
   }
 
   #send(pending: Pending): void {
     const { sending, number } = pending;
     const { connection } = this.#place;
-    const attempt = { nonce: this.#prefix + number.toString(36), whole: !connection.knowsScripts };
+    const after = this.#latest.get(sending.channel)?.number;
+    const attempt = { publisher: this.route.publisher, number, after, whole: !connection.knowsScripts };
     this.#queue.delete(pending);
     this.#sent.add(pending);
-    // Only a script makes Redis remember it.
-    if (sending.repeatable !== 'never') connection.knowsScripts = true;
-    pending.sentAt = performance.now();
+    if (sending.isRepeatable) {
+      this.#latest.set(sending.channel, pending);
+      // Only a script makes Redis remember it.
+      connection.knowsScripts = true;
+    }
     sending.send(this.#place, attempt).then(
       (answer) => this.#succeed(pending, answer as string),
       (error: Error) => this.#fail(pending, error),
@@ -114,30 +111,40 @@ export class RedisSender {
   }
 
   #succeed(pending: Pending, id: string): void {
-    this.#sent.delete(pending);
+    this.#end(pending);
     this.#release(pending);
     pending.settle(id);
     if (!this.#place.asking) this.#refusal = undefined;
-    if (this.#state === 'probing') this.#goOn();
-    else if (this.#state === 'recovering') this.#overtake(pending);
-    this.#proceed();
+    this.#goOn();
   }
 
   #fail(pending: Pending, error: Error): void {
-    this.#sent.delete(pending);
-    if (pending.fail(error)) {
+    this.#end(pending);
+    if (isRepeated(error)) {
+      pending.unanswered = true;
+      if (pending.settled) this.#release(pending);
+      else this.#repeated.add(pending);
+      this.#search ??= setTimeout(() => void this.#find(), GATHER_MS).unref();
+      this.#goOn();
+    } else if (pending.fail(error)) {
       if (pending.settled) this.#release(pending);
       else this.#failed.add(pending);
       this.#state = 'recovering';
       // Refused before it was run, a script is not known.
       if (error.name === 'ReplyError') this.#place.connection.knowsScripts = false;
       this.#refuse(error);
+      this.#proceed();
     } else {
       this.#release(pending);
       this.#giveUp(pending);
-      if (this.#state === 'probing') this.#goOn();
+      this.#goOn();
     }
-    this.#proceed();
+  }
+
+  #end(pending: Pending): void {
+    const { channel } = pending.sending;
+    this.#sent.delete(pending);
+    if (this.#latest.get(channel) === pending) this.#latest.delete(channel);
   }
 
   #refuse(error: Error, place = this.#place): void {
@@ -145,14 +152,18 @@ export class RedisSender {
     this.route.learn(error, place);
   }
 
-  #overtake({ sending: { channel }, number }: Pending): void {
-    this.#executed.set(channel, Math.max(this.#executed.get(channel) ?? -1, number));
+  /** After an answer: the rest goes behind a probe; what has failed goes first. */
+  #goOn(): void {
+    if (this.#state === 'recovering') return this.#proceed();
+    const wasProbing = this.#state === 'probing';
+    this.#state = 'sending';
+    this.#attempts = 0;
+    if (wasProbing || (this.#sent.size === 0 && this.#queue.size > 0)) this.flush();
   }
 
-  /** Sends what waited for the last answer; or tries again after a while, if nothing is under way any more. */
+  /** Tries again after a while, if nothing is under way any more. */
   #proceed(): void {
-    if (this.#state === 'sending' && this.#sent.size === 0 && this.#queue.size > 0) this.flush();
-    if (this.#state !== 'recovering' || this.#retry || this.#closed) return;
+    if (this.#retry || this.#closed) return;
     const delay = Math.min(RETRY_MS[0] * 2 ** this.#attempts++, RETRY_MS[1]) * (0.5 + Math.random());
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
@@ -160,77 +171,55 @@ export class RedisSender {
     }, delay).unref();
   }
 
-  /** Looks for what is unanswered, and puts what is to be sent again in front, in the order of the calls. */
-  async #resume(): Promise<void> {
-    this.#state = 'finding';
-    try {
-      await this.#findUnanswered();
-    } catch {
-      // The connection broke again, or Redis refuses for a while.
-      this.#state = 'recovering';
-      return this.#proceed();
-    }
-    // What is still on its way has the old one, and is refused where it was looked for.
-    this.#prefix = newPrefix();
-    for (const pending of this.#failed) {
-      const executed = this.#executed.get(pending.sending.channel) ?? -1;
-      if (!pending.unanswered && executed > pending.number) this.#giveUp(pending);
-    }
+  /** Puts what is to be sent again in front, in the order of the calls. */
+  #resume(): void {
     const again = [...this.#failed].toSorted((a, b) => a.number - b.number);
     this.#failed.clear();
-    this.#executed.clear();
     this.#queue = new Set([...again, ...this.#queue]);
     const [probe] = this.#queue;
-    if (!probe) return this.#goOn();
-    this.#state = 'probing';
-    this.#send(probe);
+    this.#state = probe ? 'probing' : 'sending';
+    if (probe) this.#send(probe);
+    else this.#attempts = 0;
   }
 
-  async #findUnanswered(): Promise<void> {
-    const all = [...missingAnswers(this.#failed)];
+  /** Looks for the ids of what was executed before. */
+  async #find(): Promise<void> {
+    const channels = new Map<string, Pending[]>();
+    for (const pending of this.#repeated) {
+      const { channel } = pending.sending;
+      if (channels.has(channel)) channels.get(channel)!.push(pending);
+      else channels.set(channel, [pending]);
+    }
+    const all = [...channels];
     for (let n = 0; n < all.length; n += FIND_BATCH) {
-      const batch = all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each));
-      // All have to end before the next is tried, whatever becomes of one.
-      const failed = (await Promise.allSettled(batch)).find(({ status }) => status === 'rejected');
-      if (failed) throw (failed as PromiseRejectedResult).reason;
+      await Promise.all(all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each)));
+    }
+    this.#search = undefined;
+    if (this.#repeated.size > 0 && !this.#closed) {
+      this.#search = setTimeout(() => void this.#find(), RETRY_MS[0]).unref();
     }
   }
 
   async #findIn(channel: string, pendings: readonly Pending[]): Promise<void> {
-    if (pendings.every(({ settled }) => settled)) return;
-    const first = pendings.reduce((a, b) => (a.number < b.number ? a : b));
-    const start = performance.now();
-    const age = Math.ceil(start - first.sentAt!) + FIND_MS;
-    const place = this.#place;
-    const where = { channel, prefix: this.#prefix, first: first.number, age };
-    let found: Found = { cursors: new Map(), isCertain: false };
+    const place = this.route.place(this.#refusal);
+    const first = Math.min(...pendings.map(({ number }) => number));
+    let cursors: ReadonlyMap<number, string> = new Map();
     try {
-      found = await this.route.find(place, where);
-      if (performance.now() - start > FIND_MS) throw new Error('It may have begun in the wrong place');
+      cursors = await this.route.find(place, { channel, publisher: this.route.publisher, first });
     } catch (error) {
       this.#refuse(error as Error, place);
-      if (!isFinal(error as Error)) throw error;
+      // It is tried again, until it succeeds or the time is up.
+      if (!isFinal(error as Error)) return;
     }
-    const { cursors, isCertain } = found;
-    for (const pending of pendings) this.#conclude(pending, cursors.get(pending.number), isCertain);
-  }
-
-  #conclude(pending: Pending, cursor: string | undefined, isCertain: boolean): void {
-    if (cursor !== undefined) {
-      this.#overtake(pending);
-      this.#settle(pending, pending.sending.idOf(cursor));
-    } else if (isCertain) pending.unanswered = false;
-    else this.#giveUp(pending);
-  }
-
-  #goOn(): void {
-    this.#state = 'sending';
-    this.#attempts = 0;
-    this.flush();
+    for (const pending of pendings) {
+      const cursor = cursors.get(pending.number);
+      if (cursor === undefined) this.#giveUp(pending);
+      else this.#settle(pending, pending.sending.idOf(cursor));
+    }
   }
 
   get #pending(): Pending[] {
-    return [...this.#sent, ...this.#failed, ...this.#queue];
+    return [...this.#sent, ...this.#failed, ...this.#repeated, ...this.#queue];
   }
 
   #release({ sending }: Pending): void {
@@ -244,7 +233,9 @@ export class RedisSender {
 
   /** What is not under way holds nothing up from then on. */
   #settle(pending: Pending, outcome: string | SseError): void {
-    if (this.#queue.delete(pending) || this.#failed.delete(pending)) this.#release(pending);
+    const isHeld =
+      this.#queue.delete(pending) || this.#failed.delete(pending) || this.#repeated.delete(pending);
+    if (isHeld) this.#release(pending);
     pending.settle(outcome);
   }
 }

@@ -1,59 +1,58 @@
 // Generated from the .lua files by scripts.generate.js: change those.
 
-export const FIND = `local history, meta = unpack(KEYS)
-local prefix, first, age, from = unpack(ARGV)
-local BATCH, BATCHES, FENCED, META_S = 100, 10, 600, 86400
-local time = redis.call('TIME')
-local since = time[1] * 1000 + math.floor(time[2] / 1000) - age
-local function msOf(cursor) return tonumber(string.match(cursor or '', '^(%d+)-') or 0) end
-local fenced = redis.call('HGET', meta, 'fenced') or ''
-if from == '+' and not string.find(fenced, prefix, 1, true) then
-  redis.call('HSET', meta, 'fenced', string.sub(fenced .. ' ' .. prefix, -FENCED))
-  if redis.call('TTL', meta) < 0 then redis.call('EXPIRE', meta, META_S) end
-end
-local answer = { '', 1 }
-local edge = redis.call('HGET', meta, 'cursor')
+export const FIND = `local history = KEYS[1]
+local publisher, first, from = unpack(ARGV)
+local BATCH, BATCHES = 100, 10
+local answer = { '' }
 for _ = 1, BATCHES do
   local batch = redis.call('XREVRANGE', history, from, '-', 'COUNT', BATCH)
   for _, entry in ipairs(batch) do
-    local prev, nonce = string.match(entry[2][2], '^(%S+) (%S+) ')
-    edge = prev
-    if nonce and string.sub(nonce, 1, #prefix) == prefix then
-      if tonumber(string.sub(nonce, #prefix + 1), 36) < tonumber(first, 36) then return answer end
+    local nonce = string.match(entry[2][2], '^%S+ (%S+) ')
+    if nonce and string.sub(nonce, 1, #publisher) == publisher then
+      if tonumber(string.sub(nonce, #publisher + 1), 36) < tonumber(first, 36) then return answer end
       answer[#answer + 1] = nonce
       answer[#answer + 1] = entry[1]
     end
   end
-  if #batch < BATCH then
-    if edge and edge ~= redis.call('HGET', meta, 'genesis') and msOf(edge) >= since then answer[2] = 0 end
-    return answer
-  end
+  if #batch < BATCH then return answer end
   from = '(' .. batch[#batch][1]
-  if msOf(batch[#batch][1]) < since then return answer end
 end
-answer[1] = string.sub(from, 2)
+answer[1] = from
 return answer
 `;
 
 export const PUBLISH = `local history, meta, ids, olderIds = unpack(KEYS)
 local idempotency = KEYS[#KEYS == 3 and 3 or 5]
-local live, body, id, nonce, random, maxEvents, maxAgeMs, command = unpack(ARGV)
-local META_S, IDEMPOTENCY_S = 86400, 600
-if idempotency then
-  local first = redis.call('GET', idempotency)
-  if first then return first end
-end
+local live, body, id, nonce, random, maxEvents, maxAgeMs, command, number, after = unpack(ARGV)
+local META_S, IDEMPOTENCY_S, PUBLISHERS = 86400, 600, 64
 if maxEvents == '0' then
+  local first = idempotency and redis.call('GET', idempotency)
+  if first then return first end
   if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
-  redis.call(command or 'PUBLISH', live, body)
-  return id
+  local sent = redis.pcall(command or 'PUBLISH', live, body)
+  if type(sent) ~= 'table' then return id end
+  if idempotency then redis.call('DEL', idempotency) end
+  return sent
+end
+local publisher = number and '@' .. string.sub(nonce, 1, 8) or ''
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher)
+local last = tonumber(known[4] or -1)
+local first = idempotency and redis.call('GET', idempotency)
+if number then
+  if last >= tonumber(number) then
+    return first or redis.error_reply('REPEATED: the channel has taken this publication, or a later one')
+  end
+  if after and after ~= '' and last < tonumber(after) then
+    return redis.error_reply('UNORDERED: the channel has not taken the publication before this one')
+  end
+end
+if first then
+  if number then redis.call('HSET', meta, publisher, number) end
+  if redis.call('TTL', meta) < 0 then redis.call('EXPIRE', meta, META_S) end
+  return first
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'fenced')
-if known[4] and string.find(known[4], string.sub(nonce, 1, 8), 1, true) then
-  return redis.error_reply('FENCED: the publisher has given this attempt up, and looked for it')
-end
 local prev = known[1]
 if not prev then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
@@ -76,9 +75,20 @@ local size = maxEvents ~= '' and maxEvents or known[2] or 1000
 local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
 if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
 redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
+local function forgetPublishers()
+  local publishers = {}
+  for _, field in ipairs(redis.call('HKEYS', meta)) do
+    if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end
+  end
+  for n = 1, #publishers - PUBLISHERS / 2 do redis.call('HDEL', meta, publishers[n]) end
+end
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
-  redis.call('HSET', meta, 'cursor', cursor)
+  if not number then
+    redis.call('HSET', meta, 'cursor', cursor)
+  elseif redis.call('HSET', meta, 'cursor', cursor, publisher, number) > 0 and redis.call('HLEN', meta) > PUBLISHERS then
+    forgetPublishers()
+  end
   if genesis then redis.call('HSET', meta, 'genesis', genesis) end
   local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)
   if changed then redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs) end
@@ -103,6 +113,8 @@ if done then return public end
 redis.pcall('XDEL', history, cursor)
 redis.pcall('XSETID', history, prev)
 redis.pcall('HSET', meta, 'cursor', prev)
+if number and last < 0 then redis.pcall('HDEL', meta, publisher) end
+if number and last >= 0 then redis.pcall('HSET', meta, publisher, last) end
 if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end
 if idempotency then redis.pcall('DEL', idempotency) end
 return type(failure) == 'table' and failure or redis.error_reply(failure)
