@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Redis } from 'ioredis';
-import type { ChannelListener, Page, SseBroker } from '../src/broker/broker.js';
+import { type ChannelListener, CONTROL_CHANNEL, type Page, type SseBroker } from '../src/broker/broker.js';
 import { MemorySseBroker } from '../src/broker/memory.broker.js';
 import { decodeMessage, type Message } from '../src/broker/message.js';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import { checkPublication, compareCursors, isCursor, type PublishOptions } from '../src/event.js';
 import { type History, HISTORY_DEFAULTS, type SseHistoryOptions } from '../src/sse.options.js';
-import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
+import { adminUrl, randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { until } from './support/until.js';
 
 const CURSOR = /^\d{13}-\d{1,7}$/;
@@ -246,6 +246,33 @@ describe.each([
       expect(end).toBe(ids[events.length]);
     });
 
+    it('gives none of what follows where that is more than the bounds allow', async () => {
+      const data = 'x'.repeat(1_000);
+      const [first, ...ids] = await Promise.all(range(0, 151).map(() => publish('a', data)));
+      const read = (events: number, size: number) => broker.read('a', [first!], 100, { events, size });
+      const tip = ids.at(-1)!;
+      for (const [events, size] of [
+        [149, 1_000_000],
+        [1_000, 149_000],
+        [50, 1_000_000],
+        [1_000, 10],
+      ] as const) {
+        expect(await read(events, size)).toEqual({
+          tip,
+          after: first,
+          events: [],
+          end: tip,
+          isTooMuch: true,
+        });
+      }
+      const page = await read(150, 1_000_000);
+      expect([page.events.length, page.end]).toEqual([100, ids[99]]);
+      expect(await broker.read('a', [tip], 100, { events: 0, size: 0 })).toMatchObject({
+        events: [],
+        end: tip,
+      });
+    });
+
     it('goes on from the first of several positions that it knows', async () => {
       const ids = await publishAll(5);
       const page = await broker.read('a', ['1763884800000-1', ids[3]!, ids[1]!], 10);
@@ -394,6 +421,113 @@ describe('Cursors', () => {
     expect(ids).toEqual([6, 7, 8, 9, 10].map((n) => ahead.replace(/5$/, `${n}`)));
     const { events } = await broker.read('a', [ahead], 10);
     expect(events.map(({ cursor }) => cursor)).toEqual(ids);
+  });
+});
+
+describe('A reading of Redis', () => {
+  const calls = async (admin: Redis) => {
+    const stats = await admin.info('commandstats');
+    return (command: string) =>
+      Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+  };
+  const start = async (kept?: History) => {
+    const server = await startRedis();
+    const [broker, admin] = [new RedisSseBroker(server.url, 'sse:', kept), server.admin()];
+    closing.push(() => broker.close().finally(() => admin.disconnect()));
+    return { broker, admin };
+  };
+
+  it('writes nothing soon after another one, whether anything was published or not', async () => {
+    const { broker, admin } = await start();
+    await broker.publish('used', checkPublication(1, {}, 100));
+    for (const channel of ['used', 'unused']) await broker.read(channel, [], 0);
+    const before = await calls(admin);
+    for (let n = 0; n < 50; n++) for (const channel of ['used', 'unused']) await broker.read(channel, [], 0);
+    const after = await calls(admin);
+    expect(['expire', 'hset'].map((command) => after(command) - before(command))).toEqual([0, 0]);
+  });
+
+  it('copies no entry to see where a channel is, and no more large ones than it returns', async () => {
+    const { broker, admin } = await start();
+    const data = 'x'.repeat(1_000_000);
+    const ids = [];
+    for (let n = 0; n < 20; n++) ids.push(await broker.publish('a', checkPublication(data, {}, 1_048_576)));
+    const before = await calls(admin);
+    for (let n = 0; n < 10; n++) await broker.read('a', [], 0);
+    await broker.read('a', [ids.at(-1)!], 100);
+    const between = await calls(admin);
+    expect(['xrange', 'xrevrange'].map((command) => between(command) - before(command))).toEqual([0, 0]);
+    expect((await broker.read('a', [ids[0]!], 100)).events).toHaveLength(1);
+    const after = await calls(admin);
+    // The position, and what follows it.
+    expect(after('xrange') - between('xrange')).toBe(2);
+  });
+
+  it('goes on while Redis takes no writes, also of a channel that nobody has read or published to', async () => {
+    const { broker, admin } = await start();
+    const [first, second] = [
+      await broker.publish('a', checkPublication(1, {}, 100)),
+      await broker.publish('a', checkPublication(2, {}, 100)),
+    ];
+    await admin.config('SET', 'min-replicas-to-write', '1');
+    expect(await broker.read('a', [first], 10)).toMatchObject({ tip: second, after: first, end: second });
+    const { tip } = await broker.read('new', [], 0);
+    expect(await admin.exists('sse:{new}:meta')).toBe(0);
+    await admin.config('SET', 'min-replicas-to-write', '0');
+    const third = await broker.publish('new', checkPublication(3, {}, 100));
+    const page = await broker.read('new', [tip], 10);
+    expect([page.end, page.events.map(({ cursor }) => cursor)]).toEqual([third, [third]]);
+  });
+});
+
+describe('What memory keeps of a channel', () => {
+  afterEach(() => void jest.useRealTimers());
+  const publish = (broker: SseBroker, channel: string) =>
+    broker.publish(channel, checkPublication(1, {}, 100));
+  const kept = async (broker: SseBroker, channel: string) =>
+    (await broker.read(channel, ['0000000000-0'], 100)).events.length;
+
+  it('goes when it is old, also after the clock of the machine went back', async () => {
+    jest.useFakeTimers();
+    const broker = new MemorySseBroker(history({ maxAgeMs: 60_000 }));
+    await publish(broker, 'a');
+    jest.setSystemTime(Date.now() - 3_600_000);
+    const freed = jest.spyOn(Map.prototype, 'delete');
+    jest.advanceTimersByTime(75_000);
+    const keys = freed.mock.calls.map(([key]) => String(key));
+    freed.mockRestore();
+    expect(keys).toContain('a');
+    expect(await kept(broker, 'a')).toBe(0);
+  });
+
+  it('goes in about the time that it came in, also where hundreds of thousands of events go at once', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    const broker = new MemorySseBroker(history({ maxEvents: 1_000_000, maxAgeMs: 1_000_000 }));
+    const timed = async (work: () => Promise<unknown>) => {
+      const begun = performance.now();
+      await work();
+      return performance.now() - begun;
+    };
+    const coming = await timed(async () => {
+      for (let n = 0; n < 300_000; n++) await publish(broker, 'a');
+    });
+    const later = performance.now() + 2_000_000;
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(later);
+    const begun = process.hrtime.bigint();
+    await publish(broker, 'a');
+    const going = Number(process.hrtime.bigint() - begun) / 1e6;
+    clock.mockRestore();
+    expect(going).toBeLessThan(coming);
+  });
+
+  it('is the module’s own for an hour, whatever is set for others', async () => {
+    jest.useFakeTimers();
+    const broker = new MemorySseBroker(history({ maxAgeMs: 1_000 }));
+    for (const channel of [CONTROL_CHANNEL, 'a']) await publish(broker, channel);
+    jest.advanceTimersByTime(60_000);
+    expect([await kept(broker, CONTROL_CHANNEL), await kept(broker, 'a')]).toEqual([1, 0]);
+    jest.advanceTimersByTime(3_600_000);
+    expect(await kept(broker, CONTROL_CHANNEL)).toBe(0);
   });
 });
 

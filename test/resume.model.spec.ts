@@ -149,7 +149,7 @@ class World {
   attach(onNode: number, from?: Frame): void {
     const client = new Client(onNode, from);
     this.clients.push(client);
-    this.hubs[onNode]!.whenLive(() => this.hubs[onNode]!.attach(client, from?.id));
+    this.hubs[onNode]!.whenLive(() => this.hubs[onNode]!.attach(client, from?.id)?.());
   }
 
   /** Any of the frames that any client has got. */
@@ -245,7 +245,7 @@ describe('The resume algorithm', () => {
         const returning = cuts.flatMap((frame) =>
           world.hubs.map((hub, n) => {
             const client = new Client(n, frame);
-            hub.attach(client, frame.id);
+            hub.attach(client, frame.id)?.();
             return client;
           }),
         );

@@ -43,6 +43,13 @@ export const CONTROL_KEEPS = Object.freeze({ maxEvents: 100_000, maxAgeMs: 3_600
  */
 export const OLDEST = '0000000000-0';
 
+/** How much one client gets that comes back. */
+export interface ReplayBounds {
+  readonly events: number;
+  /** Bytes of their JSON; in memory characters. */
+  readonly size: number;
+}
+
 /** What `read()` found: a part of the chain, without a gap. */
 export interface Page {
   /** The cursor of the channel's last event. A channel without any has one that marks its beginning. */
@@ -53,6 +60,8 @@ export interface Page {
   readonly events: readonly StoredEvent[];
   /** How far the page goes: to the tip, or there is more. */
   readonly end: string;
+  /** Whether more follows than the bounds allow: then there are no events. */
+  readonly isTooMuch?: true;
 }
 
 /** An event of the history: a message that has its place in the chain. */
@@ -110,9 +119,15 @@ export abstract class SseBroker {
    *
    * @param positions any number of cursors (or `OLDEST`), the most wanted first, or one publisher's id
    * @param limit how many events at most; fewer come when they are large
+   * @param bounds of all that follows the position
    * @throws SseError `SSE_UNAVAILABLE`
    */
-  abstract read(channel: string, positions: readonly string[], limit: number): Promise<Page>;
+  abstract read(
+    channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page>;
 
   /**
    * The clock by which the cursors of a channel are made, in ms.

@@ -1,21 +1,24 @@
 import { randomInt } from 'node:crypto';
-import { compareCursors, isCursor, type Publication } from '../event.js';
+import type { Publication } from '../event.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import {
   closedError,
   CONTROL_CHANNEL,
   CONTROL_KEEPS,
-  OLDEST,
   type ChannelListener,
   IDEMPOTENCY_MS,
-  PAGE_BYTES,
   type Page,
   POSITION_MS,
+  type ReplayBounds,
   SseBroker,
-  type StoredEvent,
   UNUSED_MS,
 } from './broker.js';
-import { completeBody, decodeMessage, encodeBody } from './message.js';
+import { ExpiringMap } from './expiring-map.js';
+import { Chain } from './memory.chain.js';
+import { completeBody, encodeBody } from './message.js';
+
+/** After how long at most the memory of what has expired is free, in ms. */
+const SWEEP_MS = 10_000;
 
 /**
  * Carries and keeps events inside one process. It does in a few lines what the Redis broker does in scripts, messages
@@ -28,8 +31,11 @@ export class MemorySseBroker extends SseBroker {
   /** Positions of channels that nothing was published to. */
   readonly #beginnings = new ExpiringMap<string>(UNUSED_MS);
   readonly #chains: ExpiringMap<Chain>;
+  /** Those of the module's own channel, which does not depend on what is set for the others. */
+  readonly #controlChains = new ExpiringMap<Chain>(CONTROL_KEEPS.maxAgeMs);
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();
+  #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(private readonly history: History | false = HISTORY_DEFAULTS) {
@@ -66,12 +72,20 @@ export class MemorySseBroker extends SseBroker {
     this.#listeners.delete(channel);
   }
 
-  async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
+  async read(
+    channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page> {
     this.#expire();
     const tip = this.#tip(channel);
-    const chain = this.#chains.get(channel);
+    const chain = this.#chainsOf(channel).get(channel);
     const found = chain?.find(positions, tip) ?? positions.find((position) => position === tip);
     if (found === undefined) return { tip, events: [], end: tip };
+    if (bounds && chain?.exceeds(found, bounds)) {
+      return { tip, after: found, events: [], end: tip, isTooMuch: true };
+    }
     const events = chain?.after(found, limit) ?? [];
     return { tip, after: found, events, end: events.at(-1)?.cursor ?? tip };
   }
@@ -87,6 +101,7 @@ export class MemorySseBroker extends SseBroker {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#sweep);
     this.#listeners.clear();
   }
 
@@ -94,13 +109,13 @@ export class MemorySseBroker extends SseBroker {
     const { maxEvents, maxAgeMs } = channel === CONTROL_CHANNEL ? CONTROL_KEEPS : (this.history as History);
     const prev = this.#tip(channel);
     const cursor = nextCursor(prev);
-    const chain = this.#chains.get(channel) ?? new Chain();
+    const chain = this.#chainsOf(channel).get(channel) ?? new Chain();
     const reused = chain.has(id);
     const text = completeBody(body, { cursor, prev, id, reused });
-    chain.push(cursor, text);
-    chain.trim(maxEvents, Date.now() - maxAgeMs);
+    chain.push({ cursor, prev, text });
+    chain.trim(maxEvents, maxAgeMs);
     if (id !== undefined && !reused) chain.index(id, cursor, maxEvents);
-    this.#chains.set(channel, chain);
+    this.#chainsOf(channel).set(channel, chain);
     this.#positions.set(channel, cursor);
     this.#send(channel, text);
     return id ?? cursor;
@@ -114,8 +129,14 @@ export class MemorySseBroker extends SseBroker {
     return tip;
   }
 
+  #chainsOf(channel: string): ExpiringMap<Chain> {
+    return channel === CONTROL_CHANNEL ? this.#controlChains : this.#chains;
+  }
+
   #expire(): void {
-    for (const map of [this.#positions, this.#beginnings, this.#chains, this.#published]) map.expire();
+    const maps = [this.#positions, this.#beginnings, this.#chains, this.#controlChains, this.#published];
+    for (const map of maps) map.expire();
+    if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
   }
 
   /** In a microtask, so that an event published from within a subscriber comes after the one being delivered. */
@@ -124,102 +145,6 @@ export class MemorySseBroker extends SseBroker {
     queueMicrotask(() => {
       if (listener && this.#listeners.get(channel) === listener) listener.onMessage(text);
     });
-  }
-}
-
-/** The events that are kept of one channel. */
-class Chain {
-  readonly #events: { cursor: string; text: string }[] = [];
-  /** Publishers' own ids to cursors; in two generations, so that those of events long gone are forgotten. */
-  #ids = new Map<string, string>();
-  #olderIds = new Map<string, string>();
-
-  /** Whether the id is that of an event that is kept. */
-  has(id: string | undefined): boolean {
-    return id !== undefined && this.#cursorsOf(id).some((cursor) => this.#isKept(cursor));
-  }
-
-  push(cursor: string, text: string): void {
-    this.#events.push({ cursor, text });
-  }
-
-  trim(maxEvents: number, sinceMs: number): void {
-    const isOld = ({ cursor }: { cursor: string }) => Number(cursor.split('-')[0]) < sinceMs;
-    while (this.#events.length > maxEvents || (this.#events.length > 0 && isOld(this.#events[0]!))) {
-      this.#events.shift();
-    }
-  }
-
-  index(id: string, cursor: string, maxEvents: number): void {
-    if (this.#ids.size >= maxEvents) {
-      this.#olderIds = this.#ids;
-      this.#ids = new Map();
-    }
-    this.#ids.set(id, cursor);
-  }
-
-  /** The first of the positions that is known, as a cursor. */
-  find(positions: readonly string[], tip: string): string | undefined {
-    const oldest = this.#events[0];
-    const trimmed = oldest && decodeMessage(oldest.text)?.prev;
-    return positions
-      .map((position) => (position === OLDEST ? (trimmed ?? tip) : position))
-      .flatMap((position) => [position, ...this.#cursorsOf(position)])
-      .find((cursor) => cursor === tip || cursor === trimmed || this.#isKept(cursor));
-  }
-
-  after(position: string, limit: number): StoredEvent[] {
-    const events: StoredEvent[] = [];
-    let size = 0;
-    for (let index = this.#indexAfter(position); index < this.#events.length; index++) {
-      if (events.length >= limit || size >= PAGE_BYTES) break;
-      const { text } = this.#events[index]!;
-      events.push(decodeMessage(text) as StoredEvent);
-      size += text.length;
-    }
-    return events;
-  }
-
-  #isKept(cursor: string): boolean {
-    return isCursor(cursor) && this.#events[this.#indexAfter(cursor) - 1]?.cursor === cursor;
-  }
-
-  #indexAfter(cursor: string): number {
-    let [low, high] = [0, this.#events.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (compareCursors(this.#events[middle]!.cursor, cursor) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #cursorsOf(id: string): string[] {
-    return [this.#olderIds.get(id), this.#ids.get(id)].filter((cursor) => cursor !== undefined);
-  }
-}
-
-/** Values that are forgotten some time after they were last set. As that time is one for all, the oldest go first. */
-class ExpiringMap<T> {
-  readonly #entries = new Map<string, { value: T; expires: number }>();
-
-  constructor(private readonly ttlMs: number) {}
-
-  get(key: string): T | undefined {
-    const entry = this.#entries.get(key);
-    return entry && entry.expires > Date.now() ? entry.value : undefined;
-  }
-
-  expire(): void {
-    for (const [oldest, { expires }] of this.#entries) {
-      if (expires > Date.now()) return;
-      this.#entries.delete(oldest);
-    }
-  }
-
-  set(key: string, value: T): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, { value, expires: Date.now() + this.ttlMs });
   }
 }
 

@@ -1,22 +1,26 @@
 -- Where a channel is, and what follows a position in it. A channel without events is given a cursor that marks its
 -- beginning, so that its readers always have a place to come back to. Readers may make up names, so that is kept for
--- 10 minutes after the last reading only, until something is published.
+-- 10 minutes after the last reading only, until something is published. Where Redis takes no writes for a while, reading goes on.
 --
--- KEYS[1] history   as in publish.lua
+-- KEYS[1] history    as in publish.lua
 -- KEYS[2] meta
--- KEYS[3] ids       may be left out, with the next, where the position is no id
+-- KEYS[3] ids        may be left out, with the next, where the position is no id
 -- KEYS[4] olderIds
--- ARGV[1] random    a random whole number, 0 to 2^20 - 1
--- ARGV[2] maxEvents as in publish.lua
+-- ARGV[1] random     a random whole number, 0 to 2^20 - 1
+-- ARGV[2] maxEvents  as in publish.lua
 -- ARGV[3] maxAgeMs
--- ARGV[4] limit     how many events at most
--- ARGV[5] id        the position as an id that a publisher gave; or ''
--- ARGV[6] …         any number of positions as cursors, the most wanted first; 0000000000-0 is before all that is kept
+-- ARGV[4] limit      how many events at most
+-- ARGV[5] mostEvents how many events and bytes may be behind the position, for any to be returned; '' for any number
+-- ARGV[6] mostBytes
+-- ARGV[7] id         the position as an id that a publisher gave; or ''
+-- ARGV[8] …          any number of positions as cursors, the most wanted first; 0000000000-0 is before all that is kept
 --
--- Returns the cursor of the last event; the first position that is known, as a cursor, or ''; the entries behind it.
+-- Returns the cursor of the last event; the first position that is known, as a cursor, or ''; the entries behind it; whether there
+-- are more than there may be (1 or 0).
 local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
-local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 16, 524288, '0000000000-0'
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
+local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
+limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
 
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
 local tip, genesis = known[1], known[4]
@@ -25,44 +29,71 @@ if not tip then
   local time = redis.call('TIME')
   genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
-  redis.call('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  -- A beginning that nobody remembers is none.
+  if type(written) == 'table' and not last then tip = OLDEST end
 end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
-  redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
+  redis.pcall('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
-local meta_s = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
-redis.call('EXPIRE', meta, tip == genesis and UNUSED_S or meta_s)
+-- As most readings come soon after another one, they write nothing.
+local left = redis.call('TTL', meta)
+if tip == genesis then
+  if left < UNUSED_S * 0.9 or left > UNUSED_S then redis.pcall('EXPIRE', meta, UNUSED_S) end
+else
+  local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
+  if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
+end
 
-local positions = { unpack(ARGV, 6) }
+local positions = { unpack(ARGV, 8) }
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
   end
 end
 
+-- Each entry that is looked at is copied, whatever its size: only where nothing else tells.
+local trimmed
+local function trimmedTo()
+  if trimmed == nil then
+    local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
+    trimmed = first and string.match(first[2][2], '^%S+') or false
+  end
+  return trimmed
+end
 local after
-local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
-local trimmed = first and string.match(first[2][2], '^%S+')
 for _, cursor in ipairs(positions) do
-  if cursor == OLDEST then cursor = trimmed or tip end
-  if cursor == tip or cursor == trimmed or #redis.call('XRANGE', history, cursor, cursor) > 0 then
+  if cursor == OLDEST then cursor = trimmedTo() or tip end
+  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
     after = cursor
     break
   end
 end
 
-local entries, bytes = {}, 0
-if after then
-  local start, count = '(' .. after
-  repeat
-    count = math.min(BATCH, limit - #entries)
-    local batch = count > 0 and redis.call('XRANGE', history, start, '+', 'COUNT', count) or {}
-    for _, entry in ipairs(batch) do
-      if bytes >= PAGE_BYTES then break end
-      entries[#entries + 1] = entry
-      bytes = bytes + #entry[2][2]
-    end
-    if #batch > 0 then start = '(' .. batch[#batch][1] end
-  until #batch < BATCH or bytes >= PAGE_BYTES
+local entries, page, events, bytes = {}, 0, 0, 0
+local function isWithinLimits()
+  return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
 end
-return { tip, after or '', entries }
+if after and after ~= tip and limit > 0 then
+  local start, count = '(' .. after, 1
+  repeat
+    if not mostEvents then count = math.min(count, limit - #entries) end
+    local batch = redis.call('XRANGE', history, start, '+', 'COUNT', count)
+    for _, entry in ipairs(batch) do
+      local value = entry[2][2]
+      if #entries < limit and page < PAGE_BYTES then
+        entries[#entries + 1] = entry
+        page = page + #value
+      end
+      local prev, nonce = string.match(value, '^(%S+) (%S+) ')
+      events = events + 1
+      bytes = bytes + #value - (prev and #prev + #nonce + 2 or 0)
+    end
+    if #batch < count then break end
+    start = '(' .. batch[#batch][1]
+    -- By bytes: few large ones in a call, many small ones.
+    count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or page >= PAGE_BYTES)
+end
+if not isWithinLimits() then return { tip, after, {}, 1 } end
+return { tip, after or '', entries, 0 }

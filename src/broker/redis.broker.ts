@@ -10,6 +10,7 @@ import {
   CONTROL_CHANNEL,
   CONTROL_KEEPS,
   type Page,
+  type ReplayBounds,
   SseBroker,
 } from './broker.js';
 import { decodeEntry, encodeBody } from './message.js';
@@ -118,17 +119,16 @@ export class RedisSseBroker extends SseBroker {
     const { id = '', idempotencyKey, transient } = publication;
     const kept = !transient && this.history !== false;
     const body = encodeBody(publication, kept);
+    const what = { channel, size: body.length };
     if (!kept && idempotencyKey === undefined) {
       const send = (place: Place) => this.#send(place, channel, body).then(() => id);
-      const isRepeatable = false;
-      return this.#publisher.publish({ channel, size: body.length, isRepeatable, send, idOf: () => id });
+      return this.#publisher.publish({ ...what, isRepeatable: false, send, idOf: () => id });
     }
     const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     const command = this.#servers.sharded ? 'SPUBLISH' : 'PUBLISH';
     return this.#publisher.publish({
-      channel,
-      size: body.length,
+      ...what,
       isRepeatable: true,
       send: (place, { publisher, number, after = '', whole }) => {
         const event = [this.#live(channel), body, id, publisher + number.toString(36), randomInt(2 ** 20)];
@@ -149,18 +149,25 @@ export class RedisSseBroker extends SseBroker {
     this.#subscriptions.unsubscribe(channel);
   }
 
-  async read(channel: string, positions: readonly string[], limit: number): Promise<Page> {
+  async read(
+    channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page> {
     const cursors = positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel, id !== '');
-    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, id, ...cursors];
+    const most = [bounds?.events ?? '', bounds?.size ?? ''];
+    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, ...most, id, ...cursors];
     const answer = await this.#servers.run(channel, (place) => SCRIPTS.read.run(place, keys, args));
-    const [tip, after, entries] = answer as [string, string, [string, string[]][]];
+    const [tip, after, entries, isTooMuch] = answer as [string, string, [string, string[]][], number];
     return {
       tip,
       after: after === '' ? undefined : after,
       events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
       end: entries.at(-1)?.[0] ?? tip,
+      isTooMuch: isTooMuch === 1 || undefined,
     };
   }
 
@@ -184,16 +191,16 @@ export class RedisSseBroker extends SseBroker {
 
   async #find(place: Place, { channel, publisher, first }: Parameters<Find>[1]): ReturnType<Find> {
     const cursors = new Map<number, string>();
-    for (let from = '+'; ;) {
+    for (let from = '+'; from !== '';) {
       const args = [publisher, first.toString(36), from];
       const answer = await SCRIPTS.find.run(place, [this.#key(channel, 'history')], args);
-      let found: string[];
-      [from, ...found] = answer as [string, ...string[]];
+      const [next, ...found] = answer as [string, ...string[]];
+      from = next;
       for (let n = 0; n < found.length; n += 2) {
         cursors.set(parseInt(found[n]!.slice(publisher.length), 36), found[n + 1]!);
       }
-      if (from === '') return cursors;
     }
+    return cursors;
   }
 
   #keptOf(channel: string): readonly (number | '')[] {

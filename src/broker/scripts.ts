@@ -121,8 +121,9 @@ return type(failure) == 'table' and failure or redis.error_reply(failure)
 `;
 
 export const READ = `local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, id = unpack(ARGV)
-local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 16, 524288, '0000000000-0'
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
+local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
+limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
 local tip, genesis = known[1], known[4]
 if not tip then
@@ -130,42 +131,65 @@ if not tip then
   local time = redis.call('TIME')
   genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
-  redis.call('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  if type(written) == 'table' and not last then tip = OLDEST end
 end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
-  redis.call('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
+  redis.pcall('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
-local meta_s = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
-redis.call('EXPIRE', meta, tip == genesis and UNUSED_S or meta_s)
-local positions = { unpack(ARGV, 6) }
+local left = redis.call('TTL', meta)
+if tip == genesis then
+  if left < UNUSED_S * 0.9 or left > UNUSED_S then redis.pcall('EXPIRE', meta, UNUSED_S) end
+else
+  local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
+  if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
+end
+local positions = { unpack(ARGV, 8) }
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
   end
 end
+local trimmed
+local function trimmedTo()
+  if trimmed == nil then
+    local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
+    trimmed = first and string.match(first[2][2], '^%S+') or false
+  end
+  return trimmed
+end
 local after
-local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
-local trimmed = first and string.match(first[2][2], '^%S+')
 for _, cursor in ipairs(positions) do
-  if cursor == OLDEST then cursor = trimmed or tip end
-  if cursor == tip or cursor == trimmed or #redis.call('XRANGE', history, cursor, cursor) > 0 then
+  if cursor == OLDEST then cursor = trimmedTo() or tip end
+  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
     after = cursor
     break
   end
 end
-local entries, bytes = {}, 0
-if after then
-  local start, count = '(' .. after
-  repeat
-    count = math.min(BATCH, limit - #entries)
-    local batch = count > 0 and redis.call('XRANGE', history, start, '+', 'COUNT', count) or {}
-    for _, entry in ipairs(batch) do
-      if bytes >= PAGE_BYTES then break end
-      entries[#entries + 1] = entry
-      bytes = bytes + #entry[2][2]
-    end
-    if #batch > 0 then start = '(' .. batch[#batch][1] end
-  until #batch < BATCH or bytes >= PAGE_BYTES
+local entries, page, events, bytes = {}, 0, 0, 0
+local function isWithinLimits()
+  return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
 end
-return { tip, after or '', entries }
+if after and after ~= tip and limit > 0 then
+  local start, count = '(' .. after, 1
+  repeat
+    if not mostEvents then count = math.min(count, limit - #entries) end
+    local batch = redis.call('XRANGE', history, start, '+', 'COUNT', count)
+    for _, entry in ipairs(batch) do
+      local value = entry[2][2]
+      if #entries < limit and page < PAGE_BYTES then
+        entries[#entries + 1] = entry
+        page = page + #value
+      end
+      local prev, nonce = string.match(value, '^(%S+) (%S+) ')
+      events = events + 1
+      bytes = bytes + #value - (prev and #prev + #nonce + 2 or 0)
+    end
+    if #batch < count then break end
+    start = '(' .. batch[#batch][1]
+    count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or page >= PAGE_BYTES)
+end
+if not isWithinLimits() then return { tip, after, {}, 1 } end
+return { tip, after or '', entries, 0 }
 `;

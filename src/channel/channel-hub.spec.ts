@@ -63,7 +63,7 @@ describe('A channel hub', () => {
     for (let k = 0; k < count; k++) store.publish(id);
   };
   const attach = (lastEventId?: string, subscriber = new Recorder()) => {
-    hub.whenLive(() => hub.attach(subscriber, lastEventId));
+    hub.whenLive(() => hub.attach(subscriber, lastEventId)?.());
     return subscriber;
   };
   /** Live at event 5 (the chain begins at 1). */
@@ -488,8 +488,28 @@ describe('A channel hub', () => {
       await live();
       const recorder = attach(at(10));
       await until(() => recorder.calls.at(-1) === 'reset limit 255');
-      expect(recorder.calls).toHaveLength(102);
+      expect(recorder.calls).toEqual(['open 10', 'reset limit 255']);
     });
+
+    it.each([
+      ['has missed nothing', 'that arrives in a moment', 0, () => broker.deliver()],
+      ['has missed something', 'that does not arrive', 1, () => (broker.pending = [])],
+    ])(
+      'with an id that nobody has given, and %s of what is in the store %s',
+      async (_what, _when, gaps, then) => {
+        const counts = noCounts();
+        createHub({ counts });
+        await live();
+        publish(1);
+        const stranger = attach(at(1_000));
+        await turn();
+        expect(stranger.calls).toEqual(['open 1000']);
+        then();
+        await until(() => stranger.calls.length === 2);
+        expect(stranger.calls).toEqual(['open 1000', 'reset lost 6']);
+        expect(counts.gaps).toBe(gaps);
+      },
+    );
 
     it('with a reset to where it is when it is live again, if that is there to be reset', async () => {
       await live();

@@ -13,9 +13,10 @@ import { type Subscriber, Subscribers } from './subscribers.js';
 
 /** Readings in a row that may fail to explain the messages held back, before those are given up. */
 const MAX_ROUNDS = 5;
-const RETRY_MS = [10, 1_000] as const;
-/** How long a message may be on its way to a process that seems to have missed it. */
-const GRACE_MS = 100;
+const RETRY_MS = 10;
+/** How long a message may be on its way to a process that seems to have missed it, and how often that is looked at. */
+const [GRACE_MS, STEP_MS] = [100, 10];
+const pause = (ms: number) => sleep(ms, undefined, { ref: false });
 
 /**
  * One channel in this process: one broker subscription, any number of subscribers, and the position in the chain
@@ -118,8 +119,16 @@ export class ChannelHub extends Liveness implements ChannelListener {
     });
     const page = await look.catch(() => undefined);
     if (!page || page.tip === this.#tip) return;
-    await sleep(GRACE_MS, undefined, { ref: false });
+    await pause(GRACE_MS);
     if (this.live && this.#tip === tip) this.synchronise();
+  }
+
+  /** Resolves when the hub has been as far as the store was: in a moment, or after it has read what it missed. */
+  async reach(storeTip: string): Promise<void> {
+    const isBehind = () => this.live && compareCursors(storeTip, this.tip) > 0;
+    for (let waited = 0; isBehind() && waited < GRACE_MS; waited += STEP_MS) await pause(STEP_MS);
+    if (isBehind()) this.synchronise();
+    while (!this.live) await new Promise<void>((resolve) => this.whenLive(resolve));
   }
 
   /** What a replay needs, while the hub is live. */
@@ -155,17 +164,16 @@ export class ChannelHub extends Liveness implements ChannelListener {
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
       this.begin();
-      if (this.#drain(round >= MAX_ROUNDS)) return this.#count();
+      if (this.#drain(round >= MAX_ROUNDS)) {
+        if (this.#hasMissed) this.options.counts.gaps++;
+        this.#hasMissed = false;
+        return;
+      }
       this.interrupt();
       from = this.#positions();
-      await sleep(RETRY_MS[0] * round++, undefined, { ref: false });
+      await pause(RETRY_MS * round++);
       if (generation !== this.#generation) return;
     }
-  }
-
-  #count(): void {
-    if (this.#hasMissed) this.options.counts.gaps++;
-    this.#hasMissed = false;
   }
 
   #positions(): string[] {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PAGE_EVENTS, type Page, type SseBroker } from '../broker/broker.js';
+import { PAGE_EVENTS, type Page, type ReplayBounds, type SseBroker } from '../broker/broker.js';
 import { Limiter } from '../limiter.js';
 import { ChannelEvent } from './channel-event.js';
 
@@ -26,6 +26,7 @@ interface ReadOptions {
    */
   readonly purpose: keyof typeof PRIORITIES;
   readonly limit?: number;
+  readonly bounds?: ReplayBounds;
   /** Asked when the read could be sent: nothing is read that is not wanted any more. */
   readonly isWanted?: () => boolean;
 }
@@ -46,12 +47,12 @@ export class HistoryReader {
   async read(
     channel: string,
     positions: readonly string[],
-    { purpose, limit = PAGE_EVENTS, isWanted }: ReadOptions,
+    { purpose, limit = PAGE_EVENTS, bounds, isWanted }: ReadOptions,
   ): Promise<Passage | undefined> {
     const server = this.broker.serverOf(channel);
     const reads = this.#reads.get(server) ?? new Limiter(MAX_READS);
     this.#reads.set(server, reads);
-    const read = () => this.broker.read(channel, positions, limit);
+    const read = () => this.broker.read(channel, positions, limit, bounds);
     try {
       const page = await reads.run(read, { priority: PRIORITIES[purpose], isWanted });
       if (!page) return undefined;
@@ -85,9 +86,9 @@ export class HistoryReader {
   readShared(
     channel: string,
     positions: readonly string[],
-    { limit, isWanted }: Pick<ReadOptions, 'limit'> & { readonly isWanted: () => boolean },
+    { limit, bounds, isWanted }: Pick<ReadOptions, 'limit' | 'bounds'> & { readonly isWanted: () => boolean },
   ): Promise<Passage | undefined> {
-    const key = [limit, channel, ...positions].join(' ');
+    const key = [limit, bounds !== undefined, channel, ...positions].join(' ');
     const reading = this.#shared.get(key);
     if (reading) {
       reading.wanted.push(isWanted);
@@ -95,7 +96,7 @@ export class HistoryReader {
     }
     const wanted = [isWanted];
     const isWantedByAny = () => wanted.some((each) => each());
-    const options = { purpose: 'replay', limit, isWanted: isWantedByAny } as const;
+    const options = { purpose: 'replay', limit, bounds, isWanted: isWantedByAny } as const;
     const page = this.read(channel, positions, options).finally(() => this.#shared.delete(key));
     this.#shared.set(key, { page, wanted });
     return page;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { compareCursors, isCursor, isPosition } from '../event.js';
+import type { ReplayBounds } from '../broker/broker.js';
+import { isCursor, isPosition } from '../event.js';
 import type { FailureLog } from '../limiter.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
@@ -31,8 +32,8 @@ export interface HubOptions {
  */
 export class Replay {
   #cancelled = false;
-  #events = 0;
-  #size = 0;
+  /** Whether what it missed is within the limits. What is published meanwhile does not count. */
+  #isWithinLimits = false;
   /** Readings in a row that failed. */
   #failures = 0;
 
@@ -64,7 +65,7 @@ export class Replay {
     if (!this.hub.live) return position;
     const rest = this.hub.after(position);
     if (rest) {
-      if (!this.#isWithinLimits(rest)) return this.#end('limit');
+      if (!this.#isWithinLimits && this.#isTooMuch(rest)) return this.#end('limit');
       if (!this.#send(rest)) return undefined;
       this.hub.join(this.subscriber);
       // It need not have read them to be live; but it is not to be given up for them.
@@ -75,11 +76,10 @@ export class Replay {
     if (this.#cancelled) return undefined;
     if (!page) return position;
     if (page.after === undefined) return this.#end(isCursor(position) ? 'lost' : 'unknown', page.tip);
-    if (page.end === position && this.hub.live && !this.hub.after(position)) {
-      // The store is elsewhere than this process, which has missed something, or gets it in a moment.
-      this.hub.synchronise();
-    }
-    if (!this.#isWithinLimits(page.events)) return this.#end('limit', page.tip);
+    if (page.isTooMuch) return this.#end('limit', page.tip);
+    this.#isWithinLimits = true;
+    // The store is elsewhere than this process, which gets it in a moment, or has missed something.
+    if (page.end === position && !this.hub.after(position)) await this.hub.reach(page.tip);
     if (!this.#send(page.events)) return undefined;
     this.hub.remember(page);
     await this.subscriber.drained?.();
@@ -90,6 +90,7 @@ export class Replay {
   async #read(position: string): Promise<Passage | undefined> {
     try {
       const page = await this.options.reader.readShared(this.hub.channel, [position], {
+        bounds: this.#isWithinLimits ? undefined : this.#bounds,
         isWanted: () => !this.#cancelled,
       });
       this.#failures = 0;
@@ -106,10 +107,13 @@ export class Replay {
     void this.#reset(...reset);
   }
 
-  #isWithinLimits(events: readonly ChannelEvent[]): boolean {
-    this.#events += events.length;
-    for (const { size } of events) this.#size += size;
-    return this.#events <= this.options.maxReplayEvents && this.#size <= this.options.maxReplayBytes;
+  get #bounds(): ReplayBounds {
+    return { events: this.options.maxReplayEvents, size: this.options.maxReplayBytes };
+  }
+
+  #isTooMuch(missed: readonly ChannelEvent[]): boolean {
+    const { events, size } = this.#bounds;
+    return missed.length > events || missed.reduce((sum, event) => sum + event.size, 0) > size;
   }
 
   /** @returns false if the subscriber has left, or failed */
@@ -125,21 +129,13 @@ export class Replay {
   /** @param storeTip where the store was, if it was read */
   async #reset(reason: ResetReason, storeTip?: string): Promise<void> {
     while (!this.hub.live) await this.#live();
-    if (storeTip !== undefined && this.#isBehind(storeTip)) {
-      // A reset to where this process is must not take a subscriber back that has been further on another.
-      this.hub.synchronise();
-      while (!this.hub.live) await this.#live();
-    }
+    // A reset to where this process is must not take a subscriber back that has been further on another.
+    if (storeTip !== undefined) await this.hub.reach(storeTip);
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
     this.options.counts.resets[reason]++;
-    if (this.hub.subscribers.send(this.subscriber, resetEvent(channel, reason, tip)))
-      this.hub.join(this.subscriber);
-  }
-
-  /** Whether the hub has missed something that is in the store, or gets it in a moment. */
-  #isBehind(storeTip: string): boolean {
-    return this.hub.live && compareCursors(storeTip, this.hub.tip) > 0;
+    const reset = resetEvent(channel, reason, tip);
+    if (this.hub.subscribers.send(this.subscriber, reset)) this.hub.join(this.subscriber);
   }
 
   #live(): Promise<void> {

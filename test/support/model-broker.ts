@@ -2,6 +2,7 @@ import {
   type BrokerState,
   type ChannelListener,
   type Page,
+  type ReplayBounds,
   SseBroker,
   type StoredEvent,
 } from '../../src/broker/broker.js';
@@ -34,14 +35,19 @@ export class ModelStore {
     return event;
   }
 
-  read(positions: readonly string[], limit: number): Page {
+  read(positions: readonly string[], limit: number, bounds?: ReplayBounds): Page {
     const { tip } = this;
     const known = positions
       .map((position) => this.cursorOf(position))
       .find((cursor) => cursor === tip || cursor === this.events[0]?.prev || this.indexOf(cursor) >= 0);
     if (known === undefined) return { tip, events: [], end: tip };
     const from = known === this.events[0]?.prev ? 0 : this.indexOf(known) + 1;
-    const events = known === tip ? [] : this.events.slice(from, from + limit);
+    const all = known === tip ? [] : this.events.slice(from);
+    const size = all.reduce((sum, event) => sum + event.size, 0);
+    if (bounds && (all.length > bounds.events || size > bounds.size)) {
+      return { tip, after: known, events: [], end: tip, isTooMuch: true };
+    }
+    const events = all.slice(0, limit);
     return { tip, after: known, events, end: events.at(-1)?.cursor ?? tip };
   }
 
@@ -127,7 +133,12 @@ export class ModelBroker extends SseBroker {
     this.listener?.onInterrupted();
   }
 
-  async read(_channel: string, positions: readonly string[], limit: number): Promise<Page> {
+  async read(
+    _channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page> {
     this.reads++;
     if (this.failures > 0) {
       this.failures--;
@@ -135,7 +146,7 @@ export class ModelBroker extends SseBroker {
     }
     // As over a network: what happens in this turn comes before it.
     await Promise.resolve();
-    const page = this.store.read(positions, Math.min(limit, this.pageSize));
+    const page = this.store.read(positions, Math.min(limit, this.pageSize), bounds);
     if (this.held) await new Promise<void>((resolve) => this.#release.push(resolve));
     return page;
   }
