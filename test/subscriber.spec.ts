@@ -123,6 +123,22 @@ describe('Subscribing to Redis', () => {
     expect(failed.mock.calls).toEqual([[expect.stringContaining('refuses to subscribe to no')]]);
   });
 
+  it('subscribes to a channel at once although Redis refuses thousands of others', async () => {
+    await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&!probe:*', '&yes');
+    await broker.close();
+    proxy.latencyMs = 1;
+    broker = new RedisSseBroker(proxy.url.replace('//', '//app:secret@'), '');
+    const refusals = async () =>
+      Number(/cmdstat_subscribe:.*rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0);
+    for (let n = 0; n < 5_000; n++) subscribe(`no${n}`);
+    await until(async () => (await refusals()) >= 5_000);
+    const before = await refusals();
+    const calls = subscribe('yes');
+    await until(() => calls.length === 1);
+    // No more than were on their way, and are tried again.
+    expect((await refusals()) - before).toBeLessThan(2_000);
+  });
+
   it('goes on where a listener fails', async () => {
     const failing = subscribe('a', () => {
       throw new Error('this listener fails');

@@ -7,7 +7,8 @@ import type { Home, RedisServers } from './redis.servers.js';
 
 /** Channels named in one SUBSCRIBE: 20,000 take 160 ms in batches of this size (measured). */
 const BATCH = 512;
-const RETRY_MS = 1_000;
+/** After how long a channel that was refused is tried again, in ms: at first, and at most. */
+const RETRY_MS = [1_000, 10_000] as const;
 
 /** What ioredis knows, and shows to itself. */
 interface Account {
@@ -27,7 +28,7 @@ export class RedisSubscriber {
   readonly #acknowledged = new Set<string>();
   /** Channels whose state may differ from what is wanted. */
   readonly #unsettled = new Set<string>();
-  readonly #refused = new Map<string, NodeJS.Timeout>();
+  readonly #refused = new Map<string, { timer: NodeJS.Timeout; waitMs: number }>();
   #settling = false;
   #generation = 0;
   /** How often the server has ended a subscription, and up to which of these it is known what has ended. */
@@ -71,7 +72,7 @@ export class RedisSubscriber {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#refused.values()) clearTimeout(timer);
+    for (const { timer } of this.#refused.values()) clearTimeout(timer);
     this.#listeners.clear();
     this.#unsettled.clear();
     await this.connection.close();
@@ -106,7 +107,10 @@ export class RedisSubscriber {
     // A turn of the microtask queue, so that channels wanted in one go make one command.
     await Promise.resolve();
     while (this.connection.ready && this.#unsettled.size > 0) {
-      const batch = [...this.#unsettled].slice(0, BATCH);
+      // Behind what is new, and on their own, those that were refused: Redis refuses a SUBSCRIBE as a whole.
+      const isNew = (channel: string) => !this.#refused.has(channel);
+      const fresh = [...this.#unsettled].filter(isNew);
+      const batch = (fresh.length > 0 ? fresh : [...this.#unsettled]).slice(0, BATCH);
       for (const channel of batch) this.#unsettled.delete(channel);
       const wanted = batch.filter((name) => this.#listeners.has(name));
       const unwanted = batch.filter((name) => !this.#listeners.has(name));
@@ -114,7 +118,8 @@ export class RedisSubscriber {
         // Given up and wanted again before Redis was told: the subscription has never been interrupted.
         if (this.#acknowledged.has(name)) this.#listeners.get(name)!.onSubscribed();
       }
-      await this.#subscribeAll(wanted.filter((name) => !this.#acknowledged.has(name)));
+      const missing = wanted.filter((name) => !this.#acknowledged.has(name));
+      await (fresh.length > 0 ? this.#subscribeAll(missing) : this.#subscribeEach(missing));
       await this.#unsubscribeAll(unwanted.filter((name) => this.#acknowledged.has(name)));
     }
     // In the same turn as the last look at what is unsettled, so that nothing is left behind.
@@ -128,13 +133,9 @@ export class RedisSubscriber {
       await this.#send('subscribe', channels);
     } catch (error) {
       if (generation !== this.#generation) return;
-      // Redis refuses a SUBSCRIBE as a whole: find out which of the channels it meant.
-      if (channels.length > 1) {
-        for (const channel of channels) await this.#subscribeAll([channel]);
-      } else {
-        this.#retryLater(channels[0]!, error as Error);
-      }
-      return;
+      // Which of the channels has it meant?
+      if (channels.length > 1) return this.#subscribeEach(channels);
+      return this.#retryLater(channels[0]!, error as Error);
     }
     // A stream written in JavaScript, as a connector of the user's may give, can close between the answer and this.
     if (generation !== this.#generation) return;
@@ -149,6 +150,10 @@ export class RedisSubscriber {
       this.#forgetRefusal(channel);
       this.#listeners.get(channel)?.onSubscribed();
     }
+  }
+
+  async #subscribeEach(channels: string[]): Promise<void> {
+    await Promise.all(channels.map((channel) => this.#subscribeAll([channel])));
   }
 
   async #unsubscribeAll(channels: string[]): Promise<void> {
@@ -197,18 +202,21 @@ export class RedisSubscriber {
 
   #retryLater(channel: string, error: Error): void {
     this.servers.learn(error, this.connection);
-    if (!this.#refused.has(channel) && isFinal(error))
+    const before = this.#refused.get(channel);
+    if (!before && isFinal(error))
       this.logger.error(`Redis refuses to subscribe to ${channel}: ${error.message}`);
     const retry = () => {
       this.#unsettled.add(channel);
       this.#settle();
     };
-    this.#forgetRefusal(channel);
-    this.#refused.set(channel, setTimeout(retry, RETRY_MS).unref());
+    // A slot that moves is there in a moment.
+    const waitMs = before && isFinal(error) ? Math.min(2 * before.waitMs, RETRY_MS[1]) : RETRY_MS[0];
+    clearTimeout(before?.timer);
+    this.#refused.set(channel, { timer: setTimeout(retry, waitMs).unref(), waitMs });
   }
 
   #forgetRefusal(channel: string): void {
-    clearTimeout(this.#refused.get(channel));
+    clearTimeout(this.#refused.get(channel)?.timer);
     this.#refused.delete(channel);
   }
 }

@@ -30,7 +30,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   readonly #logger = new Logger('SseModule');
   readonly subscribers: Subscribers;
   readonly #replays = new Map<Subscriber, Replay>();
-  readonly #ring: Ring;
+  readonly ring: Ring;
   readonly #backlog = new Backlog();
   /** The cursor that the next message of the chain has to follow. */
   #tip: string | undefined;
@@ -46,7 +46,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   ) {
     super(options.failures);
     this.subscribers = new Subscribers(this.failures, options.counts);
-    this.#ring = new Ring(options.ring);
+    this.ring = new Ring(options.ring, options.budget);
     broker.subscribe(channel, this);
   }
 
@@ -78,6 +78,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   close(): void {
     this.#generation++;
     this.end();
+    this.ring.clear('');
     this.subscribers.clear();
     for (const subscriber of this.#replays.keys()) this.detach(subscriber);
     this.broker.unsubscribe(this.channel);
@@ -111,6 +112,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
    * the position of a silent channel from being forgotten. While others wait for reads it is skipped, unless it is due.
    */
   async audit(isDue = false): Promise<void> {
+    this.ring.age();
     if (!this.live || (!isDue && this.options.reader.isBusy(this.channel))) return;
     const tip = this.#tip;
     const look = this.options.reader.read(this.channel, [], {
@@ -128,7 +130,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     const isBehind = () => this.live && compareCursors(storeTip, this.tip) > 0;
     for (let waited = 0; isBehind() && waited < GRACE_MS; waited += STEP_MS) await pause(STEP_MS);
     if (isBehind()) this.synchronise();
-    while (!this.live) await new Promise<void>((resolve) => this.whenLive(resolve));
+    await this.untilLive();
   }
 
   /** What a replay needs, while the hub is live. */
@@ -137,11 +139,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   }
 
   after(position: string): ChannelEvent[] | undefined {
-    return position === this.#tip ? [] : this.#ring.after(position);
-  }
-
-  remember(page: Passage): void {
-    this.#ring.prepend(page.after!, page.events);
+    return position === this.#tip ? [] : this.ring.after(position);
   }
 
   join(subscriber: Subscriber): void {
@@ -160,7 +158,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       // Asked here, as a turn of the microtask queue has passed since the reading.
       if (!page || generation !== this.#generation) return;
       this.#reported = false;
-      from = this.#take(page);
+      from = this.#take(page, from);
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
       this.begin();
@@ -177,14 +175,16 @@ export class ChannelHub extends Liveness implements ChannelListener {
   }
 
   #positions(): string[] {
-    return this.#tip === undefined ? [] : [...new Set([this.#tip, ...this.#ring.positions()])];
+    return this.#tip === undefined ? [] : [...new Set([this.#tip, ...this.ring.positions()])];
   }
 
   /** @returns where to read on; nothing if the page goes to the tip */
-  #take(page: Passage): string[] {
+  #take(page: Passage, from: readonly string[]): string[] {
     if (this.#tip === undefined) {
-      // What came since the subscription is live, although the tip was read after it.
-      this.#goOn(this.#backlog.start ?? page.tip);
+      // What came since the subscription is live. From another database, others may publish under the same name: the store knows.
+      const { start = page.tip } = this.#backlog;
+      if (start !== page.tip && !from.includes(start)) return [start];
+      this.#goOn(page.after ?? page.tip);
       return [];
     }
     if (page.after === undefined) {
@@ -192,7 +192,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       this.options.counts.resets.lost += this.subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
       return [];
     }
-    const missed = page.events.filter(({ cursor }) => !this.#ring.has(cursor));
+    const missed = page.events.filter(({ cursor }) => !this.ring.has(cursor));
     for (const event of missed) this.#append(event);
     this.#hasMissed ||= missed.length > 0;
     // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
@@ -202,7 +202,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   #goOn(tip: string): void {
     this.#tip = tip;
-    this.#ring.clear(tip);
+    this.ring.clear(tip);
   }
 
   /** @returns whether all that was held back has found its place, or was given up */
@@ -223,8 +223,8 @@ export class ChannelHub extends Liveness implements ChannelListener {
     const { cursor, prev } = message;
     if (cursor !== undefined) {
       // Cursors increase: what follows the newest event is none of the ring's. Nearly all messages need no search.
-      const isNew = prev === this.#tip && prev === this.#ring.end;
-      if (cursor === this.#tip || (!isNew && this.#ring.has(cursor))) return true;
+      const isNew = prev === this.#tip && prev === this.ring.end;
+      if (cursor === this.#tip || (!isNew && this.ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
     }
     this.#append(new ChannelEvent(this.channel, message, this.#tip!), cursor !== undefined);
@@ -233,18 +233,16 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   #append(event: ChannelEvent, isKept = true): void {
     if (isKept) {
-      this.#ring.push(event);
+      this.ring.push(event);
       this.#tip = event.cursor;
     }
     this.options.counts.delivered += this.subscribers.deliver(event);
   }
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
-  report(error: Error): void {
+  report({ message }: Error): void {
     if (this.#reported || !this.broker.connected) return;
     this.#reported = true;
-    this.#logger.error(
-      `Channel ${this.channel} is not live, and will be when this is mended: ${error.message}`,
-    );
+    this.#logger.error(`Channel ${this.channel} is not live, and will be when this is mended: ${message}`);
   }
 }

@@ -9,6 +9,7 @@ import { ChannelHub } from './channel-hub.js';
 import { mergeInto, splitLastEventId } from './composite.js';
 import { HistoryReader } from './history-reader.js';
 import { LiveHub } from './live-hub.js';
+import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
 /** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to come back. */
@@ -49,6 +50,7 @@ export class Channels {
   readonly #lingering = new Map<string, Entry>();
   readonly #streams = new Set<Subscriber>();
   readonly #reported = new Set<string>();
+  readonly #budget = new RingBudget();
   readonly #reader: HistoryReader;
   #closed = false;
 
@@ -166,6 +168,7 @@ export class Channels {
     const hub = new ChannelHub(channel, this.broker, {
       ...this.history,
       reader: this.#reader,
+      budget: this.#budget,
       counts,
       failures: this.#failures,
       onDropped,

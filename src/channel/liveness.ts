@@ -22,6 +22,11 @@ export class Liveness {
     return () => this.#waiting.delete(callback);
   }
 
+  /** Resolves when the channel is live. */
+  async untilLive(): Promise<void> {
+    while (!this.#live) await new Promise<void>((resolve) => this.whenLive(resolve));
+  }
+
   /** Calls each of those who wait, once; one that fails does not keep it from the others. */
   begin(): void {
     this.#live = true;

@@ -6,7 +6,7 @@ import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
 import type { ChannelHub } from './channel-hub.js';
 import { type HistoryReader, type Passage, retryMs } from './history-reader.js';
-import type { RingBounds } from './ring.js';
+import type { RingBounds, RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
 /** What the hubs of a process have in common. */
@@ -16,6 +16,7 @@ export interface HubOptions {
   readonly maxReplayEvents: number;
   readonly maxReplayBytes: number;
   readonly ring?: RingBounds;
+  readonly budget?: RingBudget;
   readonly counts: ChannelCounts;
   readonly failures?: FailureLog;
   /** Is told the channel of each message that is no event. */
@@ -51,7 +52,7 @@ export class Replay {
     if (!isPosition(lastEventId)) return this.#reset('unknown');
     const { turns } = this.subscriber;
     for (let position: string | undefined = lastEventId; position !== undefined;) {
-      while (!this.hub.live) await this.#live();
+      if (!this.hub.live) await this.hub.untilLive();
       const from: string = position;
       position = await (turns ? turns.run(() => this.#advance(from)) : this.#advance(from));
       if (this.#failures > 0) await sleep(retryMs(this.#failures), undefined, { ref: false });
@@ -81,7 +82,7 @@ export class Replay {
     // The store is elsewhere than this process, which gets it in a moment, or has missed something.
     if (page.end === position && !this.hub.after(position)) await this.hub.reach(page.tip);
     if (!this.#send(page.events)) return undefined;
-    this.hub.remember(page);
+    this.hub.ring.prepend(page.after, page.events);
     await this.subscriber.drained?.();
     return page.end;
   }
@@ -128,7 +129,7 @@ export class Replay {
 
   /** @param storeTip where the store was, if it was read */
   async #reset(reason: ResetReason, storeTip?: string): Promise<void> {
-    while (!this.hub.live) await this.#live();
+    if (!this.hub.live) await this.hub.untilLive();
     // A reset to where this process is must not take a subscriber back that has been further on another.
     if (storeTip !== undefined) await this.hub.reach(storeTip);
     if (this.#cancelled) return;
@@ -136,11 +137,5 @@ export class Replay {
     this.options.counts.resets[reason]++;
     const reset = resetEvent(channel, reason, tip);
     if (this.hub.subscribers.send(this.subscriber, reset)) this.hub.join(this.subscriber);
-  }
-
-  #live(): Promise<void> {
-    return new Promise((resolve) => {
-      this.hub.whenLive(resolve);
-    });
   }
 }

@@ -9,14 +9,26 @@ export interface RingBounds {
 
 const BOUNDS: RingBounds = { maxEvents: 256, maxSize: 262_144 };
 
+/** How much all rings of a process hold, in characters. */
+export class RingBudget {
+  used = 0;
+
+  constructor(readonly max = 67_108_864) {}
+}
+
 /** The most recent events of a channel, as they were delivered: without a gap after `start`. */
 export class Ring {
   #events: ChannelEvent[] = [];
+  /** How many of them were there at the last call of `age()`. */
+  #aged = 0;
   #size = 0;
   /** The position before the oldest event. */
   #start = '';
 
-  constructor(private readonly bounds = BOUNDS) {}
+  constructor(
+    private readonly bounds = BOUNDS,
+    private readonly budget = new RingBudget(),
+  ) {}
 
   /** The position of the newest event. */
   get end(): string {
@@ -36,14 +48,19 @@ export class Ring {
   }
 
   push(event: ChannelEvent): void {
+    const last = this.#events.at(-1);
+    // All subscribers have got it; it is encoded anew for those who come back.
+    if (last) last.encoded = undefined;
     this.#events.push(event);
-    this.#size += event.size;
+    this.#resize(event.size);
     const { maxEvents, maxSize } = this.bounds;
-    while (this.#events.length > maxEvents || this.#size > maxSize) {
-      const { cursor, size } = this.#events.shift()!;
-      this.#size -= size;
-      this.#start = cursor;
-    }
+    while (this.#events.length > maxEvents || this.#size > maxSize || this.#isOverBudget()) this.#shift();
+  }
+
+  /** Lets go of what was there at the last call: clients that come back later than that read the history. */
+  age(): void {
+    while (this.#aged > 0) this.#shift();
+    this.#aged = this.#events.length;
   }
 
   /** Takes in older events that follow `after`, as many as there is room for, if they lead up to the oldest one. */
@@ -53,15 +70,17 @@ export class Ring {
     for (; index >= 0; index--) {
       const event = events[index]!;
       if (this.#events.length >= maxEvents || this.#size + event.size > maxSize) return;
+      if (this.budget.used + event.size > this.budget.max) return;
       this.#events.unshift(event);
-      this.#size += event.size;
+      this.#resize(event.size);
       this.#start = events[index - 1]?.cursor ?? after;
     }
   }
 
   clear(start: string): void {
+    this.#resize(-this.#size);
     this.#events = [];
-    this.#size = 0;
+    this.#aged = 0;
     this.#start = start;
   }
 
@@ -71,5 +90,21 @@ export class Ring {
     for (let back = 1; back <= this.#events.length; back *= 2) positions.push(this.#events.at(-back)!.cursor);
     if (this.#events.length > 0) positions.push(this.#events[0]!.cursor);
     return [...new Set([...positions, this.#start])];
+  }
+
+  #isOverBudget(): boolean {
+    return this.#events.length > 0 && this.budget.used > this.budget.max;
+  }
+
+  #shift(): void {
+    const { cursor, size } = this.#events.shift()!;
+    this.#resize(-size);
+    this.#aged = Math.max(0, this.#aged - 1);
+    this.#start = cursor;
+  }
+
+  #resize(by: number): void {
+    this.#size += by;
+    this.budget.used += by;
   }
 }

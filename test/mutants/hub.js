@@ -10,7 +10,7 @@ export const hub = [
   },
   {
     guard: 'a message that is known is passed over',
-    find: `      if (cursor === this.#tip || (!isNew && this.#ring.has(cursor))) return true;\n`,
+    find: `      if (cursor === this.#tip || (!isNew && this.ring.has(cursor))) return true;\n`,
     replace: '',
   },
   {
@@ -125,12 +125,12 @@ export const hub = [
   },
   {
     guard: 'an event that was delivered is not delivered again from the history',
-    find: `page.events.filter(({ cursor }) => !this.#ring.has(cursor))`,
+    find: `page.events.filter(({ cursor }) => !this.ring.has(cursor))`,
     replace: `page.events`,
   },
   {
     guard: 'a message that follows a tip which the ring has been beyond may be known',
-    find: `prev === this.#tip && prev === this.#ring.end`,
+    find: `prev === this.#tip && prev === this.ring.end`,
     replace: `prev === this.#tip`,
   },
   {
@@ -180,12 +180,12 @@ export const hub = [
   },
   {
     guard: 'where the tip is lost, the hub goes on from another position it knows',
-    find: `[...new Set([this.#tip, ...this.#ring.positions()])]`,
+    find: `[...new Set([this.#tip, ...this.ring.positions()])]`,
     replace: `[this.#tip]`,
   },
   {
     guard: 'a ring does not reach over a gap that could not be filled',
-    find: `    this.#ring.clear(tip);\n`,
+    find: `    this.ring.clear(tip);\n`,
     replace: '',
   },
   {
