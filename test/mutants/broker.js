@@ -60,8 +60,8 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'what is unanswered is looked for as far as needed',
-    find: `if (from === '') return {`,
-    replace: `return {`,
+    find: `      from = next;\n`,
+    replace: `      from = next && '';\n`,
     tests: [`${PUBLISH_SPEC} › finds an event among thousands`],
   },
   {
@@ -203,21 +203,28 @@ export const broker = [
   {
     ...subscriber,
     guard: 'a refused channel does not keep the others from being subscribed',
-    find: `if (channels.length > 1) {`,
-    replace: `if (channels.length > 1_000) {`,
+    find: `if (channels.length > 1) return`,
+    replace: `if (channels.length > 1_000) return`,
     tests: [`${REDIS_SPEC} › subscribes to what it may`],
   },
   {
     ...subscriber,
     guard: 'a refused channel is tried again',
-    find: `setTimeout(retry, RETRY_MS)`,
-    replace: `setTimeout(() => undefined, RETRY_MS)`,
+    find: `setTimeout(retry, waitMs)`,
+    replace: `setTimeout(() => undefined, waitMs)`,
     tests: [`${REDIS_SPEC} › subscribes to what it may`],
   },
   {
     ...subscriber,
+    guard: 'channels that are refused wait behind new ones',
+    find: `const isNew = (channel: string) => !this.#refused.has(channel);`,
+    replace: `const isNew = (channel: string) => channel !== '';`,
+    tests: ['test/subscriber.spec.ts › subscribes to a channel at once although'],
+  },
+  {
+    ...subscriber,
     guard: 'a refused channel is reported once',
-    find: `if (!this.#refused.has(channel) && isFinal(error))`,
+    find: `if (!before && isFinal(error))`,
     replace: `if (isFinal(error))`,
   },
   {

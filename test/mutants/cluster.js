@@ -25,8 +25,8 @@ export const cluster = [
   {
     guard: 'a channel that is elsewhere is followed',
     file: 'src/broker/redis.pending.ts',
-    find: `|MOVED|ASK)`,
-    replace: `)`,
+    find: `|MOVED|ASK|`,
+    replace: `|`,
     tests: MOVED,
   },
   {
@@ -64,8 +64,8 @@ export const cluster = [
   {
     guard: 'a sharded event is sent where it is stored',
     file: 'src/broker/redis.broker.ts',
-    find: `        if (this.#servers.sharded) args.push('SPUBLISH');\n`,
-    replace: '',
+    find: `this.#servers.sharded ? 'SPUBLISH' : 'PUBLISH'`,
+    replace: `'PUBLISH'`,
     tests: EVERY,
   },
   {
@@ -122,8 +122,8 @@ export const cluster = [
   {
     guard: 'what was given up holds nothing up',
     file: 'src/broker/redis.sender.ts',
-    find: `if (this.#queue.delete(pending) || this.#failed.delete(pending)) this.#release(pending);`,
-    replace: `if (this.#queue.delete(pending)) this.#release(pending);\n    this.#failed.delete(pending);`,
+    find: `    if (isHeld) this.#release(pending);\n`,
+    replace: `    if (isHeld && this.#queue.size === 0) this.#release(pending);\n`,
     tests: ['src/broker/redis.sender.spec.ts'],
   },
   {
@@ -173,13 +173,6 @@ export const cluster = [
     find: `return mapped ? `,
     replace: `return false ? `,
     tests: [SLOTS_SPEC],
-  },
-  {
-    guard: 'what names other keys waits, and overtakes nothing',
-    file: 'src/broker/redis.sender.ts',
-    find: `        if (first && first.sending.names !== pending.sending.names) break;\n`,
-    replace: '',
-    tests: ['src/broker/redis.sender.spec.ts'],
   },
   {
     guard: 'what is closed subscribes to nothing',

@@ -95,8 +95,8 @@ export const hub = [
   },
   {
     guard: 'an audit gives a message time to arrive',
-    find: `    await sleep(GRACE_MS, undefined, { ref: false });\n`,
-    replace: '',
+    find: `    await pause(GRACE_MS);\n`,
+    replace: ``,
   },
   {
     guard: 'an audit leaves a hub in peace that has gone on meanwhile',
@@ -145,13 +145,24 @@ export const hub = [
   },
   {
     guard: 'what came since the subscription is live, although the tip was read after it',
-    find: `this.#backlog.start ?? page.tip`,
-    replace: `page.tip`,
+    find: `this.#goOn(page.after ?? page.tip);\n      return [];`,
+    replace: `this.#goOn(page.tip);\n      return [];`,
+  },
+  {
+    guard: 'a channel begins with nothing that the store does not know',
+    find: `      if (start !== page.tip && !from.includes(start)) return [start];\n      this.#goOn(page.after ?? page.tip);`,
+    replace: `      this.#goOn(start);`,
+    tests: ['test/shared-redis.spec.ts'],
+  },
+  {
+    guard: 'what arrives in a moment was not missed',
+    find: `    for (let waited = 0; isBehind() && waited < GRACE_MS; waited += STEP_MS) await pause(STEP_MS);\n`,
+    replace: '',
   },
   {
     guard: 'who waits for the hub gets what is held back, too',
-    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) return this.#count();`,
-    replace: `      if (this.#drain(round >= MAX_ROUNDS)) return this.begin();`,
+    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) {\n`,
+    replace: `      if (this.#drain(round >= MAX_ROUNDS)) {\n        this.begin();\n`,
   },
   {
     guard: 'a hub that reads once more is not live',

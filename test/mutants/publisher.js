@@ -51,7 +51,7 @@ export const publisher = [
   {
     guard: 'a transient event that may have been sent is not sent again',
     file: 'src/broker/redis.pending.ts',
-    find: `!wasSent || this.sending.repeatable !== 'never'`,
+    find: `!wasSent || this.sending.isRepeatable`,
     replace: `true`,
   },
   {
@@ -66,29 +66,6 @@ export const publisher = [
     replace: ` && !this.#retry)`,
   },
   {
-    guard: 'a refused event that was overtaken is not sent again',
-    find: `      if (!pending.unanswered && executed > pending.number) this.#giveUp(pending);\n`,
-    replace: '',
-    tests: inPublish('does not send an event after a later one of its channel'),
-  },
-  {
-    guard: 'what is executed while others are to be sent again overtakes them',
-    find: `    else if (this.#state === 'recovering') this.#overtake(pending);\n`,
-    replace: '',
-    tests: inPublish('does not send an event after a later one of its channel'),
-  },
-  {
-    guard: 'what is found overtakes what was refused',
-    find: `      this.#overtake(pending);\n      this.#settle`,
-    replace: `      this.#settle`,
-  },
-  {
-    guard: 'each attempt has a nonce of its own',
-    find: `    this.#prefix = newPrefix();\n`,
-    replace: '',
-    tests: inPublish('stores each event once, in the order of the calls, when replies'),
-  },
-  {
     guard: 'what is to be sent again goes in the order of the calls',
     find: `[...this.#failed].toSorted((a, b) => a.number - b.number)`,
     replace: `[...this.#failed]`,
@@ -101,18 +78,36 @@ export const publisher = [
   },
   {
     guard: 'one event goes first as a probe',
-    find: `    this.#state = 'probing';\n    this.#send(probe);`,
-    replace: `    this.#goOn();`,
+    find: `    this.#state = probe ? 'probing' : 'sending';\n    if (probe) this.#send(probe);\n    else this.#attempts = 0;`,
+    replace: `    this.#state = 'sending';\n    this.flush();`,
+  },
+  {
+    guard: 'each publication names the one before it that is unanswered',
+    find: `const after = this.#latest.get(sending.channel)?.number;`,
+    replace: `const after = undefined;`,
+    tests: [SENDER_SPEC, ...inPublish('stores an event before the later ones of its channel')],
+  },
+  {
+    guard: 'what is answered is named no more',
+    find: `    if (this.#latest.get(channel) === pending) this.#latest.delete(channel);\n`,
+    replace: '',
+    tests: [SENDER_SPEC],
+  },
+  {
+    guard: 'what was executed before is looked for',
+    find: `      this.#search ??= setTimeout(() => void this.#find(), GATHER_MS).unref();\n`,
+    replace: '',
+    tests: inPublish('stores an event once when the reply is lost'),
   },
   {
     guard: 'after a probe that was refused for good the rest goes on',
-    find: `      this.#giveUp(pending);\n      if (this.#state === 'probing') this.#goOn();`,
+    find: `      this.#giveUp(pending);\n      this.#goOn();`,
     replace: `      this.#giveUp(pending);`,
   },
   {
     guard: 'without anything to send again the rest goes on',
-    find: `if (!probe) return this.#goOn();`,
-    replace: `if (!probe) return;`,
+    find: `    this.#state = probe ? 'probing' : 'sending';`,
+    replace: `    this.#state = probe ? 'probing' : 'recovering';`,
   },
   {
     guard: 'the script is sent as a whole after Redis forgot it',
@@ -140,12 +135,6 @@ export const publisher = [
     tests: inPublish('says that an event may be published when Redis hangs for too long'),
   },
   {
-    guard: 'what is unanswered is looked for before it is sent again',
-    find: `      await this.#findUnanswered();\n`,
-    replace: '',
-    tests: inPublish('stores an event once when the reply is lost'),
-  },
-  {
     guard: 'where the connection breaks while it looks, it looks again',
     file: 'src/broker/redis.pending.ts',
     find: `name === 'ReplyError' && !PASSING.test(message)`,
@@ -159,31 +148,14 @@ export const publisher = [
   },
   {
     guard: 'where it may not look, it gives up at once',
-    find: `if (!isFinal(error as Error)) throw error;`,
-    replace: `throw error;`,
-  },
-  {
-    guard: 'all that look end before they look again',
-    find: `const failed = (await Promise.allSettled(batch)).find(({ status }) => status === 'rejected');`,
-    replace: `const failed = void (await Promise.all(batch));`,
-  },
-  {
-    guard: 'what may have been published is not sent again',
-    find: `} else if (isCertain) pending`,
-    replace: `} else if (cursor === undefined) pending`,
-    tests: [...inPublish('says that an event may be published when')],
+    find: `if (!isFinal(error as Error)) return;`,
+    replace: `return;`,
   },
   {
     guard: 'what is sent and unanswered may be published',
     file: 'src/broker/redis.pending.ts',
     find: `unanswered || isSent`,
     replace: `unanswered`,
-    tests: [SENDER_SPEC],
-  },
-  {
-    guard: 'an attempt is looked for as far back as it was made, and not those before',
-    find: `pending.sentAt = performance.now();`,
-    replace: `pending.sentAt ??= performance.now();`,
     tests: [SENDER_SPEC],
   },
   {
