@@ -119,16 +119,17 @@ export class RedisSseBroker extends SseBroker {
     const { id = '', idempotencyKey, transient } = publication;
     const kept = !transient && this.history !== false;
     const body = encodeBody(publication, kept);
-    const what = { channel, size: body.length };
+    const size = body.length;
     if (!kept && idempotencyKey === undefined) {
       const send = (place: Place) => this.#send(place, channel, body).then(() => id);
-      return this.#publisher.publish({ ...what, isRepeatable: false, send, idOf: () => id });
+      return this.#publisher.publish({ channel, size, isRepeatable: false, send, idOf: () => id });
     }
     const keys = this.#keys(channel, id !== '');
     if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
     const command = this.#servers.sharded ? 'SPUBLISH' : 'PUBLISH';
     return this.#publisher.publish({
-      ...what,
+      channel,
+      size,
       isRepeatable: true,
       send: (place, { publisher, number, after = '', whole }) => {
         const event = [this.#live(channel), body, id, publisher + number.toString(36), randomInt(2 ** 20)];
@@ -196,9 +197,8 @@ export class RedisSseBroker extends SseBroker {
       const answer = await SCRIPTS.find.run(place, [this.#key(channel, 'history')], args);
       const [next, ...found] = answer as [string, ...string[]];
       from = next;
-      for (let n = 0; n < found.length; n += 2) {
-        cursors.set(parseInt(found[n]!.slice(publisher.length), 36), found[n + 1]!);
-      }
+      const numberOf = (nonce: string) => parseInt(nonce.slice(publisher.length), 36);
+      for (let n = 0; n < found.length; n += 2) cursors.set(numberOf(found[n]!), found[n + 1]!);
     }
     return cursors;
   }
