@@ -75,19 +75,16 @@ local size = maxEvents ~= '' and maxEvents or known[2] or 1000
 local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
 if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
 redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
-local function forgetPublishers()
-  local publishers = {}
-  for _, field in ipairs(redis.call('HKEYS', meta)) do
-    if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end
-  end
-  for n = 1, #publishers - PUBLISHERS / 2 do redis.call('HDEL', meta, publishers[n]) end
-end
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
-  if not number then
-    redis.call('HSET', meta, 'cursor', cursor)
-  elseif redis.call('HSET', meta, 'cursor', cursor, publisher, number) > 0 and redis.call('HLEN', meta) > PUBLISHERS then
-    forgetPublishers()
+  if number then redis.call('HSET', meta, 'cursor', cursor, publisher, number)
+  else redis.call('HSET', meta, 'cursor', cursor) end
+  if number and last < 0 and redis.call('HLEN', meta) > PUBLISHERS then
+    local publishers = {}
+    for _, field in ipairs(redis.call('HKEYS', meta)) do
+      if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end
+    end
+    for at = 1, #publishers - PUBLISHERS / 2 do redis.call('HDEL', meta, publishers[at]) end
   end
   if genesis then redis.call('HSET', meta, 'genesis', genesis) end
   local changed = maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs)

@@ -37,8 +37,8 @@ export const scripts = [
   {
     ...publish,
     guard: 'the publishers of a channel are bounded by count',
-    find: `    forgetPublishers()\n  end`,
-    replace: `  end`,
+    find: `redis.call('HLEN', meta) > PUBLISHERS then`,
+    replace: `false then`,
     tests: [`${PUBLISH_SPEC} › keeps a bounded number of the publishers`],
   },
   {
