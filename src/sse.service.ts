@@ -83,7 +83,7 @@ export class SseService {
    * With several channels, ids are composite cursors that resume each channel, and no order is promised across them.
    *
    * Cost: one SUBSCRIBE per channel and process. What was missed comes from this process's memory if it is among the
-   * last 256 events, else from Redis, 100 events a read; subscribers that missed the same share the reads.
+   * last 256 events and some seconds old at most, else from Redis, 100 events a read; subscribers that missed the same share the reads.
    *
    * It also completes when it is disconnected, when its credential expires, and when an authorizer no longer allows it.
    *

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import type { Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis.broker.js';
 import type { RedisConnection } from '../src/broker/redis.connection.js';
 import { RedisScript } from '../src/broker/redis.script.js';
@@ -10,7 +10,7 @@ import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { connect as connectSocket } from 'node:net';
 import { Proxy } from './support/proxy.js';
 import { freePort } from './support/port.js';
-import { type RedisServer, startRedis } from './support/redis.js';
+import { randomPrefix, type RedisServer, redisUrl, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
 /** What becomes of publications when something goes wrong between the process and a Redis, or in it. */
@@ -521,15 +521,19 @@ describe('Publishing to Redis', () => {
 
   it('keeps a bounded number of the publishers of a channel, the newest among them', async () => {
     const script = new RedisScript(PUBLISH);
-    const place = { connection: { client: admin } as RedisConnection };
+    // With the rights that are documented.
+    const [user, prefix] = [new Redis(redisUrl()), randomPrefix()];
+    const place = { connection: { client: user } as RedisConnection };
+    const keys = ['history', 'meta'].map((name) => `${prefix}{a}:${name}`);
     const publishers = numbers(200).map((n) => `${n}`.padEnd(8, '-'));
     for (const publisher of publishers) {
-      const args = ['sse:a', '{"data":1}', '', `${publisher}0`, 1, '', '', 'PUBLISH', 0, ''];
-      await script.run(place, ['sse:{a}:history', 'sse:{a}:meta'], args);
+      const args = [`${prefix}a`, '{"data":1}', '', `${publisher}0`, 1, '', '', 'PUBLISH', 0, ''];
+      await script.run(place, keys, args);
     }
-    const marks = (await admin.hkeys('sse:{a}:meta')).filter((field) => field.startsWith('@'));
+    const marks = (await user.hkeys(keys[1]!)).filter((field) => field.startsWith('@'));
     expect(marks.length).toBeLessThan(65);
     expect(marks).toEqual(publishers.slice(-marks.length).map((publisher) => `@${publisher}`));
+    user.disconnect();
   });
 
   it('frees a bounded part of a long history with each event, until it is as short as it was set', async () => {
