@@ -25,7 +25,7 @@ export interface SseHistoryOptions {
   maxAgeMs?: number;
   /** Events a client may have missed before it gets `sse.reset` (`limit`) instead, 0–1,000,000. @default 1000 */
   maxReplayEvents?: number;
-  /** The same in characters of their JSON, 0–1,073,741,824. @default 4194304 */
+  /** The same in bytes of their JSON (characters, where they come from memory), 0–1,073,741,824. @default 4194304 */
   maxReplayBytes?: number;
 }
 

@@ -70,7 +70,7 @@ for _, cursor in ipairs(positions) do
   end
 end
 
-local entries, page, events, bytes = {}, 0, 0, 0
+local entries, events, bytes = {}, 0, 0
 local function isWithinLimits()
   return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
 end
@@ -80,20 +80,15 @@ if after and after ~= tip and limit > 0 then
     if not mostEvents then count = math.min(count, limit - #entries) end
     local batch = redis.call('XRANGE', history, start, '+', 'COUNT', count)
     for _, entry in ipairs(batch) do
-      local value = entry[2][2]
-      if #entries < limit and page < PAGE_BYTES then
-        entries[#entries + 1] = entry
-        page = page + #value
-      end
-      local prev, nonce = string.match(value, '^(%S+) (%S+) ')
-      events = events + 1
-      bytes = bytes + #value - (prev and #prev + #nonce + 2 or 0)
+      if #entries < limit and bytes < PAGE_BYTES then entries[#entries + 1] = entry end
+      bytes = bytes + #entry[2][2]
     end
+    events = events + #batch
     if #batch < count then break end
     start = '(' .. batch[#batch][1]
     -- By bytes: few large ones in a call, many small ones.
     count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
-  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or page >= PAGE_BYTES)
+  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
 return { tip, after or '', entries, 0 }

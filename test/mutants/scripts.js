@@ -207,13 +207,13 @@ export const scripts = [
   {
     ...read,
     guard: 'a page is bounded by size',
-    find: `(#entries >= limit or page >= PAGE_BYTES)`,
+    find: `(#entries >= limit or bytes >= PAGE_BYTES)`,
     replace: `#entries >= limit`,
   },
   {
     ...read,
     guard: 'a page is bounded by its size, to the entry',
-    find: `      if #entries < limit and page < PAGE_BYTES then`,
-    replace: `      if #entries < limit then`,
+    find: `#entries < limit and bytes < PAGE_BYTES then`,
+    replace: `#entries < limit then`,
   },
 ];
