@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger } from '@nestjs/common';
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
 import { decodeMessage, type Message } from '../broker/message.js';
 import { compareCursors, isCursor } from '../event.js';
@@ -27,7 +26,6 @@ const pause = (ms: number) => sleep(ms, undefined, { ref: false });
  * where that does not reach any more, subscribers get one `sse.reset`, and the stream goes on from the new tip.
  */
 export class ChannelHub extends Liveness implements ChannelListener {
-  readonly #logger = new Logger('SseModule');
   readonly subscribers: Subscribers;
   readonly #replays = new Map<Subscriber, Replay>();
   readonly ring: Ring;
@@ -35,7 +33,6 @@ export class ChannelHub extends Liveness implements ChannelListener {
   /** The cursor that the next message of the chain has to follow. */
   #tip: string | undefined;
   #generation = 0;
-  #reported = false;
   /** Whether events came from the history that had not arrived. */
   #hasMissed = false;
 
@@ -157,7 +154,6 @@ export class ChannelHub extends Liveness implements ChannelListener {
       });
       // Asked here, as a turn of the microtask queue has passed since the reading.
       if (!page || generation !== this.#generation) return;
-      this.#reported = false;
       from = this.#take(page, from);
       if (from.length > 0) continue;
       // Who has waited for the hub gets what is held back, too.
@@ -241,8 +237,9 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
   report({ message }: Error): void {
-    if (this.#reported || !this.broker.connected) return;
-    this.#reported = true;
-    this.#logger.error(`Channel ${this.channel} is not live, and will be when this is mended: ${message}`);
+    if (!this.broker.connected) return;
+    // What keeps one channel from its history may keep thousands.
+    const line = `Channel ${this.channel} is not live, and will be when this is mended: ${message}`;
+    this.failures.error(`history ${message.split(' ', 1)[0]}`, line);
   }
 }
