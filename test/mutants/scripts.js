@@ -4,7 +4,6 @@ const REDIS_SPEC = 'test/redis.spec.ts';
 
 const publish = { file: 'src/broker/publish.lua', tests: [BROKER_SPEC] };
 const read = { file: 'src/broker/read.lua', tests: [BROKER_SPEC] };
-const find = { file: 'src/broker/find.lua', tests: [PUBLISH_SPEC] };
 const takesBack = [`${PUBLISH_SPEC} › takes back what a user may not do`];
 
 export const scripts = [
