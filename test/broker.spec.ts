@@ -463,6 +463,18 @@ describe('A reading of Redis', () => {
     expect(after('xrange') - between('xrange')).toBe(2);
   });
 
+  it('says that there is too much also to a client that makes texts of numbers', async () => {
+    const { port, username, password } = new URL(redisUrl());
+    const source = { port: Number(port), username, password, stringNumbers: true };
+    const broker = new RedisSseBroker(source, randomPrefix());
+    closing.push(() => broker.close());
+    const first = await broker.publish('a', checkPublication(1, {}, 100));
+    for (let n = 0; n < 3; n++) await broker.publish('a', checkPublication(n, {}, 100));
+    expect(await broker.read('a', [first], 10, { events: 2, size: 1_000 })).toMatchObject({
+      isTooMuch: true,
+    });
+  });
+
   it('goes on while Redis takes no writes, also of a channel that nobody has read or published to', async () => {
     const { broker, admin } = await start();
     const [first, second] = [

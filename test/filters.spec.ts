@@ -12,7 +12,7 @@ import {
   type SseModuleOptions,
   SseService,
 } from 'nestjs-sse-channels';
-import { filter, finalize, type Observable } from 'rxjs';
+import { filter, finalize, type Observable, Subject } from 'rxjs';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { watchLog } from './support/log.js';
@@ -195,6 +195,37 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       const id = await sse.publish('kept back');
       expect(await client.next()).toEqual({ id, event: 'sse.position', data: '{"channel":"sse"}' });
     });
+  });
+});
+
+describe('filterEvents()', () => {
+  const event = { id: '1763884800000-1', channel: 'a', data: 1 };
+
+  it('ends the observable with what the predicate throws', () => {
+    const source = new Subject<SseEvent>();
+    const cause = new Error('the application’s own');
+    const errors: unknown[] = [];
+    const predicate = () => {
+      throw cause;
+    };
+    source.pipe(filterEvents(predicate)).subscribe({ error: (error) => errors.push(error) });
+    source.next(event);
+    expect(errors).toEqual([cause]);
+    expect(source.observed).toBe(false);
+  });
+
+  it('tells a position of the channel, and not the id of a message without one', async () => {
+    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot({ history: false })] });
+    const events: SseEvent[] = [];
+    let isDone = false;
+    const sse = app.get(SseService);
+    const kept = sse.messages().pipe(filterEvents(() => false));
+    kept.subscribe({ next: (each) => events.push(each), complete: () => (isDone = true) });
+    await until(() => sse.stats().streams === 1);
+    await sse.publish(1, { id: 'own' });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await app.close();
+    expect([events, isDone]).toEqual([[], true]);
   });
 });
 

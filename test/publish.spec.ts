@@ -526,13 +526,21 @@ describe('Publishing to Redis', () => {
     const place = { connection: { client: user } as RedisConnection };
     const keys = ['history', 'meta'].map((name) => `${prefix}{a}:${name}`);
     const publishers = numbers(200).map((n) => `${n}`.padEnd(8, '-'));
-    for (const publisher of publishers) {
-      const args = [`${prefix}a`, '{"data":1}', '', `${publisher}0`, 1, '', '', 'PUBLISH', 0, ''];
-      await script.run(place, keys, args);
+    const publishAs = (publisher: string, number: number) => {
+      const nonce = `${publisher}${number.toString(36)}`;
+      const args = [`${prefix}a`, '{"data":1}', '', nonce, 1, '', '', 'PUBLISH', number, ''];
+      return script.run(place, keys, args);
+    };
+    const [steady, ...others] = publishers as [string, ...string[]];
+    for (const [number, publisher] of others.entries()) {
+      await publishAs(steady, number);
+      await publishAs(publisher, 0);
     }
+    await expect(publishAs(steady, others.length - 1)).rejects.toThrow('REPEATED');
     const marks = (await user.hkeys(keys[1]!)).filter((field) => field.startsWith('@'));
     expect(marks.length).toBeLessThan(65);
-    expect(marks).toEqual(publishers.slice(-marks.length).map((publisher) => `@${publisher}`));
+    expect(marks.slice(-2)).toEqual([`@${steady}`, `@${others.at(-1)}`]);
+    expect(marks.length).toBeGreaterThan(31);
     user.disconnect();
   });
 

@@ -43,6 +43,9 @@ export const CONTROL_KEEPS = Object.freeze({ maxEvents: 100_000, maxAgeMs: 3_600
  */
 export const OLDEST = '0000000000-0';
 
+/** As many are counted in one reading, at most: what is behind them does not exceed any bounds. Also in `read.lua`. */
+export const COUNTED = Object.freeze({ events: 20_000, size: 16_777_216 });
+
 /** How much one client gets that comes back. */
 export interface ReplayBounds {
   readonly events: number;

@@ -87,10 +87,12 @@ redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. non
 
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
+  -- Where others may have to go, it becomes the newest.
+  if last >= 0 and redis.call('HLEN', meta) > PUBLISHERS / 2 then redis.call('HDEL', meta, publisher) end
   if number then redis.call('HSET', meta, 'cursor', cursor, publisher, number)
   else redis.call('HSET', meta, 'cursor', cursor) end
   if number and last < 0 and redis.call('HLEN', meta) > PUBLISHERS then
-    -- Those go that were there first: a small hash has its fields in that order.
+    -- The oldest go: a small hash has its fields in the order in which they came.
     local publishers = {}
     for _, field in ipairs(redis.call('HKEYS', meta)) do
       if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end

@@ -10,7 +10,8 @@
 -- ARGV[2] maxEvents  as in publish.lua
 -- ARGV[3] maxAgeMs
 -- ARGV[4] limit      how many events at most
--- ARGV[5] mostEvents how many events and bytes may be behind the position, for any to be returned; '' for any number
+-- ARGV[5] mostEvents how many events and bytes may be behind the position, for any to be returned; '' for any number. No more than
+--                    20,000 and 16 MiB are counted
 -- ARGV[6] mostBytes
 -- ARGV[7] id         the position as an id that a publisher gave; or ''
 -- ARGV[8] …          any number of positions as cursors, the most wanted first; 0000000000-0 is before all that is kept
@@ -20,6 +21,7 @@
 local history, meta, ids, olderIds = unpack(KEYS)
 local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
+local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
 
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
@@ -88,7 +90,7 @@ if after and after ~= tip and limit > 0 then
     start = '(' .. batch[#batch][1]
     -- By bytes: few large ones in a call, many small ones.
     count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
-  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
+  until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
 return { tip, after or '', entries, 0 }

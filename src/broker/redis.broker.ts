@@ -162,13 +162,13 @@ export class RedisSseBroker extends SseBroker {
     const most = [bounds?.events ?? '', bounds?.size ?? ''];
     const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, ...most, id, ...cursors];
     const answer = await this.#servers.run(channel, (place) => SCRIPTS.read.run(place, keys, args));
-    const [tip, after, entries, isTooMuch] = answer as [string, string, [string, string[]][], number];
+    const [tip, after, entries, isTooMuch] = answer as [string, string, [string, string[]][], unknown];
     return {
       tip,
       after: after === '' ? undefined : after,
       events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
       end: entries.at(-1)?.[0] ?? tip,
-      isTooMuch: isTooMuch === 1 || undefined,
+      isTooMuch: Number(isTooMuch) === 1 || undefined,
     };
   }
 

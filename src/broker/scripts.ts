@@ -77,6 +77,7 @@ if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end
 redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. nonce .. ' ' .. body)
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
+  if last >= 0 and redis.call('HLEN', meta) > PUBLISHERS / 2 then redis.call('HDEL', meta, publisher) end
   if number then redis.call('HSET', meta, 'cursor', cursor, publisher, number)
   else redis.call('HSET', meta, 'cursor', cursor) end
   if number and last < 0 and redis.call('HLEN', meta) > PUBLISHERS then
@@ -120,6 +121,7 @@ return type(failure) == 'table' and failure or redis.error_reply(failure)
 export const READ = `local history, meta, ids, olderIds = unpack(KEYS)
 local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
+local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
 local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
 local tip, genesis = known[1], known[4]
@@ -180,7 +182,7 @@ if after and after ~= tip and limit > 0 then
     if #batch < count then break end
     start = '(' .. batch[#batch][1]
     count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
-  until mostEvents and not isWithinLimits() or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
+  until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
 return { tip, after or '', entries, 0 }

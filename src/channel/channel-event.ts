@@ -7,6 +7,14 @@ import type { SseEvent } from '../event.js';
  */
 export type ResetReason = 'unknown' | 'lost' | 'limit' | 'failed';
 
+/** Of an event, for operators of the module: its cursor, which its id need not be. */
+const POSITION = Symbol('position');
+
+/** Where an event takes a connection to; '' where there is no history. */
+export function positionOf(event: SseEvent & { readonly [POSITION]?: string }): string {
+  return event[POSITION] ?? event.id;
+}
+
 /** An event on its way to all subscribers of a channel in this process, which share it. */
 export class ChannelEvent {
   #event: SseEvent | undefined;
@@ -59,6 +67,7 @@ export class ChannelEvent {
     const event: SseEvent = { id, channel, data: JSON.parse(json) as unknown };
     if (type !== undefined) event.type = type;
     if (retry !== undefined) event.retry = retry;
+    Object.defineProperty(event, POSITION, { value: this.cursor });
     return Object.freeze(event);
   }
 }

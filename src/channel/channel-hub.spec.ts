@@ -528,6 +528,23 @@ describe('A channel hub', () => {
       expect(leaves.calls).toEqual(['open 1001']);
     });
 
+    it('that is where the store is again, while the hub is on a branch that the store has lost', async () => {
+      createHub({ ring: { maxEvents: 1, maxSize: 1_000 } });
+      const recorder = attach();
+      await live();
+      publish(3);
+      broker.deliver();
+      store.loseWrites(2);
+      const back = attach(at(6));
+      await until(() => hub.tip === at(6) && hub.live);
+      publish(1);
+      broker.deliver();
+      await until(() => back.calls.length === 2);
+      expect(broker.reads).toBeLessThan(10);
+      expect(back.calls[0]).toBe('open 6');
+      expect(recorder.calls.at(-1)).toBe(back.calls[1]);
+    });
+
     it('that is ahead of it, when it has caught up itself', async () => {
       const recorder = attach();
       await live();

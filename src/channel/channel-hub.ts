@@ -109,8 +109,9 @@ export class ChannelHub extends Liveness implements ChannelListener {
    * the position of a silent channel from being forgotten. While others wait for reads it is skipped, unless it is due.
    */
   async audit(isDue = false): Promise<void> {
+    if (!this.live) return;
     this.ring.age();
-    if (!this.live || (!isDue && this.options.reader.isBusy(this.channel))) return;
+    if (!isDue && this.options.reader.isBusy(this.channel)) return;
     const tip = this.#tip;
     const look = this.options.reader.read(this.channel, [], {
       purpose: isDue ? 'repair' : 'audit',

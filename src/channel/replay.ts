@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ReplayBounds } from '../broker/broker.js';
-import { isCursor, isPosition } from '../event.js';
+import { COUNTED, type ReplayBounds } from '../broker/broker.js';
+import { compareCursors, isCursor, isPosition } from '../event.js';
 import type { FailureLog } from '../limiter.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
@@ -35,6 +35,10 @@ export class Replay {
   #cancelled = false;
   /** Whether what it missed is within the limits. What is published meanwhile does not count. */
   #isWithinLimits = false;
+  #events = 0;
+  #size = 0;
+  /** Where the store was, if the hub is to be as far before it goes on. */
+  #storeTip: string | undefined;
   /** Readings in a row that failed. */
   #failures = 0;
 
@@ -55,6 +59,8 @@ export class Replay {
       if (!this.hub.live) await this.hub.untilLive();
       const from: string = position;
       position = await (turns ? turns.run(() => this.#advance(from)) : this.#advance(from));
+      if (this.#storeTip !== undefined) await this.hub.reach(this.#storeTip);
+      this.#storeTip = undefined;
       if (this.#failures > 0) await sleep(retryMs(this.#failures), undefined, { ref: false });
     }
   }
@@ -77,10 +83,15 @@ export class Replay {
     if (this.#cancelled) return undefined;
     if (!page) return position;
     if (page.after === undefined) return this.#end(isCursor(position) ? 'lost' : 'unknown', page.tip);
-    if (page.isTooMuch) return this.#end('limit', page.tip);
+    const isTooMuch = page.isTooMuch || (!this.#isCountedAtOnce && this.#isTooMuch(page.events));
+    if (isTooMuch) return this.#end('limit', page.tip);
     this.#isWithinLimits = true;
-    // The store is elsewhere than this process, which gets it in a moment, or has missed something.
-    if (page.end === position && !this.hub.after(position)) await this.hub.reach(page.tip);
+    if (page.end === position && this.hub.live && !this.hub.after(position)) {
+      // The store is elsewhere than this process, which gets it in a moment, has missed something, or is on a branch.
+      if (compareCursors(page.tip, this.hub.tip) <= 0) this.hub.synchronise();
+      this.#storeTip = page.tip;
+      return position;
+    }
     if (!this.#send(page.events)) return undefined;
     this.hub.ring.prepend(page.after, page.events);
     await this.subscriber.drained?.();
@@ -112,9 +123,17 @@ export class Replay {
     return { events: this.options.maxReplayEvents, size: this.options.maxReplayBytes };
   }
 
+  /** Else what is sent is counted. */
+  get #isCountedAtOnce(): boolean {
+    const { events, size } = this.#bounds;
+    return events <= COUNTED.events && size <= COUNTED.size;
+  }
+
   #isTooMuch(missed: readonly ChannelEvent[]): boolean {
     const { events, size } = this.#bounds;
-    return missed.length > events || missed.reduce((sum, event) => sum + event.size, 0) > size;
+    this.#events += missed.length;
+    for (const event of missed) this.#size += event.size;
+    return this.#events > events || this.#size > size;
   }
 
   /** @returns false if the subscriber has left, or failed */

@@ -80,7 +80,7 @@ export class SubscribeCommand extends RedisCommand<Options> {
         setTimeout(() => process.exit(), EXIT_MS).unref();
       };
       // Not by `messages()`, which hands out values: made into one, a number could lose digits.
-      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, lastEventId);
+      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, lastEventId || undefined);
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
       stop = () => {
         unsubscribe();

@@ -1,4 +1,5 @@
 import { Observable, type OperatorFunction } from 'rxjs';
+import { positionOf } from '../channel/channel-event.js';
 import type { SseEvent } from '../event.js';
 import { tickerOf } from './heartbeat.js';
 
@@ -21,14 +22,19 @@ export function filterEvents<T = unknown>(
     new Observable((observer) => {
       let kept: SseEvent<T> | undefined;
       const tell = () => {
-        if (kept) observer.next(positionOf(kept));
+        if (kept && positionOf(kept) !== '') observer.next(positionEvent(kept));
         kept = undefined;
       };
       observer.add(ticker.subscribe(tell));
       observer.add(
         source.subscribe({
           next: (event) => {
-            const passes = event.type?.startsWith('sse.') || predicate(event);
+            let passes;
+            try {
+              passes = event.type?.startsWith('sse.') || predicate(event);
+            } catch (error) {
+              return observer.error(error);
+            }
             kept = passes ? undefined : event;
             if (passes) observer.next(event);
           },
@@ -43,6 +49,7 @@ export function filterEvents<T = unknown>(
 }
 
 /** Told to a client, takes it behind the event. */
-function positionOf<T>({ id, channel }: SseEvent<T>): SseEvent<T> {
-  return { id, channel, type: 'sse.position', data: { channel } as T };
+function positionEvent<T>(event: SseEvent<T>): SseEvent<T> {
+  const { channel } = event;
+  return { id: positionOf(event), channel, type: 'sse.position', data: { channel } as T };
 }

@@ -45,7 +45,7 @@ export const channels = [
   {
     ...replay,
     guard: 'the limits count for what is read',
-    find: `    if (page.isTooMuch) return this.#end('limit', page.tip);\n`,
+    find: `    if (isTooMuch) return this.#end('limit', page.tip);\n`,
     replace: ``,
   },
   {
@@ -57,7 +57,7 @@ export const channels = [
   {
     ...replay,
     guard: 'a subscriber that is ahead of its hub makes that catch up',
-    find: `    if (page.end === position && !this.hub.after(position)) await this.hub.reach(page.tip);\n`,
+    find: `      this.#storeTip = page.tip;\n`,
     replace: ``,
     tests: [`${HUB_SPEC} › that is ahead of it`],
   },

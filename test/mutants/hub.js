@@ -110,8 +110,8 @@ export const hub = [
   },
   {
     guard: 'an audit leaves the reads to others while there are many',
-    find: `!this.live || (!isDue && this.options.reader.isBusy(this.channel))`,
-    replace: `!this.live`,
+    find: `    if (!isDue && this.options.reader.isBusy(this.channel)) return;\n`,
+    replace: ``,
   },
   {
     guard: 'an audit that cannot read ends quietly',
