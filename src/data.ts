@@ -5,7 +5,7 @@ import { inputError, SseError } from './sse.errors.js';
 /** Objects that are looked at beside `JSON.stringify()`: of more, and of circular ones, it hands out each itself. */
 const MAX_OBJECTS = 10_000;
 
-/** Data that is JSON already, and is to be published as it is written: made into a value, a number could lose digits. */
+/** Data that is JSON already, published as written. Parsing it would round large numbers. */
 export class JsonText {
   readonly json: string;
 

@@ -26,7 +26,7 @@ export interface PublishOptions {
   channel?: string;
   /** Event name for `addEventListener`; without one the event goes to `onmessage`. 1–128 characters. */
   type?: string;
-  /** The id clients see and come back with. 1–128 printable ASCII characters. @default the broker's cursor */
+  /** The id clients resume from. 1–128 printable ASCII characters; as a number, at most ±(2^53 - 1) if whole. @default the broker's cursor */
   id?: string | number;
   /** Time after which the client comes back when its connection next ends, in ms: a whole number, 0–3,600,000. */
   retry?: number;
@@ -150,7 +150,7 @@ function checkId(id: unknown): string {
   if (typeof text !== 'string' || !PRINTABLE.test(text)) {
     throw inputError('id', '1–128 printable ASCII characters without spaces, or a finite number', id);
   }
-  // It has been rounded, and so have its neighbours.
+  // JavaScript has rounded it, so different ids may have become equal.
   if (Number.isInteger(id) && !Number.isSafeInteger(id)) {
     throw inputError('id', 'a text, as no number holds all digits of one this large', id);
   }

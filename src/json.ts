@@ -1,4 +1,4 @@
-/** How deeply data may be nested. `JSON.stringify()` and `JSON.parse()` of any client take that, on any stack. */
+/** Maximum nesting of data: `JSON.stringify()` and `JSON.parse()` handle that much on any stack, in any client. */
 export const MAX_DEPTH = 500;
 
 const [QUOTE, BACKSLASH, COMMA] = [34, 92, 44];

@@ -43,7 +43,7 @@ export class SseService {
    * stored and sent at once, or not at all, and once, also where the module had to try again: for 4.5 s, in which
    * up to 100,000 events or 64 MiB may wait. Cost: one script call in Redis (one PUBLISH if transient).
    *
-   * @param data a string, sent as it is, or anything JSON can hold, sent as JSON
+   * @param data a string, sent as it is, or anything JSON can hold, sent as JSON, nested at most 500 levels deep
    * @returns the event's public id, once the broker has accepted it; '' for a transient event
    * @throws SseError `SSE_INPUT` for an unacceptable argument, before anything is written; `SSE_UNAVAILABLE` within
    *   5 s when the broker did not confirm (`mayBePublished` says whether it may have been published all the same)
@@ -107,13 +107,13 @@ export class SseService {
     const access = mergeGrant(own, grant?.access ?? {});
     const renew = grant?.renew && (async () => mergeGrant(own, await grant.renew!()));
     return new Observable<SseEvent>((observer) => {
-      // Of who subscribes: without it, that of whoever publishes, or has subscribed to the channel first.
+      // The subscriber's context. Otherwise operators would run in the publisher's, or in that of the first subscriber.
       const context = new AsyncResource('SseMessages', { requireManualDestroy: true });
       const end = () => {
         try {
           context.runInAsyncScope(() => observer.complete());
         } catch (error) {
-          // Of the application's, such as `finalize()`; it must not keep other connections open.
+          // Thrown by the application, for example in `finalize()`. Other connections must still be closed.
           const cause = causeOf(error);
           this.#failures.error(cause, `An observable of messages() has failed as it was completed: ${cause}`);
         }

@@ -214,6 +214,20 @@ describe('filterEvents()', () => {
     expect(source.observed).toBe(false);
   });
 
+  it('errors the observable where the predicate returns no boolean, and is refused where it is no function', () => {
+    const source = new Subject<SseEvent>();
+    const seen: unknown[] = [];
+    const asynchronous = (async () => false) as unknown as () => boolean;
+    source
+      .pipe(filterEvents(asynchronous))
+      .subscribe({ next: (each) => seen.push(each), error: (e) => seen.push(e) });
+    source.next(event);
+    expect(seen).toEqual([
+      expect.objectContaining({ code: 'SSE_OPTIONS', message: expect.stringContaining('a Promise') }),
+    ]);
+    expect(() => filterEvents(undefined as never)).toThrow(expect.objectContaining({ code: 'SSE_INPUT' }));
+  });
+
   it('tells a position of the channel, and not the id of a message without one', async () => {
     const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot({ history: false })] });
     const events: SseEvent[] = [];
@@ -223,7 +237,7 @@ describe('filterEvents()', () => {
     kept.subscribe({ next: (each) => events.push(each), complete: () => (isDone = true) });
     await until(() => sse.stats().streams === 1);
     await sse.publish(1, { id: 'own' });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await until(() => sse.stats().delivered === 1);
     await app.close();
     expect([events, isDone]).toEqual([[], true]);
   });
@@ -264,17 +278,12 @@ describe.each(brokers)('An observable of messages() %s', (_broker, options) => {
 
   it('whose finalize() throws when its credential expires ends no process', async () => {
     const { sse } = await start();
-    const uncaught: unknown[] = [];
-    const onUncaught = (error: unknown) => uncaught.push(error);
-    process.on('uncaughtException', onUncaught);
+    // Jest fails the test on an uncaught exception.
     sse
       .messages('a', { expiresAt: new Date(Date.now() + 100) })
       .pipe(finalize(bad))
       .subscribe();
     await until(() => sse.connections().length === 0);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    process.off('uncaughtException', onUncaught);
-    expect(uncaught).toEqual([]);
     expect(log.failed).toHaveBeenCalledTimes(1);
   });
 });

@@ -43,10 +43,10 @@ export const CONTROL_KEEPS = Object.freeze({ maxEvents: 100_000, maxAgeMs: 3_600
  */
 export const OLDEST = '0000000000-0';
 
-/** As many are counted in one reading, at most: what is behind them does not exceed any bounds. Also in `read.lua`. */
+/** One read counts no further than this against the bounds, so that Redis is not blocked for long. Also in `read.lua`. */
 export const COUNTED = Object.freeze({ events: 20_000, size: 16_777_216 });
 
-/** How much one client gets that comes back. */
+/** How much one client gets when it reconnects. */
 export interface ReplayBounds {
   readonly events: number;
   /** Bytes of their JSON; in memory characters. */
@@ -63,7 +63,7 @@ export interface Page {
   readonly events: readonly StoredEvent[];
   /** How far the page goes: to the tip, or there is more. */
   readonly end: string;
-  /** Whether more follows than the bounds allow: then there are no events. */
+  /** More follows the position than the bounds allow. `events` is then empty. */
   readonly isTooMuch?: true;
 }
 
@@ -122,7 +122,7 @@ export abstract class SseBroker {
    *
    * @param positions any number of cursors (or `OLDEST`), the most wanted first, or one publisher's id
    * @param limit how many events at most; fewer come when they are large
-   * @param bounds of all that follows the position
+   * @param bounds on everything after the position, up to `COUNTED`; no page of more is returned
    * @throws SseError `SSE_UNAVAILABLE`
    */
   abstract read(

@@ -1,6 +1,6 @@
 /**
- * Values that are forgotten some time after they were last set, whatever the clock of the machine does meanwhile. As that time is
- * one for all, the oldest go first.
+ * A map whose values expire a fixed time after they were last set, by a monotonic clock. As that time is the same for all, the
+ * oldest expire first.
  */
 export class ExpiringMap<T> {
   readonly #entries = new Map<string, { value: T; expires: number }>();
@@ -17,7 +17,7 @@ export class ExpiringMap<T> {
     this.#entries.set(key, { value, expires: performance.now() + this.ttlMs });
   }
 
-  /** Frees what is forgotten. */
+  /** Frees the expired values. */
   expire(): void {
     const now = performance.now();
     for (const [oldest, { expires }] of this.#entries) {

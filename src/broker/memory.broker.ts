@@ -17,7 +17,7 @@ import { ExpiringMap } from './expiring-map.js';
 import { Chain } from './memory.chain.js';
 import { completeBody, encodeBody } from './message.js';
 
-/** After how long at most the memory of what has expired is free, in ms. */
+/** How often expired events and positions are freed, in ms. */
 const SWEEP_MS = 10_000;
 
 /**
@@ -31,7 +31,7 @@ export class MemorySseBroker extends SseBroker {
   /** Positions of channels that nothing was published to. */
   readonly #beginnings = new ExpiringMap<string>(UNUSED_MS);
   readonly #chains: ExpiringMap<Chain>;
-  /** Those of the module's own channel, which does not depend on what is set for the others. */
+  /** Of the control channel, whose events are kept for an hour whatever `history` says. */
   readonly #controlChains = new ExpiringMap<Chain>(CONTROL_KEEPS.maxAgeMs);
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();

@@ -10,7 +10,7 @@ interface Entry {
 
 /** The events that are kept of one channel in memory. */
 export class Chain {
-  /** The first `#start` of them are gone. */
+  /** The first `#start` of them are evicted. */
   #entries: (Entry & { readonly at: number })[] = [];
   #start = 0;
   /** Publishers' own ids to cursors; in two generations, so that those of events long gone are forgotten. */
@@ -26,7 +26,7 @@ export class Chain {
     this.#entries.push({ ...entry, at: performance.now() });
   }
 
-  /** In constant time for each event that goes, also where many go at once. */
+  /** Evicts old events, in constant time for each. */
   trim(maxEvents: number, maxAgeMs: number): void {
     const since = performance.now() - maxAgeMs;
     const { length } = this.#entries;

@@ -9,7 +9,7 @@ import type { StoredEvent } from './broker.js';
  * a gap is seen. Without one it is passing by: transient, or published by something else than this module.
  */
 export interface Message {
-  /** The data as it was written: JSON that is not nested too deeply for any reader. */
+  /** The data as it was written, nested at most `MAX_DEPTH` levels deep. */
   readonly json: string;
   readonly type?: string;
   readonly id?: string;
@@ -22,7 +22,7 @@ export interface Message {
   readonly size: number;
 }
 
-/** Characters of a message: more than an event has whose data is as large as may be, and each character of it escaped. */
+/** Maximum characters of a message: more than the largest event needs with every character escaped. */
 const MAX_SIZE = 16_777_216;
 
 /** The version of stored entries that is written, and the only one that is read: the name of their one field. */

@@ -31,7 +31,7 @@ if maxEvents == '0' then
   if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
   local sent = redis.pcall(command or 'PUBLISH', live, body)
   if type(sent) ~= 'table' then return id end
-  -- Not sent, it may be tried again under its key.
+  -- Nothing was sent, so a retry with the same key must not be taken for a repetition.
   if idempotency then redis.call('DEL', idempotency) end
   return sent
 end
@@ -87,12 +87,12 @@ redis.call('XADD', history, 'MAXLEN', '~', size, cursor, '1', prev .. ' ' .. non
 
 local public = id == '' and cursor or id
 local done, failure = pcall(function()
-  -- Where others may have to go, it becomes the newest.
+  -- Moves this publisher to the end, so that eviction takes the publishers that have been idle the longest.
   if last >= 0 and redis.call('HLEN', meta) > PUBLISHERS / 2 then redis.call('HDEL', meta, publisher) end
   if number then redis.call('HSET', meta, 'cursor', cursor, publisher, number)
   else redis.call('HSET', meta, 'cursor', cursor) end
   if number and last < 0 and redis.call('HLEN', meta) > PUBLISHERS then
-    -- The oldest go: a small hash has its fields in the order in which they came.
+    -- A small hash keeps its fields in insertion order: the first ones are the oldest.
     local publishers = {}
     for _, field in ipairs(redis.call('HKEYS', meta)) do
       if string.sub(field, 1, 1) == '@' and field ~= publisher then publishers[#publishers + 1] = field end

@@ -32,13 +32,13 @@ if not tip then
   genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
   local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
-  -- A beginning that nobody remembers is none.
+  -- The next read could not know a beginning that was not stored.
   if type(written) == 'table' and not last then tip = OLDEST end
 end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
   redis.pcall('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
--- As most readings come soon after another one, they write nothing.
+-- Renewed a tenth ahead of time, so that most reads write nothing.
 local left = redis.call('TTL', meta)
 if tip == genesis then
   if left < UNUSED_S * 0.9 or left > UNUSED_S then redis.pcall('EXPIRE', meta, UNUSED_S) end
@@ -54,7 +54,7 @@ if id ~= '' then
   end
 end
 
--- Each entry that is looked at is copied, whatever its size: only where nothing else tells.
+-- XRANGE copies the whole entry, whatever its size. It runs only if nothing else decides.
 local trimmed
 local function trimmedTo()
   if trimmed == nil then
@@ -88,7 +88,7 @@ if after and after ~= tip and limit > 0 then
     events = events + #batch
     if #batch < count then break end
     start = '(' .. batch[#batch][1]
-    -- By bytes: few large ones in a call, many small ones.
+    -- Sized by bytes: large entries come one at a time, small ones up to 64.
     count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
   until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end

@@ -9,7 +9,7 @@ export interface Sending {
   readonly channel: string;
   /** Characters it holds. */
   readonly size: number;
-  /** Whether it may be sent again after it may have been executed: a script tells that it has been. */
+  /** Whether a retry is safe although Redis may have executed it: the script then refuses the second attempt. */
   readonly isRepeatable: boolean;
   /** Writes the command. */
   send(place: Place, attempt: Attempt): Promise<unknown>;
@@ -18,17 +18,17 @@ export interface Sending {
 }
 
 export interface Attempt {
-  /** Of this process. */
+  /** Name of the publisher: one for each process. */
   readonly publisher: string;
-  /** Of the publication; it counts up with the calls. */
+  /** Number of the publication, increasing with the calls. */
   readonly number: number;
-  /** The number before it in its channel, if that is unanswered: Redis executes none before the other. */
+  /** The number of its predecessor in the channel, if that is in flight: the script stores no publication before it. */
   readonly after: number | undefined;
-  /** Nothing is known of what the server on this connection knows. */
+  /** Whether to send the text of the script: the server may not have it. */
   readonly whole: boolean;
 }
 
-/** Looks in a channel for the publications of a publisher, from the number `first` on. @returns their places by number */
+/** Finds a publisher's publications in the history of a channel, from the number `first` on. @returns cursors by number */
 export type Find = (
   place: Place,
   where: { channel: string; publisher: string; first: number },
@@ -40,7 +40,7 @@ export interface Held {
   size: number;
 }
 
-/** What a sender sends over, and as whom. */
+/** The publisher's name, and the servers that a sender uses. */
 export interface Route {
   readonly publisher: string;
   /** Where to, after what was answered last. */
@@ -63,11 +63,11 @@ export const isFinal = ({ name, message }: Error): boolean => name === 'ReplyErr
 /** Whether Redis has refused a command, and that passes. */
 export const isPassing = (error: Error): boolean => error.name === 'ReplyError' && !isFinal(error);
 
-/** Whether the script has executed the publication, or a later one, before. */
+/** Whether the script has stored this publication, or a later one, before. */
 export const isRepeated = ({ name, message }: Error): boolean =>
   name === 'ReplyError' && message.startsWith('REPEATED');
 
-/** What tells a publisher from all others: 48 bits. */
+/** A random name for a publisher, of 48 bits. */
 export const newPublisher = () => randomBytes(6).toString('base64url');
 
 /** A publication from its call until its promise is settled. */

@@ -8,30 +8,29 @@ import type { Place } from './redis.servers.js';
 const DEADLINE_MS = 4_500;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
-/** How long answers are gathered before what they are about is looked for, in ms. */
+/** How long REPEATED answers are collected before one search for all their ids, in ms. */
 const GATHER_MS = 10;
 /** Channels that are looked in at once. */
 const FIND_BATCH = 200;
 
 /**
- * Sends publications to one server in the order of the calls, also those that have to be sent again, and perhaps
- * to another one by then.
+ * Sends publications to one server in call order. A retry may go to another server.
  *
- * All that is called goes out at once, without waiting for answers. When an answer is missing or is a refusal that
- * passes, nothing further is sent until everything under way has ended. Then what has failed goes first, in its order, one event
- * as a probe and the rest behind it. The script takes each publication once, and none of a channel before the one that was sent
- * before it. Of those that it has taken before, the ids are looked for in the history.
+ * Publications leave at once, without waiting for answers. When an answer is missing or is a refusal that passes, the sender
+ * waits until nothing is in flight. Then it sends the first failed publication alone, as a probe, and the rest behind it in
+ * call order. The script stores each publication once, and none before its predecessor in the channel. If the script has stored
+ * a publication before, the sender looks for its id in the history.
  */
 export class RedisSender {
   /** Not sent, in the order of the calls. */
   #queue = new Set<Pending>();
   /** Sent and unanswered, in the order of the calls. */
   readonly #sent = new Set<Pending>();
-  /** The last of these, by channel. */
+  /** The last publication in flight, by channel. */
   readonly #latest = new Map<string, Pending>();
   /** To be sent again. */
   readonly #failed = new Set<Pending>();
-  /** Executed, but for all that is known of their ids. */
+  /** Stored by an earlier attempt; their ids are not known yet. */
   readonly #repeated = new Set<Pending>();
   #state: 'sending' | 'recovering' | 'probing' = 'sending';
   #attempts = 0;
@@ -152,7 +151,7 @@ export class RedisSender {
     this.route.learn(error, place);
   }
 
-  /** After an answer: the rest goes behind a probe; what has failed goes first. */
+  /** Continues after an answer: with the retry, or with the queue once the probe is through. */
   #goOn(): void {
     if (this.#state === 'recovering') return this.#proceed();
     const wasProbing = this.#state === 'probing';
@@ -161,7 +160,7 @@ export class RedisSender {
     if (wasProbing || (this.#sent.size === 0 && this.#queue.size > 0)) this.flush();
   }
 
-  /** Tries again after a while, if nothing is under way any more. */
+  /** Schedules a retry. */
   #proceed(): void {
     if (this.#retry || this.#closed) return;
     const delay = Math.min(RETRY_MS[0] * 2 ** this.#attempts++, RETRY_MS[1]) * (0.5 + Math.random());
@@ -182,7 +181,7 @@ export class RedisSender {
     else this.#attempts = 0;
   }
 
-  /** Looks for the ids of what was executed before. */
+  /** Looks for the ids of publications that an earlier attempt has stored. */
   async #find(): Promise<void> {
     const channels = new Map<string, Pending[]>();
     for (const pending of this.#repeated) {
@@ -202,13 +201,13 @@ export class RedisSender {
 
   async #findIn(channel: string, pendings: readonly Pending[]): Promise<void> {
     const place = this.route.place(this.#refusal);
-    const first = Math.min(...pendings.map(({ number }) => number));
+    const first = pendings.reduce((least, { number }) => Math.min(least, number), Infinity);
     let cursors: ReadonlyMap<number, string> = new Map();
     try {
       cursors = await this.route.find(place, { channel, publisher: this.route.publisher, first });
     } catch (error) {
       this.#refuse(error as Error, place);
-      // It is tried again, until it succeeds or the time is up.
+      // The next search retries, until the publications expire.
       if (!isFinal(error as Error)) return;
     }
     for (const pending of pendings) {

@@ -107,7 +107,7 @@ export class RedisSubscriber {
     // A turn of the microtask queue, so that channels wanted in one go make one command.
     await Promise.resolve();
     while (this.connection.ready && this.#unsettled.size > 0) {
-      // Behind what is new, and on their own, those that were refused: Redis refuses a SUBSCRIBE as a whole.
+      // Redis refuses a SUBSCRIBE as a whole: refused channels are retried one by one, after the new ones.
       const isNew = (channel: string) => !this.#refused.has(channel);
       const fresh = [...this.#unsettled].filter(isNew);
       const batch = (fresh.length > 0 ? fresh : [...this.#unsettled]).slice(0, BATCH);
@@ -133,7 +133,7 @@ export class RedisSubscriber {
       await this.#send('subscribe', channels);
     } catch (error) {
       if (generation !== this.#generation) return;
-      // Which of the channels has it meant?
+      // Finds out which of the channels Redis refuses.
       if (channels.length > 1) return this.#subscribeEach(channels);
       return this.#retryLater(channels[0]!, error as Error);
     }
@@ -209,7 +209,7 @@ export class RedisSubscriber {
       this.#unsettled.add(channel);
       this.#settle();
     };
-    // A slot that moves is there in a moment.
+    // A migrating slot is available again within moments: no backoff.
     const waitMs = before && isFinal(error) ? Math.min(2 * before.waitMs, RETRY_MS[1]) : RETRY_MS[0];
     clearTimeout(before?.timer);
     this.#refused.set(channel, { timer: setTimeout(retry, waitMs).unref(), waitMs });

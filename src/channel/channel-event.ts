@@ -7,7 +7,7 @@ import type { SseEvent } from '../event.js';
  */
 export type ResetReason = 'unknown' | 'lost' | 'limit' | 'failed';
 
-/** Of an event, for operators of the module: its cursor, which its id need not be. */
+/** Key of an event's cursor, for the module's operators: the event's id may be the publisher's own. */
 const POSITION = Symbol('position');
 
 /** Where an event takes a connection to; '' where there is no history. */

@@ -50,11 +50,11 @@ export class ChannelHub extends Liveness implements ChannelListener {
   /**
    * Adds a subscriber to a live hub: after `lastEventId`, or from now on.
    *
-   * @returns what begins with the events that it has missed: when all channels of its connection are open
+   * @returns starts the replay; called once all channels of the connection are open
    */
   attach(subscriber: Subscriber, lastEventId: string | undefined): (() => void) | undefined {
     const from = isCursor(lastEventId) ? lastEventId : this.#tip!;
-    // It may leave as soon as it opens.
+    // `open()` may close the subscriber at once.
     if (lastEventId === undefined) {
       this.subscribers.add(subscriber);
       subscriber.open(from);
@@ -123,7 +123,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     if (this.live && this.#tip === tip) this.synchronise();
   }
 
-  /** Resolves when the hub has been as far as the store was: in a moment, or after it has read what it missed. */
+  /** Resolves when the hub has caught up with a position of the store: by messages in flight, or after `GRACE_MS` by a read. */
   async reach(storeTip: string): Promise<void> {
     const isBehind = () => this.live && compareCursors(storeTip, this.tip) > 0;
     for (let waited = 0; isBehind() && waited < GRACE_MS; waited += STEP_MS) await pause(STEP_MS);
@@ -178,7 +178,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   /** @returns where to read on; nothing if the page goes to the tip */
   #take(page: Passage, from: readonly string[]): string[] {
     if (this.#tip === undefined) {
-      // What came since the subscription is live. From another database, others may publish under the same name: the store knows.
+      // Messages since the subscription count as live if the store knows them: another database may use the same Pub/Sub name.
       const { start = page.tip } = this.#backlog;
       if (start !== page.tip && !from.includes(start)) return [start];
       this.#goOn(page.after ?? page.tip);
@@ -239,7 +239,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
   report({ message }: Error): void {
     if (!this.broker.connected) return;
-    // What keeps one channel from its history may keep thousands.
+    // One cause may affect thousands of channels: one log line for all of them.
     const line = `Channel ${this.channel} is not live, and will be when this is mended: ${message}`;
     this.failures.error(`history ${message.split(' ', 1)[0]}`, line);
   }

@@ -33,11 +33,11 @@ export interface HubOptions {
  */
 export class Replay {
   #cancelled = false;
-  /** Whether what it missed is within the limits. What is published meanwhile does not count. */
+  /** Whether the missed events were counted and are within the limits. Later publications do not count. */
   #isWithinLimits = false;
   #events = 0;
   #size = 0;
-  /** Where the store was, if the hub is to be as far before it goes on. */
+  /** The store's position that the hub has to reach before the replay continues. */
   #storeTip: string | undefined;
   /** Readings in a row that failed. */
   #failures = 0;
@@ -87,7 +87,7 @@ export class Replay {
     if (isTooMuch) return this.#end('limit', page.tip);
     this.#isWithinLimits = true;
     if (page.end === position && this.hub.live && !this.hub.after(position)) {
-      // The store is elsewhere than this process, which gets it in a moment, has missed something, or is on a branch.
+      // Hub and store differ: a message is in flight or lost, or the store lost events that the hub has delivered.
       if (compareCursors(page.tip, this.hub.tip) <= 0) this.hub.synchronise();
       this.#storeTip = page.tip;
       return position;
@@ -123,7 +123,7 @@ export class Replay {
     return { events: this.options.maxReplayEvents, size: this.options.maxReplayBytes };
   }
 
-  /** Else what is sent is counted. */
+  /** Whether one read can count up to the limits. Otherwise the replay counts what it sends. */
   get #isCountedAtOnce(): boolean {
     const { events, size } = this.#bounds;
     return events <= COUNTED.events && size <= COUNTED.size;

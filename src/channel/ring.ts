@@ -9,7 +9,7 @@ export interface RingBounds {
 
 const BOUNDS: RingBounds = { maxEvents: 256, maxSize: 262_144 };
 
-/** How much all rings of a process hold, in characters. */
+/** How many characters of JSON all rings of a process hold together. */
 export class RingBudget {
   used = 0;
 
@@ -19,7 +19,7 @@ export class RingBudget {
 /** The most recent events of a channel, as they were delivered: without a gap after `start`. */
 export class Ring {
   #events: ChannelEvent[] = [];
-  /** How many of them were there at the last call of `age()`. */
+  /** How many events were in the ring at the last call of `age()`. */
   #aged = 0;
   #size = 0;
   /** The position before the oldest event. */
@@ -49,7 +49,7 @@ export class Ring {
 
   push(event: ChannelEvent): void {
     const last = this.#events.at(-1);
-    // All subscribers have got it; it is encoded anew for those who come back.
+    // All live subscribers have it. A replay encodes it again; until then the ring holds the text alone.
     if (last) last.encoded = undefined;
     this.#events.push(event);
     this.#resize(event.size);
@@ -57,7 +57,7 @@ export class Ring {
     while (this.#events.length > maxEvents || this.#size > maxSize || this.#isOverBudget()) this.#shift();
   }
 
-  /** Lets go of what was there at the last call: clients that come back later than that read the history. */
+  /** Evicts the events that were in the ring at the last call. Clients that reconnect later than that read the history. */
   age(): void {
     while (this.#aged > 0) this.#shift();
     this.#aged = this.#events.length;

@@ -81,8 +81,8 @@ export class Subscribers {
   }
 
   /**
-   * The same for an event that the subscriber has come back for. Where it fails again, it would come back for ever: a reset tells
-   * it instead that it does not get the event.
+   * Sends a replayed event. If the subscriber fails on it, closing the connection would only repeat the replay: the subscriber gets
+   * `sse.reset` in place of the event.
    */
   resend(subscriber: Subscriber, event: ChannelEvent): boolean {
     try {

@@ -79,7 +79,7 @@ export class SubscribeCommand extends RedisCommand<Options> {
         // What nobody reads must not keep the program alive.
         setTimeout(() => process.exit(), EXIT_MS).unref();
       };
-      // Not by `messages()`, which hands out values: made into one, a number could lose digits.
+      // Not `messages()`: its values are parsed, which rounds large numbers.
       const { unsubscribe } = get(Channels).subscribe([channel], subscriber, lastEventId || undefined);
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
       stop = () => {

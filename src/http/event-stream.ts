@@ -56,7 +56,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** What waits for the client because it is being brought up to date, at its own pace. */
   #allowance = 0;
   #drain: Promise<void> | undefined;
-  /** Behind the last event that the filter has held back, if nothing was sent since: its client is to come back there. */
+  /** Position after the last event that the filter dropped, if nothing was sent since. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
 
@@ -180,7 +180,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return this.#socket ?? this.response.stream ?? this.response;
   }
 
-  /** @returns whether there was one to be told */
+  /** Sends the position, if the filter has dropped events since the last one sent. @returns whether it did */
   #tellPosition(): boolean {
     // Without history there is none.
     if (!this.#position) return false;

@@ -1,29 +1,32 @@
 import { Observable, type OperatorFunction } from 'rxjs';
 import { positionOf } from '../channel/channel-event.js';
 import type { SseEvent } from '../event.js';
+import { inputError } from '../sse.errors.js';
+import { checkDecision } from './event-filter.js';
 import { tickerOf } from './heartbeat.js';
 
 /**
- * Lets through the events of `messages()` on which the predicate returns true, and the module's own. Where RxJS's `filter()` keeps
- * events back, a client keeps the id of the last one it got, and comes back with it after the history has gone on: it is then
- * told that it may have missed something. This operator tells it from time to time how far it is, by an event `sse.position`
- * with an id, which no `onmessage` shows.
+ * RxJS's `filter()` for the events of `messages()`, which also keeps the client's position up to date. With `filter()`, a client
+ * reconnects with the id of the last event that passed; if the history has been trimmed since, it gets `sse.reset`. This operator
+ * emits `sse.position` with an id after it has dropped events; no `onmessage` shows it. Events of the module (`sse.*`) always pass.
  *
- * @param predicate decides on each event; what it throws ends the observable with that error
- * @param ms time between two `sse.position` at least, 1,000–3,600,000; they come only after events were kept back. @default 15000
+ * @param predicate returns true for the events that pass; an exception, or any other result than true and false, errors the
+ *   observable
+ * @param ms minimum time between two `sse.position`, 1,000–3,600,000. @default 15000
  * @throws SseError `SSE_INPUT`, in the call
  */
 export function filterEvents<T = unknown>(
   predicate: (event: SseEvent<T>) => boolean,
   ms = 15_000,
 ): OperatorFunction<SseEvent<T>, SseEvent<T>> {
+  if (typeof predicate !== 'function') throw inputError('predicate', 'a function', predicate);
   const ticker = tickerOf(ms);
   return (source) =>
     new Observable((observer) => {
-      let kept: SseEvent<T> | undefined;
+      let dropped: SseEvent<T> | undefined;
       const tell = () => {
-        if (kept && positionOf(kept) !== '') observer.next(positionEvent(kept));
-        kept = undefined;
+        if (dropped && positionOf(dropped) !== '') observer.next(positionEvent(dropped));
+        dropped = undefined;
       };
       observer.add(ticker.subscribe(tell));
       observer.add(
@@ -31,11 +34,11 @@ export function filterEvents<T = unknown>(
           next: (event) => {
             let passes;
             try {
-              passes = event.type?.startsWith('sse.') || predicate(event);
+              passes = event.type?.startsWith('sse.') || checkDecision(predicate(event));
             } catch (error) {
               return observer.error(error);
             }
-            kept = passes ? undefined : event;
+            dropped = passes ? undefined : event;
             if (passes) observer.next(event);
           },
           error: (error) => observer.error(error),
@@ -48,7 +51,7 @@ export function filterEvents<T = unknown>(
     });
 }
 
-/** Told to a client, takes it behind the event. */
+/** Moves a client's position behind the event. */
 function positionEvent<T>(event: SseEvent<T>): SseEvent<T> {
   const { channel } = event;
   return { id: positionOf(event), channel, type: 'sse.position', data: { channel } as T };

@@ -90,7 +90,7 @@ export const http = [
     file: 'src/http/event-filter.ts',
     guard: 'a filter runs in the context of its request',
     find: `context.runInAsyncScope(() => target.filter(event))`,
-    replace: `(context, target.filter(event))`,
+    replace: `(context, target).filter(event)`,
     tests: ['test/filters.spec.ts › in the context of its own request (/mine)'],
   },
   {
