@@ -57,6 +57,8 @@ export class HoppingClient {
   readonly channel: string;
   readonly deliveries: Delivery[] = [];
   lastEventId: string | undefined;
+  /** How many deliveries came before each connection. */
+  readonly resumedAt = new Set<number>();
   /** Of the node that it is on. */
   port: number | undefined;
   /** The fault of each. */
@@ -109,6 +111,7 @@ export class HoppingClient {
 
   #connect(): void {
     if (this.#closed) return;
+    this.resumedAt.add(this.deliveries.length);
     const { channel, ports, random, sightings, stayMs = [100, 3_000] } = this.options;
     const headers = this.lastEventId === undefined ? {} : { 'last-event-id': this.lastEventId };
     this.port = random.of(ports());
