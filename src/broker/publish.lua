@@ -75,7 +75,9 @@ end
 
 local ms, n = now, random
 local prevMs, prevN = string.match(prev, '^(%d+)-(%d+)$')
-if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 end
+-- While the clock is behind, a replica that takes over must not give the cursors that the old master gave to lost events.
+if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random
+elseif ms == tonumber(prevMs) then n = prevN + 1 end
 local cursor = string.format('%.0f-%.0f', ms, n)
 local size = maxEvents ~= '' and maxEvents or known[2] or 1000
 local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)

@@ -69,7 +69,8 @@ if id ~= '' then
 end
 local ms, n = now, random
 local prevMs, prevN = string.match(prev, '^(%d+)-(%d+)$')
-if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 end
+if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random
+elseif ms == tonumber(prevMs) then n = prevN + 1 end
 local cursor = string.format('%.0f-%.0f', ms, n)
 local size = maxEvents ~= '' and maxEvents or known[2] or 1000
 local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
