@@ -148,7 +148,7 @@ export class MemorySseBroker extends SseBroker {
   }
 }
 
-/** The rule of `publish.lua`: the clock, or the last cursor's millisecond where the clock went back. */
+/** By the clock, or behind the last cursor if the clock went back. Memory has no replicas, so it needs no random step. */
 function nextCursor(prev: string | undefined): string {
   const [prevMs, prevN] = prev === undefined ? [0, 0] : (prev.split('-').map(Number) as [number, number]);
   const now = Date.now();

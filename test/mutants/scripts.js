@@ -56,8 +56,14 @@ export const scripts = [
   {
     ...publish,
     guard: 'cursors increase when the clock goes back',
-    find: `if ms <= tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 end\n`,
-    replace: '',
+    find: `if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random\nelseif`,
+    replace: `if`,
+  },
+  {
+    ...publish,
+    guard: 'while the clock is behind, no replica gives cursors anew',
+    find: `prevN + 1 + random`,
+    replace: `prevN + 1`,
   },
   {
     ...publish,
