@@ -112,6 +112,7 @@ export class PrometheusMetrics implements SseMetrics {
       ),
       counter('dropped_total', 'Messages that are no events', ({ dropped }) => dropped),
       counter('cut_total', 'Clients that were cut because they did not read', ({ cut }) => cut),
+      counter('behind_total', 'Times that a client read too slowly for live events', ({ behind }) => behind),
       counter('refused_total', 'Streams that were not begun', ({ refused }) => refused),
     ];
   }

@@ -29,6 +29,8 @@ export interface SseStats {
   dropped: number;
   /** Clients of `@SseChannel` that were cut because they did not read. */
   cut: number;
+  /** Times that a client of `@SseChannel` was behind, and began to catch up at its own pace; one of several channels counts for each. */
+  behind: number;
   /** Streams that were not begun: for a limit, after a `disconnect()`, because an authorizer failed, or the application is ending. */
   refused: number;
 }

@@ -1,7 +1,8 @@
 import { get, type IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Query } from '@nestjs/common';
+import { Controller, type INestApplication, Query } from '@nestjs/common';
 import { createParser } from 'eventsource-parser';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
@@ -18,9 +19,21 @@ class ChannelsController {
 }
 
 const brokers = [
-  ['in memory', () => ({})],
-  ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
+  ['in memory', (history?: object) => ({ history })],
+  ['on Redis', (history?: object) => ({ redis: redisUrl(), prefix: randomPrefix(), history })],
 ] as const;
+
+/** Paused before it has read anything, with the socket of its server. */
+async function stalled(app: INestApplication, path: string, headers = {}) {
+  const sockets = new Set<Socket>();
+  const server = app.getHttpServer() as Server;
+  server.on('connection', (socket: Socket) => sockets.add(socket));
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(path, { headers, agent: false }, resolve).on('error', reject);
+  });
+  response.pause().setEncoding('utf8');
+  return { response, socket: [...sockets].at(-1)! };
+}
 
 const COUNT = 60;
 const EVENTS = 8;
@@ -37,8 +50,6 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
         controllers: [ChannelsController],
       });
       const sse = app.get(SseService);
-      const sockets = new Set<Socket>();
-      (app.getHttpServer() as Server).on('connection', (socket: Socket) => sockets.add(socket));
       const names = Array.from({ length: COUNT }, (__, n) => `c${n}`);
       const path = `${url}/channel?${names.map((name) => `channel=${name}`).join('&')}`;
       const first = await connect(path);
@@ -51,21 +62,15 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
         );
       }
 
-      sockets.clear();
-      const headers = { 'last-event-id': id! };
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        get(path, { headers, agent: false }, resolve).on('error', reject);
-      });
-      response.pause();
-      const [socket] = sockets;
+      const { response, socket } = await stalled(app, path, { 'last-event-id': id! });
       // Until the system takes no more, and nothing is added.
       let seen = -1;
       let most = 0;
       for (let still = 0; still < 30;) {
         await until(() => new Promise((resolve) => setTimeout(() => resolve(true), 10)));
-        most = Math.max(most, socket!.writableLength);
-        still = socket!.bytesWritten === seen && socket!.writableLength > 0 ? still + 1 : 0;
-        seen = socket!.bytesWritten;
+        most = Math.max(most, socket.writableLength);
+        still = socket.bytesWritten === seen && socket.writableLength > 0 ? still + 1 : 0;
+        seen = socket.bytesWritten;
       }
       expect(most).toBeLessThan(MOST);
 
@@ -76,8 +81,8 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
           received.get(name!)!.push(Number(n));
         },
       });
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        most = Math.max(most, socket!.writableLength);
+      response.on('data', (chunk: string) => {
+        most = Math.max(most, socket.writableLength);
         parser.feed(chunk);
       });
       response.resume();
@@ -87,6 +92,52 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       for (const events of received.values()) expect(events).toEqual(expected);
       expect(most).toBeLessThan(MOST);
       expect(sse.stats().cut).toBe(0);
+      response.destroy();
+    },
+  );
+
+  it.each(brokers)(
+    'while events come leaves them to the history, and gets each once and in order, on the same connection: %s',
+    async (_broker, options) => {
+      const { app, url } = await startApp(platform, {
+        imports: [SseModule.forRoot(options({ maxEvents: 10_000, maxReplayEvents: 10 }))],
+        controllers: [ChannelsController],
+      });
+      const sse = app.get(SseService);
+      const { response, socket } = await stalled(app, `${url}/channel?channel=a&channel=b`);
+      const expected: Record<string, string[]> = { a: [], b: [] };
+      const publish = async (channel: string, text: string, transient = false) => {
+        expected[channel]!.push(text);
+        await sse.publish(text.padEnd(70_000), { channel, transient });
+        await turn();
+      };
+      let count = 0;
+      for (; sse.stats().behind === 0; count++) await publish(count % 2 === 0 ? 'a' : 'b', `${count}`);
+      // Much more than the process holds.
+      for (let n = 0; n < 100; n++) await publish(n % 3 === 0 ? 'a' : 'b', `more ${n}`);
+      expect(socket.writableLength).toBeLessThan(MOST);
+      await publish('b', 'not stored', true);
+      await publish('b', 'last');
+
+      const received: Record<string, string[]> = { a: [], b: [] };
+      const ids = new Set<string>();
+      const parser = createParser({
+        onEvent: ({ id, event, data }) => {
+          if (event === 'sse.open') return;
+          const text = data.trimEnd();
+          received[expected.a!.includes(text) ? 'a' : 'b']!.push(event ?? text);
+          ids.add(id!);
+        },
+      });
+      response.on('data', (chunk: string) => parser.feed(chunk)).resume();
+      const total = () => received.a!.length + received.b!.length;
+      await until(total, (sum) => sum === count + 102);
+      // It comes when what is stored has come.
+      const stored = expected.b!.filter((text) => text !== 'not stored');
+      expect(received).toEqual({ a: expected.a, b: [...stored, 'not stored'] });
+      expect([ids.size, sse.stats().cut, sse.connections().length]).toEqual([count + 101, 0, 1]);
+      await publish('a', 'live again');
+      await until(() => received.a!.at(-1) === 'live again');
       response.destroy();
     },
   );

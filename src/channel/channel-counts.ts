@@ -6,6 +6,8 @@ export interface ChannelCounts {
   dropped: number;
   /** Subscribers that were given up because they did not take what they were sent. */
   cut: number;
+  /** Times that a subscriber was behind, and left the live delivery to catch up. */
+  behind: number;
   /** Events that subscribers were given: one for each of them. */
   delivered: number;
   /** Those of them that had been missed. */
@@ -20,6 +22,7 @@ export interface ChannelCounts {
 export const noCounts = (): ChannelCounts => ({
   dropped: 0,
   cut: 0,
+  behind: 0,
   delivered: 0,
   replayed: 0,
   gaps: 0,

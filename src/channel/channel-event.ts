@@ -39,6 +39,11 @@ export class ChannelEvent {
     this.ownId = id === cursor || reused ? undefined : id;
   }
 
+  /** The same for subscribers that get it at another position, which is its place if it has none of its own. */
+  at(position: string): ChannelEvent {
+    return new ChannelEvent(this.channel, this.message, position);
+  }
+
   /** The data as it was published. */
   get json(): string {
     return this.message.json;

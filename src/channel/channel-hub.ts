@@ -60,8 +60,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       subscriber.open(from);
       return undefined;
     }
-    const replay = new Replay(this, subscriber, this.options);
-    this.#replays.set(subscriber, replay);
+    const replay = this.#replay(subscriber);
     subscriber.open(from);
     return () => void replay.run(lastEventId);
   }
@@ -224,16 +223,32 @@ export class ChannelHub extends Liveness implements ChannelListener {
       if (cursor === this.#tip || (!isNew && this.ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
     }
-    this.#append(new ChannelEvent(this.channel, message, this.#tip!), cursor !== undefined);
+    const event = new ChannelEvent(this.channel, message, this.#tip!);
+    if (cursor === undefined) this.#pass(event);
+    else this.#append(event);
     return true;
   }
 
-  #append(event: ChannelEvent, isKept = true): void {
-    if (isKept) {
-      this.ring.push(event);
-      this.#tip = event.cursor;
-    }
+  #append(event: ChannelEvent): void {
+    const from = this.#tip!;
+    this.ring.push(event);
+    this.#tip = event.cursor;
+    this.options.counts.delivered += this.subscribers.deliver(event, (subscriber) => {
+      this.options.counts.behind++;
+      void this.#replay(subscriber).catchUp(from);
+    });
+  }
+
+  /** Delivers what is in no history. */
+  #pass(event: ChannelEvent): void {
     this.options.counts.delivered += this.subscribers.deliver(event);
+    for (const replay of this.#replays.values()) replay.hold(event);
+  }
+
+  #replay(subscriber: Subscriber): Replay {
+    const replay = new Replay(this, subscriber, this.options);
+    this.#replays.set(subscriber, replay);
+    return replay;
   }
 
   /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */

@@ -47,6 +47,10 @@ export function mergeInto(subscriber: Subscriber, channels: readonly string[]): 
     next: (event) => subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor))),
     complete: () => subscriber.complete(),
     drained: () => subscriber.drained?.(),
+    get isBehind() {
+      return subscriber.isBehind;
+    },
+    cut: subscriber.cut && (() => subscriber.cut!()),
     turns,
   }));
 }

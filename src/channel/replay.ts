@@ -23,13 +23,17 @@ export interface HubOptions {
   readonly onDropped: (channel: string) => void;
 }
 
+/** How much may be held back for a subscriber because it is in no history: events, and characters of JSON. */
+const [MAX_HELD, MAX_HELD_SIZE] = [1_024, 262_144];
+
 /**
  * Takes one subscriber from where it was to the live stream of its hub.
  *
  * What it missed comes from the hub's ring where that reaches, and else from the history, page by page, as fast as
  * the subscriber takes them, until the ring is met. The last look at the ring and the joining are in one turn of the
  * event loop, so there is no seam. The channels of one connection take turns, so that one page waits for its client, and not
- * one of each; a channel that cannot be read, or is not live, leaves its turn to the others.
+ * one of each; a channel that cannot be read, or is not live, leaves its turn to the others. Events that are in no history
+ * come at the end.
  */
 export class Replay {
   #cancelled = false;
@@ -41,6 +45,8 @@ export class Replay {
   #storeTip: string | undefined;
   /** Readings in a row that failed. */
   #failures = 0;
+  #held: ChannelEvent[] = [];
+  #heldSize = 0;
 
   constructor(
     private readonly hub: ChannelHub,
@@ -50,6 +56,23 @@ export class Replay {
 
   cancel(): void {
     this.#cancelled = true;
+  }
+
+  /** For the end, an event that is in no history. A subscriber for whom there are too many is cut. */
+  hold(event: ChannelEvent): void {
+    this.#held.push(event);
+    this.#heldSize += event.size;
+    if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;
+    this.#held = [];
+    if (this.subscriber.cut) this.subscriber.cut();
+    else this.subscriber.complete();
+  }
+
+  /** For a subscriber that was live, and was never away: from where it was, whatever it has to get, once it has read what it got. */
+  async catchUp(position: string): Promise<void> {
+    this.#isWithinLimits = true;
+    await this.subscriber.drained?.();
+    await this.run(position);
   }
 
   async run(lastEventId: string): Promise<void> {
@@ -74,10 +97,13 @@ export class Replay {
     if (rest) {
       if (!this.#isWithinLimits && this.#isTooMuch(rest)) return this.#end('limit');
       if (!this.#send(rest)) return undefined;
-      this.hub.join(this.subscriber);
-      // It need not have read them to be live; but it is not to be given up for them.
-      await this.subscriber.drained?.();
-      return undefined;
+      const { tip } = this.hub;
+      const drained = this.subscriber.drained?.();
+      // It need not have read all of it to be live.
+      const isBehind = this.subscriber.isBehind;
+      if (!isBehind) this.#join();
+      await drained;
+      return isBehind ? tip : undefined;
     }
     const page = await this.#read(position);
     if (this.#cancelled) return undefined;
@@ -155,6 +181,14 @@ export class Replay {
     const { channel, tip } = this.hub;
     this.options.counts.resets[reason]++;
     const reset = resetEvent(channel, reason, tip);
-    if (this.hub.subscribers.send(this.subscriber, reset)) this.hub.join(this.subscriber);
+    if (this.hub.subscribers.send(this.subscriber, reset)) this.#join();
+  }
+
+  #join(): void {
+    for (const event of this.#held) {
+      if (!this.hub.subscribers.send(this.subscriber, event.at(this.hub.tip))) return;
+      this.options.counts.delivered++;
+    }
+    this.hub.join(this.subscriber);
   }
 }

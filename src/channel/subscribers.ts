@@ -18,6 +18,10 @@ export interface Subscriber {
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */
   drained?(): Promise<void> | undefined;
+  /** Whether so much waits for it that the next events should come from the history, at its own pace. */
+  readonly isBehind?: boolean;
+  /** Ends the stream of one that does not take what is in no history. */
+  cut?(): void;
   /** Where it is one of the channels of a connection, in which order these are brought up to date: a page each in turn. */
   readonly turns?: Limiter;
 }
@@ -51,13 +55,17 @@ export class Subscribers {
   /**
    * Delivers an event to all of them; one that fails is cut, and does not keep it from the others.
    *
+   * @param onBehind takes over each subscriber that is behind. It does not get the event, and is no live subscriber any more
    * @returns to how many
    */
-  deliver(event: ChannelEvent): number {
+  deliver(event: ChannelEvent, onBehind?: (subscriber: Subscriber) => void): number {
     let count = 0;
     this.#delivering = true;
     for (const subscriber of this.#all) {
-      if (this.send(subscriber, event)) count++;
+      if (onBehind && subscriber.isBehind) {
+        this.#all.delete(subscriber);
+        onBehind(subscriber);
+      } else if (this.send(subscriber, event)) count++;
       else this.#all.delete(subscriber);
     }
     this.#delivering = false;
@@ -92,7 +100,7 @@ export class Subscribers {
       const cause = causeOf(error);
       this.failures.error(
         `again: ${cause}`,
-        `A client does not get event ${event.id} of ${event.channel}, as its connection failed again: ${cause}`,
+        `A client does not get event ${event.id} of ${event.channel}, as its connection fails on it: ${cause}`,
       );
       this.counts.resets.failed++;
       return this.send(subscriber, resetEvent(event.channel, 'failed', event.cursor));

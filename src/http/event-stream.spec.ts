@@ -118,28 +118,57 @@ describe('An event stream', () => {
     logged.mockRestore();
   });
 
-  it('lets a client that is being brought up to date be behind by that, and by no more than 1 MiB besides', async () => {
+  it('is behind when more than 512 KiB wait for its client, until that has read all of it', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1');
     await turn();
     const message = (await answer).pause();
-    while (stream.pending < 3 * 2 ** 20) {
-      stream.next(event('x'.repeat(500_000)));
-      void stream.drained();
+    while (stream.pending <= 524_288) {
+      expect(stream.isBehind).toBe(false);
+      stream.next(event('x'.repeat(100_000)));
+      await turn();
     }
-    stream.next(event('live'));
-    await turn();
-    expect(cut).toBe(0);
+    expect(stream.isBehind).toBe(true);
     message.resume();
-    for (const end = Date.now() + 10_000; stream.pending > 0 && Date.now() < end;) await turn();
-    message.pause();
+    await stream.drained();
+    expect([stream.isBehind, stream.pending, cut]).toEqual([false, 0, 0]);
+  });
+
+  it('is cut when more than 1 MiB waits for its client, and it is sent more', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1');
+    await turn();
+    (await answer).pause();
     for (let n = 0; n < 60; n++) {
       stream.next(event('x'.repeat(500_000)));
       await turn();
     }
     expect(stream.pending).toBeLessThan(2 * 2 ** 20);
     expect(cut).toBe(1);
+  });
+
+  it('notices that a client has read a part of a large write', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1');
+    await turn();
+    const message = (await answer).pause();
+    stream.next(event('x'.repeat(30_000_000)));
+    await turn();
+    await until(() => stream.pending > 0);
+    let before = NaN;
+    // Until the buffers of the kernel are full.
+    await until(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const isStill = before === stream.progress;
+      before = stream.progress;
+      return isStill;
+    });
+    message.read();
+    await until(() => stream.progress !== before);
+    expect(stream.pending).toBeGreaterThan(10_000_000);
   });
 
   it('shares its bytes with streams whose clients are to come back at another time', async () => {

@@ -13,10 +13,9 @@ import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 import { type AnyResponse, isGone } from './platform.js';
 
-/**
- * Bytes that may wait for a client when the next ones are to be sent, besides pages of history: beyond it is cut, and
- * comes back by its id.
- */
+/** Bytes that may wait for a client with live events: one for whom more wait catches up from the history. */
+const MAX_LIVE_BYTES = 524_288;
+/** The same for events that are in no history: a client for whom more wait is cut. */
 const MAX_PENDING_BYTES = 1_048_576;
 
 /** How long a client may take to read what is left when its stream is ended. */
@@ -53,8 +52,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   #socket: Socket | undefined;
   #hasBegun = false;
   #sent = 0;
-  /** What waits for the client because it is being brought up to date, at its own pace. */
-  #allowance = 0;
+  #isBehind = false;
   #drain: Promise<void> | undefined;
   /** Position after the last event that the filter dropped, if nothing was sent since. */
   #position: string | undefined;
@@ -90,15 +88,19 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     this.#write();
     const target = this.#target;
     if (!target.writableNeedDrain) return undefined;
-    this.#allowance = target.writableLength;
+    this.#isBehind = target.writableLength > MAX_LIVE_BYTES;
     this.#drain ??= new Promise((resolve) => {
       target.once('drain', () => {
         this.#drain = undefined;
-        this.#allowance = 0;
+        this.#isBehind = false;
         resolve();
       });
     });
     return this.#drain;
+  }
+
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /** Ends a stream whose client may not go on. */
@@ -153,9 +155,16 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return this.#target.writableLength;
   }
 
+  get progress(): number {
+    // Node has no public figure for how much of a write is done. This is the one that its own time-outs go by.
+    const { _handle } = (this.#socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
+    return this.#sent - this.pending - (_handle?.writeQueueSize ?? 0);
+  }
+
   flush(): void {
-    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#allowance) this.cut();
+    if (this.#batch && this.pending > MAX_PENDING_BYTES) this.cut();
     this.#write();
+    if (this.pending > MAX_LIVE_BYTES) void this.drained();
   }
 
   /** Ends the connection of a client that does not read. */

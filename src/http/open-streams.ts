@@ -2,7 +2,7 @@ import type { SseEndReason } from '../access/connection.js';
 
 /** Heartbeats go to a part of the streams at a time: 10,000 writes in one turn would keep everything else waiting. */
 const PARTS = 16;
-/** How long bytes may wait for a client to read, in ms, and how often that is looked at. */
+/** For how long a client that something waits for may read nothing, in ms, and how often that is looked at. */
 const STALL_MS = 30_000;
 const CHECK_MS = 2_000;
 
@@ -15,9 +15,10 @@ export function dueAt(ageMs: number | false): number {
 export interface OpenStream {
   /** Counts up with the streams of the process. */
   readonly number: number;
-  /** Bytes that were given to the socket, and those of them that wait there because the client does not read. */
-  readonly sent: number;
+  /** Bytes that wait for the client. */
   readonly pending: number;
+  /** Is another number whenever the client has read something. */
+  readonly progress: number;
   /** When it is to be ended, by the clock of `performance`. */
   readonly dueAt: number;
   /** Why it has ended, where the clock or the socket has ended it. */
@@ -30,8 +31,8 @@ export interface OpenStream {
 /** The streams that are open in this process, and what is done to them by the clock. */
 export class OpenStreams<T extends OpenStream> {
   readonly #all = new Set<T>();
-  /** Of streams whose bytes wait: how many had been sent at a time. */
-  readonly #marks = new Map<T, { sent: number; since: number }>();
+  /** Of streams whose bytes wait: since when the client has read nothing. */
+  readonly #marks = new Map<T, { progress: number; since: number }>();
   #timers: NodeJS.Timeout[] = [];
   #part = 0;
 
@@ -65,14 +66,14 @@ export class OpenStreams<T extends OpenStream> {
     }
   }
 
-  /** Cuts clients for whom something has waited for too long: one that is always behind, but never by that much, is not. */
+  /** Cuts clients that have read nothing of what waits for them. One that reads slowly stays. */
   #check(): void {
     const now = performance.now();
     for (const stream of this.#all) {
-      const { sent, pending } = stream;
+      const { progress, pending } = stream;
       const mark = this.#marks.get(stream);
       if (pending === 0) this.#marks.delete(stream);
-      else if (!mark || sent - pending >= mark.sent) this.#marks.set(stream, { sent, since: now });
+      else if (mark?.progress !== progress) this.#marks.set(stream, { progress, since: now });
       else if (now - mark.since >= STALL_MS) stream.cut();
       if (now < stream.dueAt) continue;
       stream.endReason = 'age';
