@@ -70,8 +70,7 @@ const FLOODS = {
     }),
 
   /** Streams that nobody reads. */
-  silence: async ({ port, ms }) => {
-    const count = 300;
+  silence: async ({ port, ms, count = 300 }) => {
     for (let n = 0; n < count; n++) open(port, get('/one?shared=all')).pause();
     await sleep(ms);
     return count;

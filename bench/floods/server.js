@@ -31,7 +31,13 @@ Controller()(StreamsController);
 
 class AppModule {}
 Module({
-  imports: [SseModule.forRoot({ redis: options.redis, limits: { connections: options.limit } })],
+  imports: [
+    SseModule.forRoot({
+      redis: options.redis,
+      limits: { connections: options.limit },
+      history: options.history,
+    }),
+  ],
   controllers: [StreamsController],
   providers: [SlowAuthorizer],
 })(AppModule);

@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
 import { checkPublication } from '../event.js';
+import { HISTORY_DEFAULTS } from '../sse.options.js';
 import { Channels } from './channels.js';
 import { formatCompositeCursor, tagOf } from './composite.js';
 
@@ -103,5 +104,113 @@ describe('The channels of a connection that catches up', () => {
       return dataOf('a') === 150 && dataOf('b') === 150;
     });
     jest.restoreAllMocks();
+  });
+});
+
+describe('A subscriber that is behind', () => {
+  let broker: SlowBroker;
+  let channels: Channels;
+
+  beforeEach(() => {
+    broker = new SlowBroker();
+    channels = new Channels(broker);
+  });
+  afterEach(() => channels.close());
+
+  class Behind extends Recorder {
+    isBehind = true;
+    cuts = 0;
+    waiting: (() => void)[] = [];
+
+    drained(): Promise<void> | undefined {
+      return this.isBehind ? new Promise((resolve) => this.waiting.push(resolve)) : undefined;
+    }
+
+    readOn(): void {
+      this.isBehind = false;
+      for (const resolve of this.waiting.splice(0)) resolve();
+    }
+
+    cut(): void {
+      this.cuts++;
+    }
+  }
+
+  const publish = (data: unknown, transient = false) =>
+    broker.publish('a', checkPublication(data, { transient }, 1_000));
+  const range = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+  it.each([
+    ['its process', 20, 0],
+    ['the history', 600, 4],
+  ])('gets what follows from %s once it has read what it got', async (_, count, reads) => {
+    const behind = new Behind();
+    const other = new Recorder();
+    await channels.subscribe(['a'], behind).ready;
+    await channels.subscribe(['a'], other).ready;
+    for (const n of range(count)) await publish(n);
+    expect([behind.data, other.data]).toEqual([[], range(count)]);
+    const before = broker.asked.length;
+    behind.readOn();
+    await until(() => behind.events.length === count);
+    expect(behind.data).toEqual(range(count));
+    await publish('live');
+    expect(behind.data.at(-1)).toBe('live');
+    expect(broker.asked.length - before).toBe(reads);
+    expect([channels.counts.behind, channels.counts.cut]).toEqual([1, 0]);
+  });
+
+  it('that stays behind what its process holds is not live before it has read that', async () => {
+    const behind = new Behind();
+    await channels.subscribe(['a'], behind).ready;
+    await publish(0);
+    behind.next = (event) => {
+      behind.isBehind = true;
+      Recorder.prototype.next.call(behind, event);
+    };
+    behind.readOn();
+    await until(() => behind.data.length === 1);
+    for (const n of range(3)) await publish(n + 1);
+    expect(behind.data).toEqual([0]);
+    behind.readOn();
+    await until(() => behind.data.length === 4);
+    expect(behind.data).toEqual(range(4));
+    expect(channels.counts.behind).toBe(1);
+  });
+
+  it('gets what is not stored after what is, at the position where that has taken it', async () => {
+    const behind = new Behind();
+    await channels.subscribe(['a'], behind).ready;
+    const [first, second] = [await publish(1), await publish('passing', true).then(() => publish(2))];
+    behind.readOn();
+    await until(() => behind.events.length === 3);
+    expect(behind.events.map(({ id, data }) => [id, data])).toEqual([
+      [first, 1],
+      [second, 2],
+      [second, 'passing'],
+    ]);
+  });
+
+  it.each([
+    ['many', 1_025, 'x'],
+    ['large', 300, 'x'.repeat(1_000)],
+  ])('is cut where too %s events come that are not stored', async (_, count, data) => {
+    const behind = new Behind();
+    await channels.subscribe(['a'], behind).ready;
+    await publish(1);
+    expect(behind.cuts).toBe(0);
+    for (let n = 0; n < count; n++) await publish(data, true);
+    expect(behind.cuts).toBe(1);
+  });
+
+  it('gets what is behind it whatever the limits for one that was away', async () => {
+    channels.close();
+    channels = new Channels(broker, { ...HISTORY_DEFAULTS, maxReplayEvents: 5 });
+    const behind = new Behind();
+    await channels.subscribe(['a'], behind).ready;
+    for (const n of range(400)) await publish(n);
+    behind.readOn();
+    await until(() => behind.events.length === 400);
+    expect(behind.data).toEqual(range(400));
   });
 });

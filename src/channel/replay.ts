@@ -60,10 +60,12 @@ export class Replay {
 
   /** For the end, an event that is in no history. A subscriber for whom there are too many is cut. */
   hold(event: ChannelEvent): void {
+    if (this.#cancelled) return;
     this.#held.push(event);
     this.#heldSize += event.size;
     if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;
     this.#held = [];
+    this.cancel();
     if (this.subscriber.cut) this.subscriber.cut();
     else this.subscriber.complete();
   }
