@@ -13,7 +13,7 @@ describe('A master that is gone, without a replica,', () => {
   watchLog();
   afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.close())));
 
-  it('holds up none of the channels of the others, however many connections wait for its own', async () => {
+  it('holds up none of the channels of the others, in no connection, however many wait for its own', async () => {
     const cluster = await TestCluster.start({ replicas: 0 });
     for (const server of cluster.servers) {
       await cluster.call(server, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no');
@@ -37,6 +37,17 @@ describe('A master that is gone, without a replica,', () => {
     await within(10_000, 'The channel of a healthy master', ready);
     await publish(healthy[1]!, 'after');
     await until(() => recorder.events.some(({ data }) => data === 'after'));
+    const both = new Recorder();
+    channels.subscribe([lost[0]!, healthy[2]!], both);
+    await until(() => both.opens.length > 0);
+    const [{ id, live }] = both.opens as [{ id?: string; live: readonly string[] }];
+    expect(live).toEqual([healthy[2]]);
+    await publish(healthy[2]!, 'first');
+    await until(() => both.data.includes('first'));
+    // Whoever comes back with an id that has no part for the channel of the dead master gets the rest of the other one.
+    const again = new Recorder();
+    channels.subscribe([lost[0]!, healthy[2]!], again, id);
+    await until(() => again.data.includes('first'));
     channels.close();
   });
 });

@@ -57,11 +57,11 @@ export class ChannelHub extends Liveness implements ChannelListener {
     // `open()` may close the subscriber at once.
     if (lastEventId === undefined) {
       this.subscribers.add(subscriber);
-      subscriber.open(from);
+      subscriber.open(from, [this.channel]);
       return undefined;
     }
     const replay = this.#replay(subscriber);
-    subscriber.open(from);
+    subscriber.open(from, []);
     return () => void replay.run(lastEventId);
   }
 

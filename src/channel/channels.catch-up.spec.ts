@@ -6,7 +6,7 @@ import { until } from '../../test/support/until.js';
 import { checkPublication } from '../event.js';
 import { HISTORY_DEFAULTS } from '../sse.options.js';
 import { Channels } from './channels.js';
-import { formatCompositeCursor, tagOf } from './composite.js';
+import { ChannelSet } from './composite.js';
 
 describe('The channels of a connection that catches up', () => {
   let broker: SlowBroker;
@@ -36,12 +36,13 @@ describe('The channels of a connection that catches up', () => {
 
   /** A position in all of them, before a number of events that no ring has. */
   const behind = async (names: readonly string[], count: number) => {
-    const parts = new Map<string, string>();
-    for (const name of names) {
-      parts.set(tagOf(name), (await broker.read(name, [], 0)).tip);
+    const parts: string[] = [];
+    const set = new ChannelSet(names);
+    for (const [index, name] of names.entries()) {
+      parts.push(set.part(index, (await broker.read(name, [], 0)).tip));
       for (let n = 0; n < count; n++) await publish(name, `${name}${n}`);
     }
-    return formatCompositeCursor(parts);
+    return set.at(parts).id;
   };
   const NAMES = Array.from({ length: 20 }, (_, n) => `c${n}`);
 

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { checkPublication, type PublishOptions } from '../event.js';
+import { checkPublication, type PublishOptions, type SseEvent } from '../event.js';
 import { Channels, type Subscription } from './channels.js';
+import { splitLastEventId } from './composite.js';
 import type { Subscriber } from './subscribers.js';
 
 describe('Streams of several channels', () => {
@@ -15,7 +16,10 @@ describe('Streams of several channels', () => {
     broker = new SlowBroker();
     channels = new Channels(broker);
   });
-  afterEach(() => channels.close());
+  afterEach(() => {
+    channels.close();
+    jest.restoreAllMocks();
+  });
 
   const publish = (channel: string, data: unknown, options: PublishOptions = {}) =>
     broker.publish(channel, checkPublication(data, options, 1_000));
@@ -78,7 +82,9 @@ describe('Streams of several channels', () => {
     const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), id);
     await Promise.all([subscribe().ready, subscribeOther().ready]);
     broker.fails = elsewhere.fails = true;
-    end(subscribe('gone'));
+    const gone = subscribe('gone');
+    await until(() => broker.asked.filter((position) => position === 'gone').length === 2);
+    end(gone);
     subscribeOther('there');
     await until(() => elsewhere.asked.filter((position) => position === 'there').length > 8);
     expect(broker.asked.filter((position) => position === 'gone')).toHaveLength(2);
@@ -92,6 +98,83 @@ describe('Streams of several channels', () => {
     await until(() => subscriber.data.length === 3);
     const asked = limits.mock.calls.filter(([, [position]]) => position === 'own1');
     expect(asked.map(([, , limit]) => limit)).toEqual([0, 0]);
+  });
+
+  it('begin with the channels that are live, and say which; the others follow', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    broker.broken.add('b');
+    const { subscriber, ready } = subscribe();
+    await until(() => subscriber.opens.length === 1);
+    await publish('a', 1);
+    expect([subscriber.opens[0]!.live, subscriber.data]).toEqual([['a'], [1]]);
+    const [{ id }] = subscriber.events as [SseEvent];
+    expect(splitLastEventId(['a', 'b'], id)).toEqual(new Map([['a', expect.any(String)]]));
+    broker.broken.delete('b');
+    await ready;
+    await publish('b', 2);
+    await publish('a', 3);
+    expect(subscriber.opens.slice(1)).toEqual([{ id: expect.any(String), live: ['b'] }]);
+    expect(subscriber.data).toEqual([1, 2, 3]);
+    // What it was told last holds for both, though b has brought no event.
+    const again = subscribe(subscriber.opens[1]!.id).subscriber;
+    await until(() => again.data.length === 2);
+    expect(again.data.toSorted()).toEqual([2, 3]);
+  });
+
+  it('keep the position of a channel that is not live, until that has caught up', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const before = subscribe();
+    await before.ready;
+    channels.close();
+    for (const n of [1, 2, 3]) await publish('b', n);
+    channels = new Channels(broker);
+    broker.broken.add('b');
+    const { subscriber, ready } = subscribe(before.subscriber.opens[0]!.id);
+    await until(() => subscriber.opens.length === 1);
+    await publish('a', 'meanwhile');
+    expect([subscriber.opens[0]!.live, subscriber.data]).toEqual([[], ['meanwhile']]);
+    // It may leave now, and miss nothing.
+    const elsewhere = subscribe(subscriber.events[0]!.id);
+    broker.broken.delete('b');
+    await Promise.all([ready, elsewhere.ready]);
+    await until(() => subscriber.data.length === 4 && elsewhere.subscriber.data.length === 3);
+    expect(subscriber.data).toEqual(['meanwhile', 1, 2, 3]);
+    expect(elsewhere.subscriber.data).toEqual([1, 2, 3]);
+  });
+
+  it('wait for all channels where these come to life within a second', async () => {
+    broker.gate = sleep(300);
+    const { subscriber, ready } = subscribe();
+    await ready;
+    expect(subscriber.opens.map(({ live }) => live)).toEqual([['a', 'b']]);
+  });
+
+  it('tell the position of a channel that the client comes to in addition', async () => {
+    const one = new Recorder();
+    await channels.subscribe(['a'], one).ready;
+    await publish('a', 1);
+    const { subscriber, ready } = subscribe(one.events[0]!.id);
+    await ready;
+    await publish('b', 2);
+    expect(subscriber.opens.map(({ live }) => live)).toEqual([['b']]);
+    const again = subscribe(subscriber.opens[0]!.id).subscriber;
+    await until(() => again.data.length === 1);
+    expect(again.data).toEqual([2]);
+  });
+
+  it.each([0, 1_200])('are not waited for any more once they are given up after %i ms', async (ms) => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    broker.broken.add('b');
+    const { subscriber, unsubscribe } = subscribe();
+    await sleep(ms);
+    unsubscribe();
+    broker.broken.delete('b');
+    const { ready } = subscribe();
+    await ready;
+    await publish('b', 1);
+    await sleep(1_100);
+    expect(subscriber.opens.map(({ live }) => live)).toEqual(ms === 0 ? [] : [['a']]);
+    expect([subscriber.data, channels.streams]).toEqual([[], 1]);
   });
 
   it('leave no subscriber behind that leaves with the first event', async () => {

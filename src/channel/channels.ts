@@ -6,9 +6,10 @@ import { causeOf } from '../sse.errors.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
 import { noCounts } from './channel-counts.js';
 import { ChannelHub } from './channel-hub.js';
-import { mergeInto, splitLastEventId } from './composite.js';
+import { ChannelSet, CompositeStream, splitLastEventId, type Starts } from './composite.js';
 import { HistoryReader } from './history-reader.js';
 import { LiveHub } from './live-hub.js';
+import { Opening } from './opening.js';
 import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
@@ -23,14 +24,12 @@ const MAX_REPORTED = 1_000;
 
 /** A stream of one or more channels, from its request until it is given up. */
 export interface Subscription {
-  /** Resolves once the stream is live: every event published from now on reaches the subscriber. */
+  /** Resolves once all of the stream is live: every event published from now on reaches the subscriber. */
   readonly ready: Promise<void>;
   readonly unsubscribe: () => void;
 }
 
 type Hub = ChannelHub | LiveHub;
-/** Where each channel of a stream begins; those that are not in it begin live. */
-type Starts = ReadonlyMap<string, string>;
 
 interface Entry {
   readonly hub: Hub;
@@ -38,6 +37,9 @@ interface Entry {
   linger?: NodeJS.Timeout;
   audit?: NodeJS.Timeout;
 }
+
+/** Names have no spaces. */
+const keyOf = (channels: readonly string[]) => channels.join(' ');
 
 /** All channels of this process, each with one hub for all of its subscribers. */
 @Injectable()
@@ -49,6 +51,7 @@ export class Channels {
   /** Those without subscribers, the first left first. */
   readonly #lingering = new Map<string, Entry>();
   readonly #streams = new Set<Subscriber>();
+  readonly #sets = new Map<string, ChannelSet>();
   readonly #reported = new Set<string>();
   readonly #budget = new RingBudget();
   readonly #reader: HistoryReader;
@@ -79,7 +82,8 @@ export class Channels {
   }
 
   /**
-   * Opens a stream. The subscription is requested in this call; the stream begins when all channels are live.
+   * Opens a stream. The subscription is requested in this call; the stream begins when all channels are live, or some of them have
+   * been for a second.
    *
    * @param channels canonical names, each once
    * @param lastEventId whatever the client sent; what is not a known position gives `sse.reset`
@@ -90,41 +94,37 @@ export class Channels {
       return { ready: Promise.resolve(), unsubscribe: () => undefined };
     }
     const hubs = channels.map((channel) => this.#acquire(channel));
-    const merges = this.history !== false && channels.length > 1;
-    const legs = merges ? mergeInto(subscriber, channels) : channels.map(() => subscriber);
-    let starts: Starts | undefined =
-      this.history === false ? new Map() : splitLastEventId(channels, lastEventId);
-    let waiting = () => {};
-    let cancelled = false;
-    const attach = () => {
-      const begins = hubs.map((hub, index) => hub.attach(legs[index]!, starts!.get(hub.channel)));
-      for (const begin of begins) begin?.();
+    const set = this.history !== false && channels.length > 1 ? this.#share(channels) : undefined;
+    const isWanted = () => this.#streams.has(subscriber);
+    let legs: readonly Subscriber[] = [];
+    let opening: Opening<Hub>;
+    const begin = (starts: Starts) => {
+      const stream = set && new CompositeStream(set, subscriber, starts);
+      legs = stream?.legs ?? channels.map(() => subscriber);
+      const attach = (opened: readonly Hub[]) => {
+        const begins = opened.map((hub) => hub.attach(legs[hubs.indexOf(hub)]!, starts.get(hub.channel)));
+        stream?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
+        for (const replay of begins) replay?.();
+      };
+      opening = new Opening(hubs, (opened) => this.#guard(subscriber, () => attach(opened)));
+      return opening.done;
     };
-    const ready = new Promise<void>((resolve) => {
-      const start = () => {
-        const late = hubs.find((hub) => !hub.live);
-        if (late) {
-          waiting = late.whenLive(start);
-        } else if (starts) {
-          this.#guard(subscriber, attach);
-          resolve();
-        } else {
-          void locate();
-        }
-      };
-      const locate = async () => {
-        starts = await this.#locate(channels, lastEventId!, () => !cancelled && !this.#closed);
-        if (!cancelled && !this.#closed) start();
-      };
-      start();
-    });
+    const locate = async () => {
+      opening = new Opening(hubs);
+      await opening.done;
+      const starts = await this.#locate(channels, lastEventId!, isWanted);
+      if (isWanted()) await begin(starts);
+    };
     this.#streams.add(subscriber);
+    const known =
+      this.history === false ? new Map<string, string>() : splitLastEventId(channels, lastEventId);
+    const ready = known ? begin(known) : locate();
     const unsubscribe = () => {
-      cancelled = true;
+      opening.cancel();
       if (!this.#streams.delete(subscriber)) return;
-      waiting();
+      if (set && --set.streams === 0) this.#sets.delete(keyOf(channels));
       hubs.forEach((hub, index) => {
-        hub.detach(legs[index]!);
+        if (legs[index]) hub.detach(legs[index]);
         this.#release(hub.channel);
       });
     };
@@ -143,6 +143,14 @@ export class Channels {
     this.#lingering.clear();
     for (const subscriber of this.#streams) subscriber.complete();
     this.#streams.clear();
+  }
+
+  #share(channels: readonly string[]): ChannelSet {
+    const key = keyOf(channels);
+    const set = this.#sets.get(key) ?? new ChannelSet(channels);
+    this.#sets.set(key, set);
+    set.streams++;
+    return set;
   }
 
   #acquire(channel: string): Hub {

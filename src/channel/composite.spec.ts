@@ -1,22 +1,23 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { ChannelEvent } from './channel-event.js';
-import { formatCompositeCursor, mergeInto, splitLastEventId, tagOf } from './composite.js';
+import { ChannelSet, CompositeStream, splitLastEventId, tagOf } from './composite.js';
 
 const A = '1763884800000-1048575';
 const B = '1763884800001-7';
-const both = formatCompositeCursor(
-  new Map([
-    [tagOf('a'), A],
-    [tagOf('b'), B],
-  ]),
-);
+const C = '1763884800002-1';
+const idOf = (cursors: Record<string, string>) => {
+  const set = new ChannelSet(Object.keys(cursors));
+  return set.at(Object.values(cursors).map((cursor, index) => set.part(index, cursor))).id;
+};
+const both = idOf({ a: A, b: B });
+const LARGEST = '9007199254740991-9007199254740991';
 
 describe('A composite cursor', () => {
-  it('is at most 128 safe characters for three channels', () => {
-    const cursor = formatCompositeCursor(
-      new Map(['x'.repeat(200), 'é', 'c'].map((name) => [tagOf(name), '9999999999999999-9999999'])),
-    );
-    expect(cursor).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
+  it('is at most 128 safe characters for six channels, and 1,900 for a hundred', () => {
+    const of = (count: number) =>
+      idOf(Object.fromEntries(Array.from({ length: count }, (_, n) => [`é${n}`, '1795698973998-1048575'])));
+    expect(of(6)).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
+    expect(of(100).length).toBeLessThanOrEqual(1_900);
   });
 
   it('gives each channel its part, whatever the order, and none to a new one', () => {
@@ -28,48 +29,137 @@ describe('A composite cursor', () => {
     expect(splitLastEventId(['a', 'b'], undefined)!.size).toBe(0);
   });
 
-  it.each(['12345', A, `${both}~x`, both.slice(1), 'abcdefgh.1763884800000-5', '~'])(
-    'stands for itself where it is none of these channels’: %s',
-    (id) => {
-      expect([...splitLastEventId(['c'], id)!]).toEqual([['c', id]]);
-      expect(splitLastEventId(['a', 'b'], id)).toBeUndefined();
+  it.each(['1763884800000-0', '1000000000-0', LARGEST, '9999999999999999-9999999999999999', '00000000000-1'])(
+    'holds any cursor digit by digit: %s',
+    (cursor) => {
+      expect(splitLastEventId(['a'], idOf({ a: cursor }))!.get('a')).toBe(cursor);
     },
   );
-});
 
-describe('Merged channels', () => {
-  it('open once, with all positions, and then each event moves its own', () => {
-    const calls: unknown[] = [];
-    const stream = {
-      open: (cursor: string) => calls.push(['open', cursor]),
-      next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
-      complete: () => calls.push('complete'),
-    };
-    const [a, b] = mergeInto(stream, ['a', 'b']);
-    const event = (channel: string, cursor: string) =>
-      new ChannelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
-    a!.open(A);
-    expect(calls).toEqual([]);
-    b!.open(B);
-    a!.next(event('a', A));
-    b!.next(event('b', '1763884800002-1'));
-    const moved = formatCompositeCursor(
-      new Map([
-        [tagOf('a'), A],
-        [tagOf('b'), '1763884800002-1'],
-      ]),
-    );
-    expect(calls).toEqual([
-      ['open', both],
-      ['of a', both],
-      ['of b', moved],
+  it('is read in the form with decimal numbers, too', () => {
+    const id = ['a', 'b'].map((name) => `${tagOf(name, 8)}.${name === 'a' ? A : B}`).join('~');
+    expect([...splitLastEventId(['b', 'a'], id)!]).toEqual([
+      ['b', B],
+      ['a', A],
     ]);
   });
 
-  it('go as fast as their subscriber takes them', () => {
+  it('has longer tags where two of the channels would have the same', () => {
+    const byTag = new Map<string, string>();
+    let twins: string[] = [];
+    for (let n = 0; twins.length === 0; n++) {
+      const twin = byTag.get(tagOf(`${n}`));
+      if (twin !== undefined) twins = [twin, `${n}`];
+      byTag.set(tagOf(`${n}`), `${n}`);
+    }
+    const [one, two] = twins as [string, string];
+    const id = idOf({ [one]: A, [two]: B, other: C });
+    expect(splitLastEventId([two, 'other', one], id)).toEqual(
+      new Map([
+        [two, B],
+        ['other', C],
+        [one, A],
+      ]),
+    );
+  });
+
+  it.each([
+    '12345',
+    A,
+    `${both}~x`,
+    both.slice(1),
+    'abcd.1763884800000-5',
+    'abcd.zz-1',
+    'abcd.1-z'.repeat(50),
+    '~',
+  ])('stands for itself where it is none of these channels’: %s', (id) => {
+    expect([...splitLastEventId(['c'], id)!]).toEqual([['c', id]]);
+    expect(splitLastEventId(['a', 'b'], id)).toBeUndefined();
+  });
+});
+
+describe('A stream of several channels', () => {
+  const event = (channel: string, cursor: string) =>
+    new ChannelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
+  const streamOf = (set: ChannelSet, starts?: ReadonlyMap<string, string>) => {
+    const calls: unknown[] = [];
+    const subscriber = {
+      open: (...call: unknown[]) => calls.push(['open', ...call]),
+      next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
+      complete: () => calls.push('complete'),
+    };
+    return { calls, stream: new CompositeStream(set, subscriber, starts) };
+  };
+
+  it('opens with all positions, and then each event moves its own', () => {
+    const { calls, stream } = streamOf(new ChannelSet(['a', 'b']));
+    const [a, b] = stream.legs;
+    a!.open(A, []);
+    b!.open(B, []);
+    expect(calls).toEqual([]);
+    stream.open(['a', 'b']);
+    a!.next(event('a', A));
+    b!.next(event('b', C));
+    expect(calls).toEqual([
+      ['open', both, ['a', 'b']],
+      ['of a', both],
+      ['of b', idOf({ a: A, b: C })],
+    ]);
+  });
+
+  it('has no part for a channel that is not open, or the one that its client came with', () => {
+    const set = new ChannelSet(['a', 'b', 'c']);
+    const { calls, stream } = streamOf(set, new Map([['c', C]]));
+    stream.legs[0]!.open(A, []);
+    stream.open(['a']);
+    stream.legs[0]!.next(event('a', B));
+    stream.legs[1]!.open(B, []);
+    stream.open(['b']);
+    expect(calls).toEqual([
+      ['open', idOf({ a: A, c: C }), ['a']],
+      ['of a', idOf({ a: B, c: C })],
+      ['open', idOf({ a: B, b: B, c: C }), ['b']],
+    ]);
+  });
+
+  it('shares its ids with others of the same channels, as soon as they are at the same position', () => {
+    const set = new ChannelSet(['a', 'b']);
+    const made = jest.spyOn(set, 'at');
+    const streams = [A, B].map((cursor) => {
+      const { calls, stream } = streamOf(set);
+      stream.legs[0]!.open(cursor, []);
+      stream.legs[1]!.open(B, []);
+      stream.open([]);
+      return { calls, stream };
+    });
+    const [first, second] = [event('a', C), event('b', C)];
+    for (const { stream } of streams) stream.legs[0]!.next(first);
+    const before = made.mock.calls.length;
+    for (const { stream } of streams) stream.legs[1]!.next(second);
+    expect(made).toHaveBeenCalledTimes(before + 1);
+    expect(streams.map(({ calls }) => calls.at(-1))).toEqual(
+      streams.map(() => ['of b', idOf({ a: C, b: C })]),
+    );
+  });
+
+  it('goes as fast as its subscriber takes it, and is behind and cut with it', () => {
     const drained = Promise.resolve();
+    let cuts = 0;
     const nothing = () => undefined;
-    const [a] = mergeInto({ open: nothing, next: nothing, complete: nothing, drained: () => drained }, ['a']);
-    expect(a!.drained!()).toBe(drained);
+    const subscriber = {
+      open: nothing,
+      next: nothing,
+      complete: nothing,
+      drained: () => drained,
+      cut: () => void cuts++,
+      isBehind: false,
+    };
+    const [leg] = new CompositeStream(new ChannelSet(['a']), subscriber).legs;
+    expect(leg!.drained!()).toBe(drained);
+    expect(leg!.isBehind).toBe(false);
+    subscriber.isBehind = true;
+    expect(leg!.isBehind).toBe(true);
+    leg!.cut!();
+    expect(cuts).toBe(1);
   });
 });

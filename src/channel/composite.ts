@@ -1,21 +1,110 @@
 import { createHash } from 'node:crypto';
 import { isCursor } from '../event.js';
 import { Limiter } from '../limiter.js';
+import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
-/**
- * The cursor of a stream of several channels: one part `<tag>.<cursor>` per channel, joined by `~`. The tag is
- * taken from the channel's name, so that the parts hold when the set or the order of the channels changes.
- *
- * Three channels make at most 116 characters of `[A-Za-z0-9._~-]`: up to 128 of them, browsers send a
- * Last-Event-ID to another origin without asking it first.
- */
-export function formatCompositeCursor(parts: ReadonlyMap<string, string>): string {
-  return Array.from(parts, ([tag, cursor]) => `${tag}.${cursor}`).join('~');
+/** Where each channel of a stream begins; those that are not in it begin live. */
+export type Starts = ReadonlyMap<string, string>;
+
+/** Characters of a tag, and of the tags of a stream of which two would be the same. */
+const [SHORT, LONG] = [4, 8];
+
+/** What stands for a channel in a composite cursor. */
+export function tagOf(channel: string, length = SHORT): string {
+  return createHash('sha256').update(channel).digest('base64url').slice(0, length);
+}
+
+/** Where a stream of several channels is. */
+interface Position {
+  /** For each channel, or undefined where it has none yet. */
+  readonly parts: readonly (string | undefined)[];
+  readonly id: string;
 }
 
 /**
- * Where the channels of a stream begin, by a Last-Event-ID: channels that are not in the map begin live.
+ * The channels of a stream, and its ids. They are composite cursors: one part `<tag>.<cursor>` per channel, joined by `~`. The tag is
+ * taken from the channel's name, so that the parts hold when the set or the order of the channels changes; the numbers of
+ * the cursor are in base 36. An id names all channels, as the last one is all that an `EventSource` sends back.
+ *
+ * Six channels make some 110 characters of `[A-Za-z0-9._~-]`, 100 channels 1.9 kB. Up to 128 of them, browsers send a
+ * Last-Event-ID to another origin without asking it first.
+ */
+export class ChannelSet {
+  /** How many have the same set, and make each id once for all of them while they are at the same position. */
+  streams = 0;
+  readonly #tags: readonly string[];
+  #last: { readonly from: Position; readonly event: ChannelEvent; readonly to: Position } | undefined;
+
+  constructor(readonly channels: readonly string[]) {
+    const tags = channels.map((channel) => tagOf(channel));
+    const areUnique = new Set(tags).size === channels.length;
+    this.#tags = areUnique ? tags : channels.map((channel) => tagOf(channel, LONG));
+  }
+
+  part(index: number, cursor: string): string {
+    return `${this.#tags[index]}.${shorten(cursor)}`;
+  }
+
+  at(parts: Position['parts']): Position {
+    const id = parts.filter((part) => part !== undefined).join('~');
+    return this.#last?.to.id === id ? this.#last.to : { parts, id };
+  }
+
+  /** Events come one after another, each to all streams: nearly all of them make the same step. */
+  after(from: Position, event: ChannelEvent, index: number): Position {
+    if (this.#last?.from === from && this.#last.event === event) return this.#last.to;
+    const to = this.at(from.parts.with(index, this.part(index, event.cursor)));
+    this.#last = { from, event, to };
+    return to;
+  }
+}
+
+/** Makes one stream of several channels: a subscriber for each of them, whose events go to one with the stream's ids. */
+export class CompositeStream {
+  readonly legs: readonly Subscriber[];
+  readonly #opened = new Map<number, string>();
+  #position: Position;
+
+  constructor(
+    private readonly set: ChannelSet,
+    private readonly subscriber: Subscriber,
+    starts: Starts = new Map(),
+  ) {
+    // Until such a channel is open, the client must get back the position that it came with.
+    const partOf = (channel: string, index: number) => {
+      const start = starts.get(channel);
+      return isCursor(start) ? set.part(index, start) : undefined;
+    };
+    this.#position = set.at(set.channels.map(partOf));
+    const turns = new Limiter(1);
+    this.legs = set.channels.map((_, index) => ({
+      open: (cursor) => void this.#opened.set(index, set.part(index, cursor!)),
+      next: (event) => {
+        this.#position = set.after(this.#position, event, index);
+        subscriber.next(event, this.#position.id);
+      },
+      complete: () => subscriber.complete(),
+      cut: subscriber.cut && (() => subscriber.cut!()),
+      drained: () => subscriber.drained?.(),
+      get isBehind() {
+        return subscriber.isBehind;
+      },
+      turns,
+    }));
+  }
+
+  /** Begins with the channels whose legs have been opened, the first time or further ones; see `Subscriber.open()`. */
+  open(live: readonly string[]): void {
+    const { parts } = this.#position;
+    this.#position = this.set.at(parts.map((part, index) => this.#opened.get(index) ?? part));
+    this.#opened.clear();
+    this.subscriber.open(this.#position.id, live);
+  }
+}
+
+/**
+ * Where the channels of a stream begin, by a Last-Event-ID.
  *
  * A composite cursor is taken apart, if it names any of the channels. Anything else is a position in the one channel
  * of the stream.
@@ -28,47 +117,38 @@ export function splitLastEventId(
 ): Map<string, string> | undefined {
   if (lastEventId === undefined) return new Map();
   const parts = parseCompositeCursor(lastEventId);
-  const named = channels.filter((channel) => parts?.has(tagOf(channel)));
-  if (named.length > 0) return new Map(named.map((channel) => [channel, parts!.get(tagOf(channel))!]));
+  const starts = new Map<string, string>();
+  for (const channel of channels) {
+    const tag = tagOf(channel, LONG);
+    const cursor = parts?.get(tag) ?? parts?.get(tag.slice(0, SHORT));
+    if (cursor !== undefined) starts.set(channel, cursor);
+  }
+  if (starts.size > 0) return starts;
   return channels.length === 1 ? new Map([[channels[0]!, lastEventId]]) : undefined;
-}
-
-/** One subscriber for each channel, which together make one stream whose ids are composite cursors. */
-export function mergeInto(subscriber: Subscriber, channels: readonly string[]): Subscriber[] {
-  const parts = new Map<string, string>();
-  const turns = new Limiter(1);
-  let closed = channels.length;
-  return channels.map(tagOf).map((tag) => ({
-    open(cursor) {
-      parts.set(tag, cursor!);
-      if (--closed > 0) return;
-      subscriber.open(formatCompositeCursor(parts));
-    },
-    next: (event) => subscriber.next(event, formatCompositeCursor(parts.set(tag, event.cursor))),
-    complete: () => subscriber.complete(),
-    drained: () => subscriber.drained?.(),
-    get isBehind() {
-      return subscriber.isBehind;
-    },
-    cut: subscriber.cut && (() => subscriber.cut!()),
-    turns,
-  }));
 }
 
 function parseCompositeCursor(text: string): Map<string, string> | undefined {
   const parts = new Map<string, string>();
   for (const part of text.split('~')) {
-    const cursor = part.slice(TAG_LENGTH + 1);
-    if (part[TAG_LENGTH] !== '.' || !isCursor(cursor)) return undefined;
-    parts.set(part.slice(0, TAG_LENGTH), cursor);
+    const [, tag, short] = /^([\w-]{4}|[\w-]{8})\.([\da-z]+-[\da-z]+)$/.exec(part) ?? [];
+    const cursor = short && lengthen(short);
+    if (!tag || !isCursor(cursor)) return undefined;
+    parts.set(tag, cursor);
   }
   return parts;
 }
 
-/** 48 bits: two channels of one stream share a tag once in 10¹⁴ pairs. */
-const TAG_LENGTH = 8;
+const inBase = (cursor: string, from: number, to: number) =>
+  cursor
+    .split('-')
+    .map((number) => Number.parseInt(number, from).toString(to))
+    .join('-');
 
-/** What stands for a channel in a composite cursor. */
-export function tagOf(channel: string): string {
-  return createHash('sha256').update(channel).digest('base64url').slice(0, TAG_LENGTH);
+/** A cursor with its numbers in base 36, if that can be undone: others may have written cursors that no script makes. */
+function shorten(cursor: string): string {
+  const short = inBase(cursor, 10, 36);
+  return lengthen(short) === cursor ? short : cursor;
 }
+
+/** In base 36 the time has fewer digits than a cursor has, until the year 5188. */
+const lengthen = (short: string) => (isCursor(short) ? short : inBase(short, 36, 10));

@@ -24,7 +24,7 @@ export class LiveHub extends Liveness implements ChannelListener {
   }
 
   attach(subscriber: Subscriber): undefined {
-    subscriber.open(undefined);
+    subscriber.open(undefined, []);
     this.#subscribers.add(subscriber);
   }
 

@@ -6,10 +6,11 @@ import { type ChannelEvent, resetEvent } from './channel-event.js';
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
 export interface Subscriber {
   /**
-   * The stream begins: everything after `cursor` will be delivered; undefined where there is no history. Called once,
-   * before any event.
+   * The stream begins, or further channels of it do: everything after `cursor` will be delivered; undefined where there is no
+   * history. Called before any event of the channels. `live` are those that begin with what is published from now on, at a
+   * position that the client does not have.
    */
-  open(cursor: string | undefined): void;
+  open(cursor: string | undefined, live: readonly string[]): void;
   /**
    * One event, published or `sse.reset`. `id` is given where it has another one in this stream than in its channel.
    */

@@ -54,7 +54,7 @@ describe('An event stream', () => {
   it('writes nothing behind its end, where the next answer on the connection begins', async () => {
     const first = await request();
     const stream = streamOn(first.response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     stream.next(event('a'));
     await turn();
@@ -81,7 +81,7 @@ describe('An event stream', () => {
     const { response, answer } = await request();
     const message = await Promise.race([answer, turn()]);
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     const sent = stream.sent;
     stream.heartbeat();
@@ -111,7 +111,7 @@ describe('An event stream', () => {
       throw new Error('This write fails');
     };
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     expect(() => write(stream)).not.toThrow();
     expect(response.destroyed).toBe(true);
     expect(logged).toHaveBeenCalledTimes(1);
@@ -121,7 +121,7 @@ describe('An event stream', () => {
   it('is behind when more than 512 KiB wait for its client, until that has read all of it', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     const message = (await answer).pause();
     while (stream.pending <= 524_288) {
@@ -138,7 +138,7 @@ describe('An event stream', () => {
   it('is cut when more than 1 MiB waits for its client, and it is sent more', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     (await answer).pause();
     for (let n = 0; n < 60; n++) {
@@ -152,7 +152,7 @@ describe('An event stream', () => {
   it('notices that a client has read a part of a large write', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     const message = (await answer).pause();
     stream.next(event('x'.repeat(30_000_000)));
@@ -178,7 +178,7 @@ describe('An event stream', () => {
       answer.catch(() => undefined);
       const chunks = jest.spyOn(response.socket!, 'write');
       const stream = streamOn(response, `retry: ${number}\n\n`);
-      stream.open('1-1');
+      stream.open('1-1', []);
       stream.next(shared);
       return () =>
         chunks.mock.calls.map(([chunk]) => chunk as unknown).filter((chunk) => Buffer.isBuffer(chunk));
@@ -196,7 +196,7 @@ describe('An event stream', () => {
     server.on('clientError', (error) => errors.push(error));
     const { response, answer } = await request();
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     await turn();
     (await answer).pause();
     while (stream.pending === 0) {
@@ -217,7 +217,7 @@ describe('An event stream', () => {
     const through = jest.spyOn(ServerResponse.prototype, 'write');
     const { response, answer } = await request();
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     stream.next(event('a'));
     stream.complete();
     expect(await text(await answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
@@ -232,7 +232,7 @@ describe('An event stream', () => {
     server.on('request', (_, response: ServerResponse) => responses.push(response));
     await until(() => responses.length === 2);
     const stream = streamOn(responses[1]!);
-    stream.open('1-1');
+    stream.open('1-1', []);
     const closed = stream.closed();
     stream.cut();
     await closed;
@@ -247,7 +247,7 @@ describe('An event stream', () => {
     session.request({ ':path': '/' });
     const [, response] = (await once(http2, 'request')) as unknown as [unknown, ServerResponse];
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     // More than the window of its stream.
     stream.next(event('x'.repeat(500_000)));
     expect(stream.drained()).toBeInstanceOf(Promise);
@@ -263,7 +263,7 @@ describe('An event stream', () => {
     const { response, answer } = await request();
     answer.catch(() => undefined);
     const stream = streamOn(response);
-    stream.open('1-1');
+    stream.open('1-1', []);
     stream.cut();
     stream.cut();
     expect(cut).toBe(1);

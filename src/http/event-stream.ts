@@ -51,6 +51,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
   #socket: Socket | undefined;
   #hasBegun = false;
+  #isOpen = false;
   #sent = 0;
   #isBehind = false;
   #drain: Promise<void> | undefined;
@@ -67,10 +68,12 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     response.on('error', () => response.destroy());
   }
 
-  open(cursor: string | undefined): void {
+  open(cursor: string | undefined, live: readonly string[]): void {
     this.begin();
-    const { resumes, channels } = this.options;
-    if (!resumes && cursor !== undefined) this.#append(controlFrame('sse.open', cursor, channels));
+    if (cursor === undefined || live.length === 0) return;
+    const isFirst = !this.options.resumes && !this.#isOpen;
+    this.#isOpen = true;
+    this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
   }
 
   next(event: ChannelEvent, id?: string): void {

@@ -30,10 +30,12 @@ export class SlowBroker extends MemorySseBroker {
 /** A subscriber that keeps what it gets. */
 export class Recorder implements Subscriber {
   readonly events: SseEvent[] = [];
+  /** The channels that it was told to begin live, and its id then. */
+  readonly opens: { id: string | undefined; live: readonly string[] }[] = [];
   completed = false;
 
-  open(): void {
-    this.events.length = 0;
+  open(id: string | undefined, live: readonly string[]): void {
+    this.opens.push({ id, live });
   }
 
   next({ event }: ChannelEvent, id = event.id): void {
