@@ -226,6 +226,7 @@ describe('Figures', () => {
       sse_gaps_healed_total: 0,
       sse_dropped_total: 0,
       sse_cut_total: 0,
+      sse_behind_total: 0,
       sse_refused_total: 0,
       'sse_publish_duration_seconds_count{outcome="published"}': 1,
       'sse_publish_duration_seconds_sum{outcome="published"}': expect.any(Number),

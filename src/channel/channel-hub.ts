@@ -6,7 +6,7 @@ import { Backlog } from './backlog.js';
 import { ChannelEvent, resetEvent } from './channel-event.js';
 import type { Passage } from './history-reader.js';
 import { Liveness } from './liveness.js';
-import { type HubOptions, Replay } from './replay.js';
+import { type HubOptions, Replays } from './replay.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
@@ -27,7 +27,7 @@ const pause = (ms: number) => sleep(ms, undefined, { ref: false });
  */
 export class ChannelHub extends Liveness implements ChannelListener {
   readonly subscribers: Subscribers;
-  readonly #replays = new Map<Subscriber, Replay>();
+  readonly #replays: Replays;
   readonly ring: Ring;
   readonly #backlog = new Backlog();
   /** The cursor that the next message of the chain has to follow. */
@@ -42,6 +42,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     private readonly options: HubOptions,
   ) {
     super(options.failures);
+    this.#replays = new Replays(this, options);
     this.subscribers = new Subscribers(this.failures, options.counts);
     this.ring = new Ring(options.ring, options.budget);
     broker.subscribe(channel, this);
@@ -60,14 +61,13 @@ export class ChannelHub extends Liveness implements ChannelListener {
       subscriber.open(from, [this.channel]);
       return undefined;
     }
-    const replay = this.#replay(subscriber);
+    const replay = this.#replays.begin(subscriber);
     subscriber.open(from, []);
     return () => void replay.run(lastEventId);
   }
 
   detach(subscriber: Subscriber): void {
-    this.#replays.get(subscriber)?.cancel();
-    this.#replays.delete(subscriber);
+    this.#replays.end(subscriber);
     this.subscribers.delete(subscriber);
   }
 
@@ -76,7 +76,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     this.end();
     this.ring.clear('');
     this.subscribers.clear();
-    for (const subscriber of this.#replays.keys()) this.detach(subscriber);
+    this.#replays.clear();
     this.broker.unsubscribe(this.channel);
   }
 
@@ -141,7 +141,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
 
   join(subscriber: Subscriber): void {
     // It may have left with the last event of its replay.
-    if (this.#replays.delete(subscriber)) this.subscribers.add(subscriber);
+    if (this.#replays.end(subscriber)) this.subscribers.add(subscriber);
   }
 
   async #synchronise(generation: number): Promise<void> {
@@ -150,7 +150,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
       const page = await this.options.reader.readPatiently(this.channel, from, {
         purpose: this.#tip === undefined ? 'open' : 'repair',
         isWanted: () => generation === this.#generation,
-        onError: (error) => this.report(error),
+        onError: (error) => this.options.reader.report(this.channel, error),
       });
       // Asked here, as a turn of the microtask queue has passed since the reading.
       if (!page || generation !== this.#generation) return;
@@ -235,27 +235,13 @@ export class ChannelHub extends Liveness implements ChannelListener {
     this.#tip = event.cursor;
     this.options.counts.delivered += this.subscribers.deliver(event, (subscriber) => {
       this.options.counts.behind++;
-      void this.#replay(subscriber).catchUp(from);
+      void this.#replays.begin(subscriber).catchUp(from);
     });
   }
 
   /** Delivers what is in no history. */
   #pass(event: ChannelEvent): void {
     this.options.counts.delivered += this.subscribers.deliver(event);
-    for (const replay of this.#replays.values()) replay.hold(event);
-  }
-
-  #replay(subscriber: Subscriber): Replay {
-    const replay = new Replay(this, subscriber, this.options);
-    this.#replays.set(subscriber, replay);
-    return replay;
-  }
-
-  /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
-  report({ message }: Error): void {
-    if (!this.broker.connected) return;
-    // One cause may affect thousands of channels: one log line for all of them.
-    const line = `Channel ${this.channel} is not live, and will be when this is mended: ${message}`;
-    this.failures.error(`history ${message.split(' ', 1)[0]}`, line);
+    this.#replays.hold(event);
   }
 }

@@ -62,7 +62,7 @@ export class Channels {
     private readonly history: History | false = HISTORY_DEFAULTS,
     private readonly bounds: { readonly lingerMs?: number; readonly max?: number } = {},
   ) {
-    this.#reader = new HistoryReader(broker);
+    this.#reader = new HistoryReader(broker, this.#failures);
   }
 
   /** Channels that this process is subscribed to. */

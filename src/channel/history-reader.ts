@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PAGE_EVENTS, type Page, type ReplayBounds, type SseBroker } from '../broker/broker.js';
-import { Limiter } from '../limiter.js';
+import { FailureLog, Limiter } from '../limiter.js';
 import { ChannelEvent } from './channel-event.js';
 
 /** Reads in flight to each server. Reconnecting clients must not keep Redis from publishing. */
@@ -36,7 +36,10 @@ export class HistoryReader {
   readonly #shared = new Map<string, { page: Promise<Passage | undefined>; wanted: (() => boolean)[] }>();
   readonly #reads = new Map<string, Limiter>();
 
-  constructor(private readonly broker: SseBroker) {}
+  constructor(
+    private readonly broker: SseBroker,
+    private readonly failures = new FailureLog(),
+  ) {}
 
   /** Whether the server of the channel has as many reads in flight as it may. */
   isBusy(channel: string): boolean {
@@ -80,6 +83,14 @@ export class HistoryReader {
       }
     }
     return undefined;
+  }
+
+  /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
+  report(channel: string, { message }: Error): void {
+    if (!this.broker.connected) return;
+    // One cause may affect thousands of channels: one log line for all of them.
+    const line = `Channel ${channel} is not live, and will be when this is mended: ${message}`;
+    this.failures.error(`history ${message.split(' ', 1)[0]}`, line);
   }
 
   /** Reads for a reconnecting subscriber. Subscribers that need the same page at the same time share one read. */

@@ -98,6 +98,7 @@ export class Replay {
     const rest = this.hub.after(position);
     if (rest) {
       if (!this.#isWithinLimits && this.#isTooMuch(rest)) return this.#end('limit');
+      this.#isWithinLimits = true;
       if (!this.#send(rest)) return undefined;
       const { tip } = this.hub;
       const drained = this.subscriber.drained?.();
@@ -137,7 +138,7 @@ export class Replay {
       return page;
     } catch (error) {
       this.#failures++;
-      if (!this.#cancelled) this.hub.report(error as Error);
+      if (!this.#cancelled) this.options.reader.report(this.hub.channel, error as Error);
       return undefined;
     }
   }
@@ -192,5 +193,36 @@ export class Replay {
       this.options.counts.delivered++;
     }
     this.hub.join(this.subscriber);
+  }
+}
+
+/** Those of a channel that are under way. */
+export class Replays {
+  readonly #all = new Map<Subscriber, Replay>();
+
+  constructor(
+    private readonly hub: ChannelHub,
+    private readonly options: HubOptions,
+  ) {}
+
+  begin(subscriber: Subscriber): Replay {
+    const replay = new Replay(this.hub, subscriber, this.options);
+    this.#all.set(subscriber, replay);
+    return replay;
+  }
+
+  /** @returns whether it was under way */
+  end(subscriber: Subscriber): boolean {
+    this.#all.get(subscriber)?.cancel();
+    return this.#all.delete(subscriber);
+  }
+
+  clear(): void {
+    for (const subscriber of this.#all.keys()) this.end(subscriber);
+  }
+
+  /** For the end of each of them, an event that is in no history. */
+  hold(event: ChannelEvent): void {
+    for (const replay of this.#all.values()) replay.hold(event);
   }
 }

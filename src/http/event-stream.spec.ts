@@ -166,9 +166,33 @@ describe('An event stream', () => {
       before = stream.progress;
       return isStill;
     });
-    message.read();
-    await until(() => stream.progress !== before);
+    await until(() => {
+      message.read();
+      return stream.progress !== before;
+    });
     expect(stream.pending).toBeGreaterThan(10_000_000);
+  });
+
+  it('tells a client that resumes with further channels the position of these with the next heartbeat', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1~2-2', ['d']);
+    await turn();
+    stream.heartbeat();
+    stream.heartbeat();
+    stream.complete();
+    const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"c"}\n\n';
+    expect(await text(await answer)).toBe(`retry: 1\n\n${position}:\n`);
+  });
+
+  it('tells a client at once that further channels have begun later', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1', []);
+    stream.open('1-1~2-2', ['d']);
+    stream.complete();
+    const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"d"}\n\n';
+    expect(await text(await answer)).toBe(`retry: 1\n\n${position}`);
   });
 
   it('shares its bytes with streams whose clients are to come back at another time', async () => {

@@ -1,6 +1,4 @@
-import { OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
 import type { SseEndReason } from '../access/connection.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
@@ -12,6 +10,7 @@ import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './fram
 import type { OpenStream } from './open-streams.js';
 import type { Outbox, Outgoing } from './outbox.js';
 import { type AnyResponse, isGone } from './platform.js';
+import { ResponseWriter } from './response-writer.js';
 
 /** Bytes that may wait for a client with live events: one for whom more wait catches up from the history. */
 const MAX_LIVE_BYTES = 524_288;
@@ -48,14 +47,10 @@ export interface EventStreamOptions {
 export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** What this turn has brought so far. */
   #batch: Batch | undefined;
-  /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
-  #socket: Socket | undefined;
-  #hasBegun = false;
+  readonly #writer: ResponseWriter;
   #isOpen = false;
-  #sent = 0;
   #isBehind = false;
-  #drain: Promise<void> | undefined;
-  /** Position after the last event that the filter dropped, if nothing was sent since. */
+  /** A position that the client does not have: nothing was sent since the stream came there. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
 
@@ -64,16 +59,19 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     private readonly outbox: Outbox,
     private readonly options: EventStreamOptions,
   ) {
+    this.#writer = new ResponseWriter(response, options.retry);
     // A write may still meet a socket that has just been closed; that must not end the process.
     response.on('error', () => response.destroy());
   }
 
   open(cursor: string | undefined, live: readonly string[]): void {
     this.begin();
-    if (cursor === undefined || live.length === 0) return;
-    const isFirst = !this.options.resumes && !this.#isOpen;
+    const isFirst = !this.#isOpen;
     this.#isOpen = true;
-    this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
+    if (cursor === undefined || live.length === 0) return;
+    // One that resumes has a position, to which nearly always the next event adds what is new.
+    if (isFirst && this.options.resumes) this.#position = cursor;
+    else this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
   }
 
   next(event: ChannelEvent, id?: string): void {
@@ -89,17 +87,12 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** When the client has read what was written. */
   drained(): Promise<void> | undefined {
     this.#write();
-    const target = this.#target;
-    if (!target.writableNeedDrain) return undefined;
-    this.#isBehind = target.writableLength > MAX_LIVE_BYTES;
-    this.#drain ??= new Promise((resolve) => {
-      target.once('drain', () => {
-        this.#drain = undefined;
-        this.#isBehind = false;
-        resolve();
-      });
+    const drained = this.#writer.drained();
+    if (!drained || this.pending <= MAX_LIVE_BYTES || this.#isBehind) return drained;
+    this.#isBehind = true;
+    return drained.finally(() => {
+      this.#isBehind = false;
     });
-    return this.#drain;
   }
 
   get isBehind(): boolean {
@@ -151,17 +144,15 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 
   get sent(): number {
-    return this.#sent;
+    return this.#writer.sent;
   }
 
   get pending(): number {
-    return this.#target.writableLength;
+    return this.#writer.pending;
   }
 
   get progress(): number {
-    // Node has no public figure for how much of a write is done. This is the one that its own time-outs go by.
-    const { _handle } = (this.#socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
-    return this.#sent - this.pending - (_handle?.writeQueueSize ?? 0);
+    return this.#writer.progress;
   }
 
   flush(): void {
@@ -188,11 +179,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return new Promise((resolve) => this.response.once('close', resolve));
   }
 
-  get #target(): Writable {
-    return this.#socket ?? this.response.stream ?? this.response;
-  }
-
-  /** Sends the position, if the filter has dropped events since the last one sent. @returns whether it did */
+  /** Sends the position, if the client does not have it. @returns whether it did */
   #tellPosition(): boolean {
     // Without history there is none.
     if (!this.#position) return false;
@@ -209,35 +196,11 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     const batch = this.#batch;
     if (!batch) return;
     this.#batch = undefined;
-    if (isGone(this.response) || this.response.writableEnded) return;
     try {
-      this.#send(batch);
+      this.#writer.write(batch);
     } catch (error) {
-      // Not Node's own: somebody has put a `write()` of theirs in front of it.
       this.#fail(error);
     }
-  }
-
-  #send(batch: Batch): void {
-    this.#socket ??= plainSocketOf(this.response);
-    const socket = this.#socket;
-    // Its client has said goodbye, and Node has answered.
-    if (socket && !socket.writable) return;
-    if (this.#hasBegun) return this.#put(batch);
-    this.#hasBegun = true;
-    // With the head in one go; which must be out before what goes past the response.
-    socket?.cork();
-    if (socket) this.response.flushHeaders();
-    this.#put(this.options.retry);
-    if (!batch.isEmpty) this.#put(batch);
-    socket?.uncork();
-  }
-
-  #put(batch: Batch): void {
-    // What Node's own `write()` does for each client and chunk, done once: a sixth less CPU (`bench/fanout`, turn: the floors).
-    const bytes = this.#socket && this.response.chunkedEncoding ? batch.chunk : batch.bytes;
-    this.#sent += bytes.length;
-    (this.#socket ?? this.response).write(bytes);
   }
 
   #fail(error: unknown): void {
@@ -247,10 +210,4 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     failures.error(cause, `A response ends, as a write to it failed: ${cause}`);
     this.response.destroy();
   }
-}
-
-/** None in HTTP/2, and where somebody has replaced `write()`. */
-function plainSocketOf(response: AnyResponse): Socket | undefined {
-  const isPlain = response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket;
-  return isPlain ? response.socket : undefined;
 }
