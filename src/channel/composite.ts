@@ -46,15 +46,16 @@ export class ChannelSet {
     return `${this.#tags[index]}.${shorten(cursor)}`;
   }
 
-  at(parts: Position['parts']): Position {
-    const id = parts.filter((part) => part !== undefined).join('~');
+  at(parts: Position['parts'], id = parts.filter((part) => part !== undefined).join('~')): Position {
     return this.#last?.to.id === id ? this.#last.to : { parts, id };
   }
 
   /** Events come one after another, each to all streams: nearly all of them make the same step. */
   after(from: Position, event: ChannelEvent, index: number): Position {
     if (this.#last?.from === from && this.#last.event === event) return this.#last.to;
-    const to = this.at(from.parts.with(index, this.part(index, event.cursor)));
+    const [before, part] = [from.parts[index], this.part(index, event.cursor)];
+    const id = before === undefined ? undefined : from.id.replace(before, part);
+    const to = this.at(from.parts.with(index, part), id);
     this.#last = { from, event, to };
     return to;
   }
@@ -144,10 +145,15 @@ const inBase = (cursor: string, from: number, to: number) =>
     .map((number) => Number.parseInt(number, from).toString(to))
     .join('-');
 
+let last = { cursor: '', short: '' };
+
 /** A cursor with its numbers in base 36, if that can be undone: others may have written cursors that no script makes. */
 function shorten(cursor: string): string {
+  // An event goes to all of its streams in a row.
+  if (last.cursor === cursor) return last.short;
   const short = inBase(cursor, 10, 36);
-  return lengthen(short) === cursor ? short : cursor;
+  last = { cursor, short: lengthen(short) === cursor ? short : cursor };
+  return last.short;
 }
 
 /** In base 36 the time has fewer digits than a cursor has, until the year 5188. */
