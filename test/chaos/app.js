@@ -1,4 +1,4 @@
-/** An application of the rig: one `@SseChannel` route, with the options of the first argument. Prints its port. */
+/** An application of the rig: `@SseChannel` routes, with the options of the first argument. Prints its port. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
@@ -15,6 +15,14 @@ class EventsController {
 
   events(channel) {
     return channel;
+  }
+
+  failing(channel) {
+    const filter = ({ data }) => {
+      if (data.split(' ')[2]?.endsWith('50')) throw new Error('This filter fails');
+      return true;
+    };
+    return { channel, filter };
   }
 
   /** What is open in this process. */
@@ -63,7 +71,9 @@ function decorate(name, ...decorators) {
 Inject(SseService)(EventsController, undefined, 0);
 Param('channel')(EventsController.prototype, 'events', 0);
 Param('ms')(EventsController.prototype, 'block', 0);
+Param('channel')(EventsController.prototype, 'failing', 0);
 decorate('events', SseChannel('events/:channel'));
+decorate('failing', SseChannel('failing/:channel'));
 decorate('resources', Get('resources'));
 decorate('memory', Get('memory'));
 decorate('timers', Get('timers'));

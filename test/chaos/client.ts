@@ -50,6 +50,7 @@ interface ClientOptions {
   /** For how long at least, and at most, it stays on a connection. */
   readonly stayMs?: readonly [min: number, max: number];
   readonly lastEventId?: string;
+  readonly path?: string;
 }
 
 /** An `EventSource` of the rig: it comes back to any node, after any byte, with the last id it has read completely. */
@@ -113,12 +114,13 @@ export class HoppingClient {
     if (this.#closed) return;
     this.resumedAt.add(this.deliveries.length);
     const { channel, ports, random, sightings, stayMs = [100, 3_000] } = this.options;
+    const { path = `/events/${channel}` } = this.options;
     const headers = this.lastEventId === undefined ? {} : { 'last-event-id': this.lastEventId };
     this.port = random.of(ports());
     const request = get({
       host: '127.0.0.1',
       port: this.port,
-      path: `/events/${channel}`,
+      path,
       headers,
       agent: false,
     });

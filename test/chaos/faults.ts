@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../support/until.js';
 import { failOver } from './fail-over.js';
 import type { Rig } from './rig.js';
+import { UNKIND_FAULTS } from './unkind.js';
 
 /** Something that happens to the rig, and is over when it resolves. */
 export type Fault = (rig: Rig) => Promise<void>;
@@ -170,6 +171,7 @@ export const FAULTS: Record<string, Fault> = {
     // It sleeps for some 60 µs at one of so many commands that it stored, about 5 of them for an event: 6 s in all.
     await server.start('--key-load-delay', `${-Math.ceil(events / 20_000)}`);
   },
+  ...UNKIND_FAULTS,
 };
 
 /** Faults in which Redis loses events: clients are told, or go on from what there is. */
@@ -226,16 +228,17 @@ interface Disturbance {
   readonly pause?: (fault: string, beganAt: number) => Promise<unknown>;
 }
 
-/** Lets one fault after the other happen, with pauses. */
+/** Lets one fault after the other happen, with pauses, until the time is over and each has happened. */
 export async function disturb(
   rig: Rig,
   { faults, ms, tell, pause = () => sleep(rig.random.between(50, 700)) }: Disturbance,
 ): Promise<Map<string, number>> {
   const happened = new Map<string, number>();
   const names = Object.keys(faults);
-  for (const end = performance.now() + ms; performance.now() < end;) {
+  const end = performance.now() + ms;
+  while (performance.now() < end || happened.size < names.length) {
     const beganAt = performance.now();
-    // Each at least once, then by chance.
+    // Each once, then by chance.
     const name = names.find((each) => !happened.has(each)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
     rig.sightings.fault = name;

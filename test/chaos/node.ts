@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { kill } from 'node:process';
 import type { SseModuleOptions } from '../../src/sse.options.js';
 import { Proxy } from '../support/proxy.js';
 import { eventually } from '../support/until.js';
@@ -75,6 +76,11 @@ export class Node {
   /** Keeps its event loop busy. */
   async block(ms: number): Promise<void> {
     await this.#get(`/block/${Math.floor(ms)}`);
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    // Not by `ChildProcess.kill()`, behind which it would count as ended.
+    kill(this.process.pid!, signal);
   }
 
   /** Sends SIGTERM, and waits for the end. */

@@ -164,7 +164,7 @@ export class Rig {
       const confirmed = async () => (await this.publishers[0]!.send(channel)).id !== undefined;
       await until(confirmed);
       const [tip] = await this.admin.xrevrange(`sse:{${channel}}:history`, '+', '-', 'COUNT', 1);
-      tips.set(channel, entryOf(tip!).id);
+      tips.set(channel, entryOf(tip!)!.id);
     }
     const late = () =>
       this.clients
@@ -178,7 +178,10 @@ export class Rig {
     const chain: Entry[] = [];
     for (let start = '-'; ;) {
       const page = await this.admin.xrange(`sse:{${channel}}:history`, start, '+', 'COUNT', PAGE);
-      for (const each of page) chain.push(entryOf(each));
+      for (const each of page) {
+        const entry = entryOf(each);
+        if (entry) chain.push(entry);
+      }
       if (page.length < PAGE) return chain;
       start = `(${page.at(-1)![0]}`;
     }
@@ -239,7 +242,8 @@ export class Rig {
 /** Two connections to Redis, and the one that asks. */
 const isBare = ({ sockets, streams, channels }: Resources) => sockets === 3 && streams + channels === 0;
 
-function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry {
-  const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: string };
-  return { id: id ?? cursor, data: data.replace(/\.+$/, '') };
+/** Undefined for what nobody can read. */
+function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry | undefined {
+  const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: unknown };
+  return typeof data === 'string' ? { id: id ?? cursor, data: data.replace(/\.+$/, '') } : undefined;
 }

@@ -1,0 +1,96 @@
+import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RedisSseBroker } from '../../src/broker/redis.broker.js';
+import { PUBLISH } from '../../src/broker/scripts.js';
+import { checkPublication } from '../../src/event.js';
+import { HoppingClient, Sightings } from './client.js';
+import type { Fault } from './faults.js';
+import { HISTORY } from './rig.js';
+
+/** Deeper than `JSON.stringify()` gets. */
+const BOMB = `{"data":${'['.repeat(5_000)}${']'.repeat(5_000)}}`;
+
+/** What others do to the processes and to Redis. */
+export const UNKIND_FAULTS: Record<string, Fault> = {
+  'the clock of Redis steps while answers are missing': async ({ server, publishers, random }) => {
+    for (const { proxy } of publishers) proxy.dropDown = true;
+    await sleep(random.between(20, 300));
+    server.setClock(random.of([3_600, -3_600]));
+    await sleep(random.between(20, 300));
+    for (const { proxy } of publishers) {
+      proxy.cut();
+      proxy.dropDown = false;
+    }
+    await sleep(1_000);
+    server.setClock(0);
+  },
+  'a node is suspended': async ({ nodes, random }) => {
+    const node = random.of(nodes);
+    node.signal('SIGSTOP');
+    await sleep(random.between(100, 5_500));
+    node.signal('SIGCONT');
+  },
+  'data comes that is nested too deeply': async ({ admin, channels, random }) => {
+    for (const channel of channels) {
+      const [history, meta] = [`sse:{${channel}}:history`, `sse:{${channel}}:meta`];
+      await admin.publish(`sse:${channel}`, BOMB);
+      const nonce = `bombbomb-${random.below(1e9)}`;
+      await admin.eval(PUBLISH, 2, history, meta, `sse:${channel}`, BOMB, '', nonce, 1, '', '');
+    }
+  },
+  'clients come with ids that nobody has given': async (rig) => {
+    const { random } = rig;
+    const end = performance.now() + random.between(500, 2_000);
+    const lane = async () => {
+      while (performance.now() < end) {
+        const ids = ['no-such-id', `${Date.now()}-${random.below(1e6)}`, `${random.below(1e12)}0-1`, '~'];
+        await visit(random.of(rig.ports()), random.of(rig.channels), random.of(ids));
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, lane));
+  },
+  'filters throw on some events': async (rig) => {
+    const { ports, random } = rig;
+    const clients = Array.from({ length: 6 }, (_, n) => {
+      const channel = rig.channels[n % rig.channels.length]!;
+      const path = `/failing/${channel}`;
+      return new HoppingClient({ channel, path, ports, random, sightings: new Sightings() });
+    });
+    for (const client of clients) client.settle();
+    await sleep(random.between(1_000, 3_000));
+    for (const client of clients) {
+      client.close();
+      const { reconnects, deliveries } = client;
+      const resets = deliveries.filter(({ type }) => type === 'sse.reset').length;
+      // Each event that fails costs a connection, and then a reset.
+      if (reconnects.length > resets + 2) {
+        rig.problems.push(`A client came back ${reconnects.length} times for ${resets} events that fail`);
+      }
+    }
+  },
+  'another application publishes under the same names': async ({ server, channels, random }) => {
+    const settings = { ...HISTORY, explicit: true };
+    const stranger = new RedisSseBroker(`redis://127.0.0.1:${server.port}/1`, 'sse:', settings);
+    for (let left = random.between(5, 50); left > 0; left--) {
+      const event = checkPublication('a stranger’s', {}, 1_000);
+      await stranger.publish(random.of(channels), event).catch(() => undefined);
+      await sleep(random.between(1, 30));
+    }
+    await stranger.close();
+  },
+};
+
+/** Leaves with the first bytes. */
+function visit(port: number, channel: string, lastEventId: string): Promise<void> {
+  return new Promise((resolve) => {
+    const headers = { 'last-event-id': lastEventId };
+    const options = { host: '127.0.0.1', port, path: `/events/${channel}`, headers, agent: false };
+    const request = get(options, (response) => {
+      response.once('data', () => request.destroy());
+      response.once('close', () => resolve());
+      response.on('error', () => undefined);
+    });
+    request.on('error', () => resolve());
+    request.setTimeout(3_000, () => request.destroy());
+  });
+}
