@@ -282,6 +282,32 @@ describe('In a Redis Cluster', () => {
     await until(() => logged.mock.calls.flat().some((line) => /is back/.test(String(line))));
   });
 
+  it('what waits for a master that is gone goes to its replica as soon as that has taken over', async () => {
+    const cluster = await TestCluster.start();
+    const broker = start(cluster.options);
+    await publish(broker, 'a', 0);
+    // Named by a redirection, a server is kept in reach for a while, whatever becomes of it.
+    const master = await cluster.otherThanOwnerOf('a');
+    await cluster.move('a', master);
+    await publish(broker, 'a', 1);
+    await master.kill();
+    await until(() => broker.state === 'down');
+    const errors: string[] = [];
+    let isBack = false;
+    const reads: Promise<void>[] = [];
+    while (!isBack) {
+      reads.push(
+        broker.read('a', [], 0).then(
+          () => void (isBack = true),
+          (error: Error) => void (broker.state === 'up' && errors.push(error.message)),
+        ),
+      );
+      await sleep(50);
+    }
+    await within(1_000, 'Reads', Promise.all(reads));
+    expect(errors).toEqual([]);
+  });
+
   it.each<[string, (ports: number[]) => NonNullable<SseModuleOptions['redis']>]>([
     ['a Cluster', (ports) => new Cluster(ports, { lazyConnect: true, keyPrefix: 'app:' })],
     ['a URL of one node', ([port]) => ({ nodes: [`redis://127.0.0.1:${port}`], keyPrefix: 'app:' })],

@@ -9,13 +9,11 @@ import { RedisSlots, type SlotsReply } from './redis.slots.js';
 import type { Home, Place, RedisServers, ServersListener } from './redis.servers.js';
 
 /** Between two looks at who has which slots, in ms: while all masters are in reach, and while one is not. */
-const LOOK_MS = 5_000;
-const SEARCH_MS = 500;
+const [LOOK_MS, SEARCH_MS] = [5_000, 500];
 /** How long one node is waited for with that. */
 const ANSWER_MS = 1_000;
-/** How long a command that may be sent again follows a channel that moves. */
-const FOLLOW_MS = 2_000;
-const FOLLOW_EVERY_MS = 25;
+/** How long a command that may be sent again follows a channel that moves, in ms, and how often it tries. */
+const [FOLLOW_MS, FOLLOW_EVERY_MS] = [2_000, 25];
 /** Between two times that a server is left which turns out to be another one than its address says, in ms. */
 const LEAVE_MS = 500;
 /** How long a master that has no slots yet is kept in reach, after it was named. */
@@ -114,8 +112,8 @@ export class RedisCluster implements RedisServers {
         const { cause } = error as SseError;
         refusal = cause instanceof Error && isPassing(cause) ? cause : undefined;
         if (refusal) this.learn(refusal, place.connection);
-        const mayHelp = refusal !== undefined || this.placeOf(channel).connection !== place.connection;
-        if (!mayHelp || this.#closed || performance.now() > end) throw error;
+        const hasMoved = this.placeOf(channel).connection !== place.connection;
+        if (this.#closed || !(hasMoved || (refusal && performance.now() <= end))) throw error;
       }
       await sleep(FOLLOW_EVERY_MS, undefined, { ref: false });
     }
@@ -223,7 +221,9 @@ export class RedisCluster implements RedisServers {
     for (const [address, until] of this.#named) if (until < now) this.#named.delete(address);
     for (const master of this.#masters) this.#reach(master);
     for (const [address, connection] of this.#connections) {
-      if (this.#slots.masters.has(address) || this.#named.has(address)) continue;
+      if (this.#slots.masters.has(address)) continue;
+      connection.turnAway();
+      if (this.#named.has(address)) continue;
       this.#connections.delete(address);
       void connection.close();
     }

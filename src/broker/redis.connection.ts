@@ -123,6 +123,11 @@ export class RedisConnection {
     });
   }
 
+  /** Fails what waits for a connection: it may go elsewhere. */
+  turnAway(): void {
+    for (const { fail } of this.#waiting) fail(this.unreachable());
+  }
+
   /** Leaves the server, for whichever its address leads to now. @param everyMs not more often than that */
   reconnect(everyMs = 0): void {
     const now = performance.now();
@@ -136,7 +141,7 @@ export class RedisConnection {
     this.#closed = true;
     clearInterval(this.#ping);
     clearTimeout(this.#again);
-    for (const { fail } of this.#waiting) fail(this.unreachable());
+    this.turnAway();
     if (this.ready) {
       const quit = this.client.quit().catch(() => undefined);
       await Promise.race([quit, sleep(CLOSE_MS, undefined, { ref: false })]);
