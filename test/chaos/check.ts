@@ -15,6 +15,8 @@ export interface Tally {
   reconnects: number;
   published: number;
   rejected: number;
+  /** Confirmed by Redis, and lost by it. */
+  lost: number;
   resets: number;
   violations: number;
 }
@@ -28,7 +30,7 @@ export class Report {
   count(fault: string, what: keyof Tally): void {
     let tally = this.tallies.get(fault);
     if (!tally) {
-      tally = { delivered: 0, reconnects: 0, published: 0, rejected: 0, resets: 0, violations: 0 };
+      tally = { delivered: 0, reconnects: 0, published: 0, rejected: 0, lost: 0, resets: 0, violations: 0 };
       this.tallies.set(fault, tally);
     }
     tally[what]++;
@@ -50,6 +52,7 @@ export class Report {
       'reconnects',
       'published',
       'rejected',
+      'lost',
       'violations',
       'resets',
     ];
@@ -59,7 +62,7 @@ export class Report {
     );
     const times = [...happened.values()].reduce((sum, count) => sum + count, 0);
     const sums = row(['all', times, ...columns.map((column) => this.sum(column))]);
-    return [row(['fault', 'times', ...columns]), row(Array(8).fill('---')), ...rows, sums].join('\n');
+    return [row(['fault', 'times', ...columns]), row(Array(9).fill('---')), ...rows, sums].join('\n');
   }
 }
 
@@ -162,8 +165,10 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
     const wrong = (what: string) => report.violate(during, `${channel}: ${data} ${what}`);
     const count = counts.get(data) ?? 0;
     if (count > 1) wrong(`is stored ${count} times`);
-    if (id !== undefined && count === 0 && rig.losses.get(channel) === 0)
-      wrong('was confirmed, and is not stored');
+    if (id !== undefined && count === 0) {
+      if (rig.losses.get(channel) === 0) wrong('was confirmed, and is not stored');
+      report.count(during, 'lost');
+    }
     if (error && !error.mayBePublished && count > 0) {
       wrong(`was said not to be published, and is stored (${error.message})`);
     }

@@ -39,9 +39,10 @@ export class Sentinels {
     }
   }
 
-  /** Starts them; they are stopped after the test. */
-  static async start(): Promise<Sentinels> {
+  /** Starts them; they are stopped after the test. @param settings of the servers */
+  static async start(settings: readonly string[] = []): Promise<Sentinels> {
     const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
+    args.push(...settings);
     const master = await startRedis(args);
     const replicate = ['--replicaof', '127.0.0.1', `${master.port}`];
     const replicas = await Promise.all([1, 2].map(() => startRedis([...args, ...replicate])));
