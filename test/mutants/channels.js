@@ -1,5 +1,6 @@
 const HUB_SPEC = 'src/channel/channel-hub.spec.ts';
 const MODEL = 'test/resume.model.spec.ts';
+const CATCH_UP = ['src/channel/channels.catch-up.spec.ts'];
 const CHANNELS_SPEC = 'src/channel/channels.spec.ts';
 
 const replay = { file: 'src/channel/replay.ts', tests: [HUB_SPEC, MODEL] };
@@ -14,6 +15,7 @@ const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
 const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
 const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
 const channelsOf = { file: 'src/channel/channels.ts', tests: [CHANNELS_SPEC] };
+const opening = { file: 'src/channel/opening.ts', tests: [CHANNELS_SPEC] };
 const composite = { file: 'src/channel/composite.ts', tests: ['src/channel/composite.spec.ts'] };
 
 export const channels = [
@@ -32,9 +34,52 @@ export const channels = [
   },
   {
     ...replay,
-    guard: 'a subscriber is not given up for what the ring has for it',
-    find: `      await this.subscriber.drained?.();\n      return undefined;\n    }\n    const page`,
-    replace: `      return undefined;\n    }\n    const page`,
+    guard: 'a channel keeps its turn until the subscriber has read what the ring has',
+    find: `      await drained;\n      return isBehind`,
+    replace: `      return isBehind`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that is still behind is not live',
+    find: `if (!isBehind) this.#join();`,
+    replace: `this.#join();`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'a subscriber that is behind gets no more before it has read what it got',
+    find: `    await this.subscriber.drained?.();\n    await this.run(position);`,
+    replace: `    await this.run(position);`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'the limits do not count for one that was never away',
+    find: `    this.#isWithinLimits = true;\n    await this.subscriber`,
+    replace: `    await this.subscriber`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'what is held for a subscriber is bounded',
+    find: `    if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;\n`,
+    replace: `    return;\n`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'what was held takes nobody back',
+    find: `event.at(this.hub.tip)`,
+    replace: `event`,
+    tests: CATCH_UP,
+  },
+  {
+    ...subscribers,
+    guard: 'a subscriber that is behind leaves the live delivery',
+    find: `if (onBehind && subscriber.isBehind) {`,
+    replace: `if (onBehind === null) {`,
+    tests: CATCH_UP,
   },
   {
     ...replay,
@@ -348,8 +393,8 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'nothing is looked for by a stream that has been given up',
-    find: `() => !cancelled && !this.#closed)`,
-    replace: `() => true)`,
+    find: `const isWanted = () => this.#streams.has(subscriber);`,
+    replace: `const isWanted = () => true;`,
   },
   {
     ...channelsOf,
@@ -377,15 +422,58 @@ export const channels = [
   },
   {
     ...composite,
-    guard: 'a stream of several channels opens when all of them are there',
-    find: `      if (--closed > 0) return;\n`,
-    replace: `      --closed;\n`,
+    guard: 'a channel that is not open keeps the position that the client came with',
+    find: `return isCursor(start) ? set.part(index, start) : undefined;`,
+    replace: `return start === '' ? set.part(index, start) : undefined;`,
+  },
+  {
+    ...composite,
+    guard: 'no two channels of a stream have the same tag',
+    find: `new Set(tags).size === channels.length`,
+    replace: `tags.length === channels.length`,
+  },
+  {
+    ...composite,
+    guard: 'a cursor that base 36 would change stays as it is',
+    find: `lengthen(short) === cursor ? short : cursor`,
+    replace: `short`,
+  },
+  {
+    ...composite,
+    guard: 'streams make the same id once',
+    find: `    if (this.#last?.from === from && this.#last.event === event) return this.#last.to;\n`,
+    replace: '',
+  },
+  {
+    ...composite,
+    guard: 'streams that come to the same position go on together',
+    find: `this.#last?.to.id === id ? this.#last.to : { parts, id }`,
+    replace: `({ parts, id })`,
+  },
+  {
+    ...opening,
+    guard: 'channels that are live do not wait for others for ever',
+    find: `if (open && this.#left.length > 1) {`,
+    replace: `if (open && this.#left.length > 1_000) {`,
+  },
+  {
+    ...opening,
+    guard: 'a stream does not begin without any channel',
+    find: `    if (live.length === 0) return;\n`,
+    replace: '',
+    tests: ['src/channel/channels.spec.ts', 'test/shutdown.spec.ts › opens streams with the head alone'],
+  },
+  {
+    ...opening,
+    guard: 'a stream that was given up opens no further channels',
+    find: `    this.#left = [];\n    this.#forget();`,
+    replace: `    this.#forget();`,
   },
   {
     ...composite,
     guard: 'a composite cursor is one in all its parts',
-    find: `    if (part[TAG_LENGTH] !== '.' || !isCursor(cursor)) return undefined;\n`,
-    replace: '',
+    find: `    if (!tag || !isCursor(cursor)) return undefined;\n`,
+    replace: `    if (!tag || !isCursor(cursor)) continue;\n`,
   },
   {
     ...composite,

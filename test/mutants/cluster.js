@@ -38,9 +38,15 @@ export const cluster = [
   },
   {
     guard: 'a read follows a channel, too',
-    find: `if (!mayHelp || this.#closed || performance.now() > end) throw error;`,
-    replace: `throw error;`,
+    find: `(refusal && performance.now() <= end)`,
+    replace: `false`,
     tests: HALFWAY,
+  },
+  {
+    guard: 'what waits for a master that is gone is sent to another',
+    find: `      connection.turnAway();\n`,
+    replace: '',
+    tests: ['test/cluster.spec.ts › what waits for a master'],
   },
   {
     guard: 'a redirection has the slots looked at',

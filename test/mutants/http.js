@@ -3,6 +3,7 @@ const WRITES_SPEC = 'test/writes.spec.ts';
 const STREAM_SPEC = 'src/http/event-stream.spec.ts';
 
 const stream = { file: 'src/http/event-stream.ts', tests: [STREAM_SPEC] };
+const writer = { file: 'src/http/response-writer.ts', tests: [STREAM_SPEC] };
 const streams = { file: 'src/http/event-streams.ts', tests: [RESPONSES_SPEC] };
 const openStreams = { file: 'src/http/open-streams.ts', tests: ['src/http/open-streams.spec.ts'] };
 
@@ -10,7 +11,7 @@ export const http = [
   {
     ...stream,
     guard: 'a client that does not read is cut',
-    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#allowance) this.cut();\n`,
+    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES) this.cut();\n`,
     replace: '',
     tests: ['test/shutdown.spec.ts › cuts a client that is a mebibyte behind'],
   },
@@ -22,12 +23,30 @@ export const http = [
   },
   {
     ...stream,
-    guard: 'a client is not cut for what it missed',
-    find: ` + this.#allowance) this.cut();`,
-    replace: `) this.cut();`,
+    guard: 'a client for whom much waits is behind',
+    find: `    if (this.pending > MAX_LIVE_BYTES) void this.drained();\n`,
+    replace: '',
   },
   {
     ...stream,
+    guard: 'it is behind until it has read that',
+    find: `      this.#isBehind = false;\n`,
+    replace: '',
+  },
+  {
+    ...stream,
+    guard: 'a client that resumes hears of further channels later',
+    find: `if (isFirst && this.options.resumes) this.#position = cursor;\n    else this`,
+    replace: `this`,
+  },
+  {
+    ...writer,
+    guard: 'a client has read something when a part of a write is done',
+    find: ` - (_handle?.writeQueueSize ?? 0)`,
+    replace: '',
+  },
+  {
+    ...writer,
     guard: 'in HTTP/2 it is the stream that says whether a client has read',
     find: `this.#socket ?? this.response.stream ?? this.response`,
     replace: `this.#socket ?? this.response`,
@@ -35,8 +54,8 @@ export const http = [
   {
     ...stream,
     guard: 'a write() that fails ends its stream, and nothing else',
-    find: `      // Not Node's own: somebody has put a \`write()\` of theirs in front of it.\n      this.#fail(error);`,
-    replace: `      throw error;`,
+    find: `      this.#writer.write(batch);\n    } catch (error) {\n      this.#fail(error);`,
+    replace: `      this.#writer.write(batch);\n    } catch (error) {\n      throw error;`,
   },
   {
     ...stream,
@@ -45,7 +64,7 @@ export const http = [
     replace: `!this.response.headersSent`,
   },
   {
-    ...stream,
+    ...writer,
     guard: 'a replay waits until its client has read',
     find: `if (!target.writableNeedDrain) return undefined;`,
     replace: `if (target) return undefined;`,
@@ -129,7 +148,7 @@ export const http = [
     tests: [`${RESPONSES_SPEC} › stays open longer than the server`],
   },
   {
-    ...stream,
+    ...writer,
     guard: 'nothing is written to a client that has said goodbye',
     find: `    if (socket && !socket.writable) return;\n`,
     replace: '',
@@ -141,27 +160,27 @@ export const http = [
     replace: '',
   },
   {
-    ...stream,
+    ...writer,
     guard: 'an empty batch is not written, as it would end the response',
     find: `    if (!batch.isEmpty) this.#put(batch);`,
     replace: `    this.#put(batch);`,
     tests: ['test/streams.spec.ts › begins an @SseChannel stream with sse.open'],
   },
   {
-    ...stream,
+    ...writer,
     guard: 'nothing is written behind the end of a response',
     find: `    if (isGone(this.response) || this.response.writableEnded) return;\n`,
     replace: '',
   },
   {
-    ...stream,
+    ...writer,
     guard: 'a write() that somebody has put in front is used',
     find: `response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket`,
     replace: `response.socket instanceof Socket`,
     tests: [`${WRITES_SPEC} › goes through a write()`],
   },
   {
-    ...stream,
+    ...writer,
     guard: 'HTTP/1.0 has no chunks',
     find: `response.chunkedEncoding ? batch.chunk : batch.bytes`,
     replace: `batch.chunk`,
@@ -232,7 +251,7 @@ export const http = [
   {
     ...openStreams,
     guard: 'a client that reads, if slowly, is let be',
-    find: `else if (!mark || sent - pending >= mark.sent)`,
+    find: `else if (mark?.progress !== progress)`,
     replace: `else if (!mark)`,
   },
   {

@@ -1,5 +1,6 @@
 const file = 'src/channel/channel-hub.ts';
 const tests = ['src/channel/channel-hub.spec.ts', 'test/resume.model.spec.ts'];
+const CATCH_UP = ['src/channel/channels.catch-up.spec.ts'];
 const hubOf = (mutant) => ({ file, tests, ...mutant });
 
 export const hub = [
@@ -55,7 +56,7 @@ export const hub = [
   },
   {
     guard: 'closing ends the replays',
-    find: `    for (const subscriber of this.#replays.keys()) this.detach(subscriber);\n`,
+    find: `    this.#replays.clear();\n`,
     replace: '',
   },
   {
@@ -65,22 +66,22 @@ export const hub = [
   },
   {
     guard: 'a subscriber that leaves ends its replay',
-    find: `    this.#replays.get(subscriber)?.cancel();\n`,
+    find: `    this.#replays.end(subscriber);\n`,
     replace: '',
   },
   {
     guard: 'a subscriber that leaves as soon as it opens is not subscribed',
-    find: `      this.subscribers.add(subscriber);\n      subscriber.open(from);`,
-    replace: `      subscriber.open(from);\n      this.subscribers.add(subscriber);`,
+    find: `      this.subscribers.add(subscriber);\n      subscriber.open(from, [this.channel]);`,
+    replace: `      subscriber.open(from, [this.channel]);\n      this.subscribers.add(subscriber);`,
   },
   {
     guard: 'a subscriber that leaves as soon as it opens gets nothing that it missed',
-    find: `    this.#replays.set(subscriber, replay);\n    subscriber.open(from);`,
-    replace: `    subscriber.open(from);\n    this.#replays.set(subscriber, replay);`,
+    find: `    const replay = this.#replays.begin(subscriber);\n    subscriber.open(from, []);`,
+    replace: `    subscriber.open(from, []);\n    const replay = this.#replays.begin(subscriber);`,
   },
   {
     guard: 'a subscriber that left with the last event of its replay does not join',
-    find: `if (this.#replays.delete(subscriber)) this.subscribers.add(subscriber);`,
+    find: `if (this.#replays.end(subscriber)) this.subscribers.add(subscriber);`,
     replace: `this.subscribers.add(subscriber);`,
   },
   {
@@ -200,8 +201,21 @@ export const hub = [
     replace: '',
   },
   {
+    file: 'src/channel/history-reader.ts',
     guard: 'an outage is not reported for each channel',
     find: `    if (!this.broker.connected) return;\n`,
     replace: ``,
+  },
+  {
+    guard: 'a subscriber that is behind gets what follows from where it is',
+    find: `.catchUp(from)`,
+    replace: `.catchUp(this.#tip)`,
+    tests: CATCH_UP,
+  },
+  {
+    guard: 'what is not stored is held for those who catch up',
+    find: `    this.#replays.hold(event);\n`,
+    replace: '',
+    tests: CATCH_UP,
   },
 ].map(hubOf);

@@ -284,8 +284,11 @@ export const production = [
     replace: `void metric`,
   },
   ...[
-    ['src/channel/replay.ts', `      this.options.counts.delivered++;\n`],
-    ['src/channel/replay.ts', `      this.options.counts.replayed++;\n`],
+    [
+      'src/channel/replay.ts',
+      `      this.options.counts.delivered++;\n      this.options.counts.replayed++;\n`,
+    ],
+    ['src/channel/channel-hub.ts', `      this.options.counts.behind++;\n`],
     ['src/channel/replay.ts', `    this.options.counts.resets[reason]++;\n`],
     ['src/channel/channel-hub.ts', `    if (this.#hasMissed) this.options.counts.gaps++;\n`],
     ['src/sse.service.ts', `this.#published++`],
