@@ -19,7 +19,7 @@ const plan = {
   window: Infinity,
   size: 1_000,
 };
-/** Until a server has sent all that it will. */
+/** A server that delivers nothing for as long has finished. */
 const QUIET_MS = 5_000;
 
 const residentMiB = (pid) =>

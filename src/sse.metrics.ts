@@ -29,7 +29,7 @@ export interface SseStats {
   dropped: number;
   /** Clients of `@SseChannel` that were cut because they did not read. */
   cut: number;
-  /** Times that a client of `@SseChannel` was behind, and began to catch up at its own pace; one of several channels counts for each. */
+  /** How often a client of `@SseChannel` read too slowly and began to catch up from the history; counted per channel. */
   behind: number;
   /** Streams that were not begun: for a limit, after a `disconnect()`, because an authorizer failed, or the application is ending. */
   refused: number;

@@ -97,7 +97,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
   );
 
   it.each(brokers)(
-    'while events come leaves them to the history, and gets each once and in order, on the same connection: %s',
+    'fast enough catches up on the same connection, and gets each event once and in order: %s',
     async (_broker, options) => {
       const { app, url } = await startApp(platform, {
         imports: [SseModule.forRoot(options({ maxEvents: 10_000, maxReplayEvents: 10 }))],

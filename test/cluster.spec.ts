@@ -282,7 +282,7 @@ describe('In a Redis Cluster', () => {
     await until(() => logged.mock.calls.flat().some((line) => /is back/.test(String(line))));
   });
 
-  it('what waits for a master that is gone goes to its replica as soon as that has taken over', async () => {
+  it('sends reads that wait for a dead master to its replica as soon as that has taken over', async () => {
     const cluster = await TestCluster.start();
     const broker = start(cluster.options);
     await publish(broker, 'a', 0);

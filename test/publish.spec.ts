@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
@@ -8,6 +9,7 @@ import { PUBLISH } from '../src/broker/scripts.js';
 import { checkPublication, compareCursors, type PublishOptions } from '../src/event.js';
 import { HISTORY_DEFAULTS } from '../src/sse.options.js';
 import { connect as connectSocket } from 'node:net';
+import { Cli } from './support/cli.js';
 import { Proxy } from './support/proxy.js';
 import { freePort } from './support/port.js';
 import { randomPrefix, type RedisServer, redisUrl, startRedis } from './support/redis.js';
@@ -281,6 +283,28 @@ describe('Publishing to Redis', () => {
       between.close();
     },
   );
+
+  it('stores each event once and in order if the publishing process is suspended while replies are missing', async () => {
+    const cli = new Cli('sse publish --ndjson --channel a', { SSE_REDIS_URL: proxy.url });
+    cli.process.stdin!.write('0\n');
+    await until(() => cli.lines.length === 1);
+    proxy.dropDown = true;
+    const lines = numbers(201).slice(1);
+    cli.process.stdin!.end(lines.map((n) => `${n}\n`).join(''));
+    await until(async () => (await entries()).length === 201);
+    cli.process.kill('SIGSTOP');
+    // Longer than a publication may take.
+    await sleep(5_500);
+    proxy.cut();
+    proxy.dropDown = false;
+    cli.process.kill('SIGCONT');
+    await cli.end();
+    const broker = await start();
+    await publish(broker, 'last');
+    expect(await stored()).toEqual([...numbers(201), 'last']);
+    const ids = await entries();
+    expect(ids.slice(0, cli.lines.length)).toEqual(cli.lines);
+  });
 
   it('publishes nothing, and keeps no key, where it may not send what it does not store', async () => {
     await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all');

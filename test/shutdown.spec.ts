@@ -84,7 +84,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     expect(await client.next()).toMatchObject({ data: 'back' });
   });
 
-  it('cuts a client that is a mebibyte behind of what is not stored, and no other', async () => {
+  it('disconnects a client with 1 MiB of unread events that are not stored, and no other', async () => {
     const { app, url } = await start({});
     const [slow, quick] = await Promise.all([connect(`${url}/channel`), connect(`${url}/channel`)]);
     await Promise.all([slow.next(), quick.next()]);

@@ -13,7 +13,7 @@ describe('A master that is gone, without a replica,', () => {
   watchLog();
   afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.close())));
 
-  it('holds up none of the channels of the others, in no connection, however many wait for its own', async () => {
+  it('delays no channel of another master, in no connection, however many connections wait for its own', async () => {
     const cluster = await TestCluster.start({ replicas: 0 });
     for (const server of cluster.servers) {
       await cluster.call(server, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no');

@@ -12,7 +12,7 @@ import type { Home, Place, RedisServers, ServersListener } from './redis.servers
 const [LOOK_MS, SEARCH_MS] = [5_000, 500];
 /** How long one node is waited for with that. */
 const ANSWER_MS = 1_000;
-/** How long a command that may be sent again follows a channel that moves, in ms, and how often it tries. */
+/** How long a repeatable command follows a migrating channel, and how often it retries, in ms. */
 const [FOLLOW_MS, FOLLOW_EVERY_MS] = [2_000, 25];
 /** Between two times that a server is left which turns out to be another one than its address says, in ms. */
 const LEAVE_MS = 500;

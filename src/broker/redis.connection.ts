@@ -123,7 +123,7 @@ export class RedisConnection {
     });
   }
 
-  /** Fails what waits for a connection: it may go elsewhere. */
+  /** Rejects the commands that wait for the connection, so that their callers can send them to another server. */
   turnAway(): void {
     for (const { fail } of this.#waiting) fail(this.unreachable());
   }

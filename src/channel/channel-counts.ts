@@ -6,7 +6,7 @@ export interface ChannelCounts {
   dropped: number;
   /** Subscribers that were given up because they did not take what they were sent. */
   cut: number;
-  /** Times that a subscriber was behind, and left the live delivery to catch up. */
+  /** How often a subscriber read too slowly and left live delivery to catch up. */
   behind: number;
   /** Events that subscribers were given: one for each of them. */
   delivered: number;

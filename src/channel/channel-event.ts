@@ -39,7 +39,7 @@ export class ChannelEvent {
     this.ownId = id === cursor || reused ? undefined : id;
   }
 
-  /** The same for subscribers that get it at another position, which is its place if it has none of its own. */
+  /** The same event for subscribers at another position. An event without a cursor takes that position as its own. */
   at(position: string): ChannelEvent {
     return new ChannelEvent(this.channel, this.message, position);
   }

@@ -239,7 +239,7 @@ export class ChannelHub extends Liveness implements ChannelListener {
     });
   }
 
-  /** Delivers what is in no history. */
+  /** Delivers an event that is not stored. */
   #pass(event: ChannelEvent): void {
     this.options.counts.delivered += this.subscribers.deliver(event);
     this.#replays.hold(event);

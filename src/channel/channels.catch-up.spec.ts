@@ -142,9 +142,9 @@ describe('A subscriber that is behind', () => {
   const range = (count: number) => Array.from({ length: count }, (_, n) => n);
 
   it.each([
-    ['its process', 20, 0],
+    ['the ring', 20, 0],
     ['the history', 600, 4],
-  ])('gets what follows from %s once it has read what it got', async (_, count, reads) => {
+  ])('catches up from %s once the client has read everything before', async (_, count, reads) => {
     const behind = new Behind();
     const other = new Recorder();
     await channels.subscribe(['a'], behind).ready;
@@ -161,7 +161,7 @@ describe('A subscriber that is behind', () => {
     expect([channels.counts.behind, channels.counts.cut]).toEqual([1, 0]);
   });
 
-  it('that stays behind what its process holds is not live before it has read that', async () => {
+  it('becomes live only after the client has read the replayed events', async () => {
     const behind = new Behind();
     await channels.subscribe(['a'], behind).ready;
     await publish(0);
@@ -179,7 +179,7 @@ describe('A subscriber that is behind', () => {
     expect(channels.counts.behind).toBe(1);
   });
 
-  it('gets what is not stored after what is, at the position where that has taken it', async () => {
+  it('gets events that are not stored after the replayed ones, at the position of the last of these', async () => {
     const behind = new Behind();
     await channels.subscribe(['a'], behind).ready;
     const [first, second] = [await publish(1), await publish('passing', true).then(() => publish(2))];
@@ -195,7 +195,7 @@ describe('A subscriber that is behind', () => {
   it.each([
     ['many', 1_025, 'x'],
     ['large', 300, 'x'.repeat(1_000)],
-  ])('is cut where too %s events come that are not stored', async (_, count, data) => {
+  ])('is closed if too %s events that are not stored arrive', async (_, count, data) => {
     const behind = new Behind();
     await channels.subscribe(['a'], behind).ready;
     await publish(1);
@@ -204,7 +204,7 @@ describe('A subscriber that is behind', () => {
     expect(behind.cuts).toBe(1);
   });
 
-  it('gets what is behind it whatever the limits for one that was away', async () => {
+  it('gets all missed events: the limits for reconnections do not apply', async () => {
     channels.close();
     channels = new Channels(broker, { ...HISTORY_DEFAULTS, maxReplayEvents: 5 });
     const behind = new Behind();

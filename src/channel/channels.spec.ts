@@ -100,7 +100,7 @@ describe('Streams of several channels', () => {
     expect(asked.map(([, , limit]) => limit)).toEqual([0, 0]);
   });
 
-  it('begin with the channels that are live, and say which; the others follow', async () => {
+  it('begin with the live channels after a second, and add the others later', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     broker.broken.add('b');
     const { subscriber, ready } = subscribe();
@@ -115,13 +115,13 @@ describe('Streams of several channels', () => {
     await publish('a', 3);
     expect(subscriber.opens.slice(1)).toEqual([{ id: expect.any(String), live: ['b'] }]);
     expect(subscriber.data).toEqual([1, 2, 3]);
-    // What it was told last holds for both, though b has brought no event.
+    // The last id covers both channels, although b had no event.
     const again = subscribe(subscriber.opens[1]!.id).subscriber;
     await until(() => again.data.length === 2);
     expect(again.data.toSorted()).toEqual([2, 3]);
   });
 
-  it('keep the position of a channel that is not live, until that has caught up', async () => {
+  it('keep the client’s position of a channel that is not live in their ids', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const before = subscribe();
     await before.ready;
@@ -133,7 +133,7 @@ describe('Streams of several channels', () => {
     await until(() => subscriber.opens.length === 1);
     await publish('a', 'meanwhile');
     expect([subscriber.opens[0]!.live, subscriber.data]).toEqual([[], ['meanwhile']]);
-    // It may leave now, and miss nothing.
+    // A reconnection with this id misses nothing.
     const elsewhere = subscribe(subscriber.events[0]!.id);
     broker.broken.delete('b');
     await Promise.all([ready, elsewhere.ready]);
@@ -142,14 +142,14 @@ describe('Streams of several channels', () => {
     expect(elsewhere.subscriber.data).toEqual([1, 2, 3]);
   });
 
-  it('wait for all channels where these come to life within a second', async () => {
+  it('wait for all channels if these become live within a second', async () => {
     broker.gate = sleep(300);
     const { subscriber, ready } = subscribe();
     await ready;
     expect(subscriber.opens.map(({ live }) => live)).toEqual([['a', 'b']]);
   });
 
-  it('tell the position of a channel that the client comes to in addition', async () => {
+  it('open a channel that the client adds with its position', async () => {
     const one = new Recorder();
     await channels.subscribe(['a'], one).ready;
     await publish('a', 1);
@@ -162,7 +162,7 @@ describe('Streams of several channels', () => {
     expect(again.data).toEqual([2]);
   });
 
-  it.each([0, 1_200])('are not waited for any more once they are given up after %i ms', async (ms) => {
+  it.each([0, 1_200])('open no further channels after they were unsubscribed after %i ms', async (ms) => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     broker.broken.add('b');
     const { subscriber, unsubscribe } = subscribe();

@@ -24,7 +24,7 @@ const MAX_REPORTED = 1_000;
 
 /** A stream of one or more channels, from its request until it is given up. */
 export interface Subscription {
-  /** Resolves once all of the stream is live: every event published from now on reaches the subscriber. */
+  /** Resolves once all channels are live: every event published from now on reaches the subscriber. */
   readonly ready: Promise<void>;
   readonly unsubscribe: () => void;
 }
@@ -38,7 +38,7 @@ interface Entry {
   audit?: NodeJS.Timeout;
 }
 
-/** Names have no spaces. */
+/** Channel names contain no spaces. */
 const keyOf = (channels: readonly string[]) => channels.join(' ');
 
 /** All channels of this process, each with one hub for all of its subscribers. */
@@ -82,8 +82,8 @@ export class Channels {
   }
 
   /**
-   * Opens a stream. The subscription is requested in this call; the stream begins when all channels are live, or some of them have
-   * been for a second.
+   * Opens a stream. The subscription is requested in this call. The stream begins when all channels are live; if some channels stay
+   * unreachable for a second, it begins without them.
    *
    * @param channels canonical names, each once
    * @param lastEventId whatever the client sent; what is not a known position gives `sse.reset`

@@ -36,7 +36,7 @@ describe('A composite cursor', () => {
     },
   );
 
-  it('is read in the form with decimal numbers, too', () => {
+  it('is parsed with decimal numbers, too', () => {
     const id = ['a', 'b'].map((name) => `${tagOf(name, 8)}.${name === 'a' ? A : B}`).join('~');
     expect([...splitLastEventId(['b', 'a'], id)!]).toEqual([
       ['b', B],
@@ -44,7 +44,7 @@ describe('A composite cursor', () => {
     ]);
   });
 
-  it('has longer tags where two of the channels would have the same', () => {
+  it('has longer tags if two channels have the same short tag', () => {
     const byTag = new Map<string, string>();
     let twins: string[] = [];
     for (let n = 0; twins.length === 0; n++) {
@@ -107,7 +107,7 @@ describe('A stream of several channels', () => {
     ]);
   });
 
-  it('has no part for a channel that is not open, or the one that its client came with', () => {
+  it('contains the client’s own position for a channel that is not open, or no part', () => {
     const set = new ChannelSet(['a', 'b', 'c']);
     const { calls, stream } = streamOf(set, new Map([['c', C]]));
     stream.legs[0]!.open(A, []);
@@ -122,7 +122,7 @@ describe('A stream of several channels', () => {
     ]);
   });
 
-  it('shares its ids with others of the same channels, as soon as they are at the same position', () => {
+  it('shares ids with streams of the same channels once they are at the same position', () => {
     const set = new ChannelSet(['a', 'b']);
     const made = jest.spyOn(set, 'at');
     const streams = [A, B].map((cursor) => {
@@ -142,7 +142,7 @@ describe('A stream of several channels', () => {
     );
   });
 
-  it('goes as fast as its subscriber takes it, and is behind and cut with it', () => {
+  it('passes back-pressure and closing on between its subscriber and its legs', () => {
     const drained = Promise.resolve();
     let cuts = 0;
     const nothing = () => undefined;

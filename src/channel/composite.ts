@@ -4,34 +4,34 @@ import { Limiter } from '../limiter.js';
 import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
-/** Where each channel of a stream begins; those that are not in it begin live. */
+/** The start position of each channel of a stream. A channel without one begins live. */
 export type Starts = ReadonlyMap<string, string>;
 
-/** Characters of a tag, and of the tags of a stream of which two would be the same. */
+/** Length of a tag, and its length in streams with two channels whose short tags are equal. */
 const [SHORT, LONG] = [4, 8];
 
-/** What stands for a channel in a composite cursor. */
+/** Identifies a channel in a composite cursor. */
 export function tagOf(channel: string, length = SHORT): string {
   return createHash('sha256').update(channel).digest('base64url').slice(0, length);
 }
 
-/** Where a stream of several channels is. */
+/** The position of a stream of several channels. */
 interface Position {
-  /** For each channel, or undefined where it has none yet. */
+  /** One per channel; undefined while the channel has no position. */
   readonly parts: readonly (string | undefined)[];
   readonly id: string;
 }
 
 /**
- * The channels of a stream, and its ids. They are composite cursors: one part `<tag>.<cursor>` per channel, joined by `~`. The tag is
- * taken from the channel's name, so that the parts hold when the set or the order of the channels changes; the numbers of
- * the cursor are in base 36. An id names all channels, as the last one is all that an `EventSource` sends back.
+ * Makes the ids of streams with the same channels. An id is a composite cursor: one part `<tag>.<cursor>` per channel, joined by `~`.
+ * The tag is a hash of the channel's name, so a part stays valid when the set or the order of the channels changes. The numbers of
+ * the cursor are in base 36. Each id contains all channels, because an `EventSource` sends back the last id only.
  *
  * Six channels make some 110 characters of `[A-Za-z0-9._~-]`, 100 channels 1.9 kB. Up to 128 of them, browsers send a
  * Last-Event-ID to another origin without asking it first.
  */
 export class ChannelSet {
-  /** How many have the same set, and make each id once for all of them while they are at the same position. */
+  /** How many streams use this object. At the same position they share ids, so each id is made once. */
   streams = 0;
   readonly #tags: readonly string[];
   #last: { readonly from: Position; readonly event: ChannelEvent; readonly to: Position } | undefined;
@@ -50,7 +50,7 @@ export class ChannelSet {
     return this.#last?.to.id === id ? this.#last.to : { parts, id };
   }
 
-  /** Events come one after another, each to all streams: nearly all of them make the same step. */
+  /** Caches the last step: each event goes to all streams in a row, and most of them are at the same position. */
   after(from: Position, event: ChannelEvent, index: number): Position {
     if (this.#last?.from === from && this.#last.event === event) return this.#last.to;
     const [before, part] = [from.parts[index], this.part(index, event.cursor)];
@@ -61,7 +61,7 @@ export class ChannelSet {
   }
 }
 
-/** Makes one stream of several channels: a subscriber for each of them, whose events go to one with the stream's ids. */
+/** Merges several channels into one stream: each leg subscribes to one channel and forwards its events with composite ids. */
 export class CompositeStream {
   readonly legs: readonly Subscriber[];
   readonly #opened = new Map<number, string>();
@@ -72,7 +72,7 @@ export class CompositeStream {
     private readonly subscriber: Subscriber,
     starts: Starts = new Map(),
   ) {
-    // Until such a channel is open, the client must get back the position that it came with.
+    // A channel that is not open yet keeps the client's own position in the ids, so that a reconnection loses nothing.
     const partOf = (channel: string, index: number) => {
       const start = starts.get(channel);
       return isCursor(start) ? set.part(index, start) : undefined;
@@ -95,7 +95,7 @@ export class CompositeStream {
     }));
   }
 
-  /** Begins with the channels whose legs have been opened, the first time or further ones; see `Subscriber.open()`. */
+  /** Opens the stream, or adds further channels to it, after their legs were opened. See `Subscriber.open()`. */
   open(live: readonly string[]): void {
     const { parts } = this.#position;
     this.#position = this.set.at(parts.map((part, index) => this.#opened.get(index) ?? part));
@@ -105,7 +105,7 @@ export class CompositeStream {
 }
 
 /**
- * Where the channels of a stream begin, by a Last-Event-ID.
+ * Finds the start position of each channel in a Last-Event-ID.
  *
  * A composite cursor is taken apart, if it names any of the channels. Anything else is a position in the one channel
  * of the stream.
@@ -147,14 +147,14 @@ const inBase = (cursor: string, from: number, to: number) =>
 
 let last = { cursor: '', short: '' };
 
-/** A cursor with its numbers in base 36, if that can be undone: others may have written cursors that no script makes. */
+/** The cursor in base 36. Stays decimal if the numbers are too large to be restored exactly: other programs may write such cursors. */
 function shorten(cursor: string): string {
-  // An event goes to all of its streams in a row.
+  // Each event goes to all of its streams in a row.
   if (last.cursor === cursor) return last.short;
   const short = inBase(cursor, 10, 36);
   last = { cursor, short: lengthen(short) === cursor ? short : cursor };
   return last.short;
 }
 
-/** In base 36 the time has fewer digits than a cursor has, until the year 5188. */
+/** In base 36 the time has too few digits to be taken for a decimal cursor until the year 5188. */
 const lengthen = (short: string) => (isCursor(short) ? short : inBase(short, 36, 10));

@@ -85,7 +85,7 @@ export class HistoryReader {
     return undefined;
   }
 
-  /** An outage is the broker's to report, once for all channels. Clients stay connected, whatever it is. */
+  /** Logs why a channel cannot be read. The broker logs outages, once for all channels. */
   report(channel: string, { message }: Error): void {
     if (!this.broker.connected) return;
     // One cause may affect thousands of channels: one log line for all of them.

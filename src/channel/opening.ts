@@ -1,21 +1,21 @@
 import type { Liveness } from './liveness.js';
 
-/** How long channels that are live wait for others of their stream, in ms. */
+/** How long live channels wait for the other channels of their stream, in ms. */
 const GATHER_MS = 1_000;
 
 /**
- * Opens the channels of a stream: all at once when all are live. If some are not for a second, as on a master that is gone, it opens
- * the others without them, and them as they come to life.
+ * Opens the channels of a stream, all at once when all are live. If some channels are not live within a second, for example because
+ * their Redis master is down, it opens the live ones first and the others later.
  */
 export class Opening<T extends Liveness> {
   #left: readonly T[];
   #timer: NodeJS.Timeout | undefined;
   #forget = () => {};
   #finish = () => {};
-  /** Resolves once all are open. */
+  /** Resolves once all channels are open. */
   readonly done: Promise<void>;
 
-  /** Without `open`, it waits until all channels are live at the same time. */
+  /** @param open opens the given channels. Without it, nothing is opened and `done` waits until all channels are live at once */
   constructor(
     channels: readonly T[],
     private readonly open?: (channels: readonly T[]) => void,
@@ -34,7 +34,7 @@ export class Opening<T extends Liveness> {
     clearInterval(this.#timer);
   }
 
-  /** For one that is not live, and then for the next one. */
+  /** Waits for one channel after the other: a callback per channel and stream would take much memory. */
   #await(): void {
     this.#forget();
     const late = this.#left.find(({ live }) => !live);

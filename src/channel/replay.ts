@@ -23,7 +23,7 @@ export interface HubOptions {
   readonly onDropped: (channel: string) => void;
 }
 
-/** How much may be held back for a subscriber because it is in no history: events, and characters of JSON. */
+/** How many events that are not stored a replay holds back, and how many characters of JSON. */
 const [MAX_HELD, MAX_HELD_SIZE] = [1_024, 262_144];
 
 /**
@@ -32,8 +32,8 @@ const [MAX_HELD, MAX_HELD_SIZE] = [1_024, 262_144];
  * What it missed comes from the hub's ring where that reaches, and else from the history, page by page, as fast as
  * the subscriber takes them, until the ring is met. The last look at the ring and the joining are in one turn of the
  * event loop, so there is no seam. The channels of one connection take turns, so that one page waits for its client, and not
- * one of each; a channel that cannot be read, or is not live, leaves its turn to the others. Events that are in no history
- * come at the end.
+ * one of each; a channel that cannot be read, or is not live, leaves its turn to the others. Events that are not stored are delivered
+ * at the end.
  */
 export class Replay {
   #cancelled = false;
@@ -58,7 +58,7 @@ export class Replay {
     this.#cancelled = true;
   }
 
-  /** For the end, an event that is in no history. A subscriber for whom there are too many is cut. */
+  /** Keeps an event that is not stored for the end of the replay. With too many of them, the connection is closed. */
   hold(event: ChannelEvent): void {
     if (this.#cancelled) return;
     this.#held.push(event);
@@ -70,7 +70,7 @@ export class Replay {
     else this.subscriber.complete();
   }
 
-  /** For a subscriber that was live, and was never away: from where it was, whatever it has to get, once it has read what it got. */
+  /** Replays to a subscriber that was live and read too slowly. The limits are for reconnections, so they do not apply. */
   async catchUp(position: string): Promise<void> {
     this.#isWithinLimits = true;
     await this.subscriber.drained?.();
@@ -102,7 +102,7 @@ export class Replay {
       if (!this.#send(rest)) return undefined;
       const { tip } = this.hub;
       const drained = this.subscriber.drained?.();
-      // It need not have read all of it to be live.
+      // Being live does not require that the client has read everything.
       const isBehind = this.subscriber.isBehind;
       if (!isBehind) this.#join();
       await drained;
@@ -196,7 +196,7 @@ export class Replay {
   }
 }
 
-/** Those of a channel that are under way. */
+/** The running replays of a channel. */
 export class Replays {
   readonly #all = new Map<Subscriber, Replay>();
 
@@ -211,7 +211,7 @@ export class Replays {
     return replay;
   }
 
-  /** @returns whether it was under way */
+  /** @returns whether the subscriber had a replay */
   end(subscriber: Subscriber): boolean {
     this.#all.get(subscriber)?.cancel();
     return this.#all.delete(subscriber);
@@ -221,7 +221,7 @@ export class Replays {
     for (const subscriber of this.#all.keys()) this.end(subscriber);
   }
 
-  /** For the end of each of them, an event that is in no history. */
+  /** Keeps an event that is not stored for the end of each replay. */
   hold(event: ChannelEvent): void {
     for (const replay of this.#all.values()) replay.hold(event);
   }

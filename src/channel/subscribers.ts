@@ -6,9 +6,9 @@ import { type ChannelEvent, resetEvent } from './channel-event.js';
 /** Where a channel's events go: an observable's subscriber, or an HTTP response. */
 export interface Subscriber {
   /**
-   * The stream begins, or further channels of it do: everything after `cursor` will be delivered; undefined where there is no
-   * history. Called before any event of the channels. `live` are those that begin with what is published from now on, at a
-   * position that the client does not have.
+   * The stream begins, or further channels are added to it. Every event after `cursor` will be delivered; without history it is
+   * undefined. Called before any event of these channels. `live` lists the channels that begin with events published from now on,
+   * at a position that the client does not know.
    */
   open(cursor: string | undefined, live: readonly string[]): void;
   /**
@@ -19,9 +19,9 @@ export interface Subscriber {
   complete(): void;
   /** Resolves when more may be sent, for one that cannot take everything at once. */
   drained?(): Promise<void> | undefined;
-  /** Whether so much waits for it that the next events should come from the history, at its own pace. */
+  /** Whether the client reads too slowly for live delivery and must catch up from the history. */
   readonly isBehind?: boolean;
-  /** Ends the stream of one that does not take what is in no history. */
+  /** Closes the connection because the client does not read events that are not stored. */
   cut?(): void;
   /** Where it is one of the channels of a connection, in which order these are brought up to date: a page each in turn. */
   readonly turns?: Limiter;
@@ -56,7 +56,7 @@ export class Subscribers {
   /**
    * Delivers an event to all of them; one that fails is cut, and does not keep it from the others.
    *
-   * @param onBehind takes over each subscriber that is behind. It does not get the event, and is no live subscriber any more
+   * @param onBehind is called for each subscriber that is behind, in place of the delivery. The subscriber is then no longer live
    * @returns to how many
    */
   deliver(event: ChannelEvent, onBehind?: (subscriber: Subscriber) => void): number {

@@ -118,7 +118,7 @@ describe('An event stream', () => {
     logged.mockRestore();
   });
 
-  it('is behind when more than 512 KiB wait for its client, until that has read all of it', async () => {
+  it('is behind with more than 512 KiB unread, until the client has read all of it', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);
@@ -135,7 +135,7 @@ describe('An event stream', () => {
     expect([stream.isBehind, stream.pending, cut]).toEqual([false, 0, 0]);
   });
 
-  it('is cut when more than 1 MiB waits for its client, and it is sent more', async () => {
+  it('is closed if more events come with more than 1 MiB unread', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);
@@ -149,7 +149,7 @@ describe('An event stream', () => {
     expect(cut).toBe(1);
   });
 
-  it('notices that a client has read a part of a large write', async () => {
+  it('notices that the client has read a part of a large write', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);
@@ -173,7 +173,7 @@ describe('An event stream', () => {
     expect(stream.pending).toBeGreaterThan(10_000_000);
   });
 
-  it('tells a client that resumes with further channels the position of these with the next heartbeat', async () => {
+  it('tells a resuming client the position of added channels with the next heartbeat', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1~2-2', ['d']);
@@ -185,7 +185,7 @@ describe('An event stream', () => {
     expect(await text(await answer)).toBe(`retry: 1\n\n${position}:\n`);
   });
 
-  it('tells a client at once that further channels have begun later', async () => {
+  it('tells a client at once when further channels have opened', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);

@@ -12,9 +12,9 @@ import type { Outbox, Outgoing } from './outbox.js';
 import { type AnyResponse, isGone } from './platform.js';
 import { ResponseWriter } from './response-writer.js';
 
-/** Bytes that may wait for a client with live events: one for whom more wait catches up from the history. */
+/** A client with more unread bytes leaves live delivery and catches up from the history. */
 const MAX_LIVE_BYTES = 524_288;
-/** The same for events that are in no history: a client for whom more wait is cut. */
+/** A client with more unread bytes is disconnected when further events come that are not stored. */
 const MAX_PENDING_BYTES = 1_048_576;
 
 /** How long a client may take to read what is left when its stream is ended. */
@@ -50,7 +50,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   readonly #writer: ResponseWriter;
   #isOpen = false;
   #isBehind = false;
-  /** A position that the client does not have: nothing was sent since the stream came there. */
+  /** The position of the stream, while the client does not know it: the last events were filtered out, or channels were added. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
 
@@ -69,7 +69,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     const isFirst = !this.#isOpen;
     this.#isOpen = true;
     if (cursor === undefined || live.length === 0) return;
-    // One that resumes has a position, to which nearly always the next event adds what is new.
+    // A resuming client has a position. Usually the next event brings the new one before a heartbeat has to.
     if (isFirst && this.options.resumes) this.#position = cursor;
     else this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
   }
@@ -179,7 +179,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return new Promise((resolve) => this.response.once('close', resolve));
   }
 
-  /** Sends the position, if the client does not have it. @returns whether it did */
+  /** Sends the position, unless the client knows it. @returns whether it did */
   #tellPosition(): boolean {
     // Without history there is none.
     if (!this.#position) return false;

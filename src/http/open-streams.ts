@@ -2,7 +2,7 @@ import type { SseEndReason } from '../access/connection.js';
 
 /** Heartbeats go to a part of the streams at a time: 10,000 writes in one turn would keep everything else waiting. */
 const PARTS = 16;
-/** For how long a client that something waits for may read nothing, in ms, and how often that is looked at. */
+/** How long a client may leave bytes unread without reading any, and how often this is checked, in ms. */
 const STALL_MS = 30_000;
 const CHECK_MS = 2_000;
 
@@ -15,9 +15,9 @@ export function dueAt(ageMs: number | false): number {
 export interface OpenStream {
   /** Counts up with the streams of the process. */
   readonly number: number;
-  /** Bytes that wait for the client. */
+  /** Unread bytes. */
   readonly pending: number;
-  /** Is another number whenever the client has read something. */
+  /** Changes whenever the client has read something. */
   readonly progress: number;
   /** When it is to be ended, by the clock of `performance`. */
   readonly dueAt: number;
@@ -31,7 +31,7 @@ export interface OpenStream {
 /** The streams that are open in this process, and what is done to them by the clock. */
 export class OpenStreams<T extends OpenStream> {
   readonly #all = new Set<T>();
-  /** Of streams whose bytes wait: since when the client has read nothing. */
+  /** For streams with unread bytes: since when the client has read nothing. */
   readonly #marks = new Map<T, { progress: number; since: number }>();
   #timers: NodeJS.Timeout[] = [];
   #part = 0;
@@ -66,7 +66,7 @@ export class OpenStreams<T extends OpenStream> {
     }
   }
 
-  /** Cuts clients that have read nothing of what waits for them. One that reads slowly stays. */
+  /** Disconnects clients that read nothing. A client that reads slowly stays connected. */
   #check(): void {
     const now = performance.now();
     for (const stream of this.#all) {

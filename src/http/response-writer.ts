@@ -4,47 +4,47 @@ import type { Writable } from 'node:stream';
 import type { Batch } from './batch.js';
 import { type AnyResponse, isGone } from './platform.js';
 
-/** Writes the batches of one response, on HTTP/1.1 past Node's own `write()`, and knows what waits for the client. */
+/** Writes batches to one response and tracks how much of them the client has not read. On HTTP/1.1 it bypasses Node's `write()`. */
 export class ResponseWriter {
-  /** Where chunks may be written, once the head is out: where nothing stands between the response and its socket. */
+  /** Takes chunks directly once the headers are sent, if no middleware stands between the response and its socket. */
   #socket: Socket | undefined;
   #hasBegun = false;
   #sent = 0;
   #drain: Promise<void> | undefined;
 
-  /** @param first goes out with the head */
+  /** @param first is sent with the response headers */
   constructor(
     private readonly response: AnyResponse,
     private readonly first: Batch,
   ) {}
 
-  /** Bytes that were written. */
+  /** Bytes written so far. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** Bytes that wait for the client. */
+  /** Bytes that the client has not read. */
   get pending(): number {
     return this.#target.writableLength;
   }
 
-  /** Is another number whenever the client has read something. */
+  /** Changes whenever the client has read something. */
   get progress(): number {
-    // Node has no public figure for how much of a write is done. This is the one that its own time-outs go by.
+    // Node does not publish the progress of a single write. Its own socket timeouts use this field.
     const { _handle } = (this.#socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
     return this.#sent - this.pending - (_handle?.writeQueueSize ?? 0);
   }
 
-  /** What a `write()` that somebody has put in front of Node's throws is thrown here. */
+  /** Throws what `response.write()` throws: middleware may have replaced it. */
   write(batch: Batch): void {
     if (isGone(this.response) || this.response.writableEnded) return;
     this.#socket ??= plainSocketOf(this.response);
     const socket = this.#socket;
-    // Its client has said goodbye, and Node has answered.
+    // The client has closed its side, and Node has closed ours.
     if (socket && !socket.writable) return;
     if (this.#hasBegun) return this.#put(batch);
     this.#hasBegun = true;
-    // With the head in one go; which must be out before what goes past the response.
+    // One packet with the headers, which must be sent before anything bypasses the response.
     socket?.cork();
     if (socket) this.response.flushHeaders();
     this.#put(this.first);
@@ -52,7 +52,7 @@ export class ResponseWriter {
     socket?.uncork();
   }
 
-  /** Resolves when the client has read what was written; undefined where that need not be waited for. */
+  /** Resolves when the client has read everything written; undefined if it need not wait. */
   drained(): Promise<void> | undefined {
     const target = this.#target;
     if (!target.writableNeedDrain) return undefined;
@@ -70,14 +70,14 @@ export class ResponseWriter {
   }
 
   #put(batch: Batch): void {
-    // What Node's own `write()` does for each client and chunk, done once: a sixth less CPU (`bench/fanout`, turn: the floors).
+    // Chunked once for all clients; Node's `write()` would do it for each: a sixth less CPU (`bench/fanout`, turn: the floors).
     const bytes = this.#socket && this.response.chunkedEncoding ? batch.chunk : batch.bytes;
     this.#sent += bytes.length;
     (this.#socket ?? this.response).write(bytes);
   }
 }
 
-/** None in HTTP/2, and where somebody has replaced `write()`. */
+/** None in HTTP/2, or if middleware has replaced `write()`. */
 function plainSocketOf(response: AnyResponse): Socket | undefined {
   const isPlain = response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket;
   return isPlain ? response.socket : undefined;

@@ -7,12 +7,12 @@ import { HoppingClient, Sightings } from './client.js';
 import type { Fault } from './faults.js';
 import { HISTORY } from './rig.js';
 
-/** Deeper than `JSON.stringify()` gets. */
+/** Nested more deeply than `JSON.stringify()` can handle. */
 const BOMB = `{"data":${'['.repeat(5_000)}${']'.repeat(5_000)}}`;
 
-/** What others do to the processes and to Redis. */
+/** Faults that clients, applications and operators cause. */
 export const UNKIND_FAULTS: Record<string, Fault> = {
-  'the clock of Redis steps while answers are missing': async ({ server, publishers, random }) => {
+  'the clock of Redis steps while replies are missing': async ({ server, publishers, random }) => {
     for (const { proxy } of publishers) proxy.dropDown = true;
     await sleep(random.between(20, 300));
     server.setClock(random.of([3_600, -3_600]));
@@ -30,7 +30,7 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
     await sleep(random.between(100, 5_500));
     node.signal('SIGCONT');
   },
-  'data comes that is nested too deeply': async ({ admin, channels, random }) => {
+  'events arrive that are nested too deeply': async ({ admin, channels, random }) => {
     for (const channel of channels) {
       const [history, meta] = [`sse:{${channel}}:history`, `sse:{${channel}}:meta`];
       await admin.publish(`sse:${channel}`, BOMB);
@@ -38,7 +38,7 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
       await admin.eval(PUBLISH, 2, history, meta, `sse:${channel}`, BOMB, '', nonce, 1, '', '');
     }
   },
-  'clients come with ids that nobody has given': async (rig) => {
+  'clients send invented ids': async (rig) => {
     const { random } = rig;
     const end = performance.now() + random.between(500, 2_000);
     const lane = async () => {
@@ -62,13 +62,13 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
       client.close();
       const { reconnects, deliveries } = client;
       const resets = deliveries.filter(({ type }) => type === 'sse.reset').length;
-      // Each event that fails costs a connection, and then a reset.
+      // Each failing event closes the connection once, and is then replaced by a reset.
       if (reconnects.length > resets + 2) {
         rig.problems.push(`A client came back ${reconnects.length} times for ${resets} events that fail`);
       }
     }
   },
-  'another application publishes under the same names': async ({ server, channels, random }) => {
+  'another application publishes on the same Pub/Sub channels': async ({ server, channels, random }) => {
     const settings = { ...HISTORY, explicit: true };
     const stranger = new RedisSseBroker(`redis://127.0.0.1:${server.port}/1`, 'sse:', settings);
     for (let left = random.between(5, 50); left > 0; left--) {
@@ -80,7 +80,7 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
   },
 };
 
-/** Leaves with the first bytes. */
+/** Disconnects after the first bytes. */
 function visit(port: number, channel: string, lastEventId: string): Promise<void> {
   return new Promise((resolve) => {
     const headers = { 'last-event-id': lastEventId };

@@ -46,7 +46,7 @@ export const cluster = [
     guard: 'what waits for a master that is gone is sent to another',
     find: `      connection.turnAway();\n`,
     replace: '',
-    tests: ['test/cluster.spec.ts › what waits for a master'],
+    tests: ['test/cluster.spec.ts › sends reads that wait'],
   },
   {
     guard: 'a redirection has the slots looked at',

@@ -13,7 +13,7 @@ export const http = [
     guard: 'a client that does not read is cut',
     find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES) this.cut();\n`,
     replace: '',
-    tests: ['test/shutdown.spec.ts › cuts a client that is a mebibyte behind'],
+    tests: ['test/shutdown.spec.ts › disconnects a client with 1 MiB'],
   },
   {
     ...stream,
