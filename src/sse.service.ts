@@ -22,6 +22,13 @@ export interface MessagesOptions extends SseAccess {
   lastEventId?: string;
 }
 
+/** Tells a client its position after further channels have opened. */
+function positionEvent(id: string, channels: readonly string[]): SseEvent {
+  const channel = channels[0]!;
+  const data = { channel: channels.length === 1 ? channel : channels };
+  return Object.freeze({ id, channel, type: 'sse.position', data });
+}
+
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
 export class SseService {
@@ -80,7 +87,8 @@ export class SseService {
    * observable never errors because of the broker, and completes when the application shuts down. Each subscriber of
    * it is a stream of its own; all of them share one subscription per channel and process, and the event objects.
    *
-   * With several channels, ids are composite cursors that resume each channel, and no order is promised across them.
+   * With several channels, ids are composite cursors that resume each channel, and no order is promised across them. If some of
+   * them are unreachable for a second, the others begin. When a missing channel opens, an `sse.position` event adds it to the id.
    *
    * Cost: one SUBSCRIBE per channel and process. What was missed comes from this process's memory if it is among the
    * last 256 events and some seconds old at most, else from Redis, 100 events a read; subscribers that missed the same share the reads.
@@ -119,8 +127,14 @@ export class SseService {
         }
       };
       let isDone = false;
+      let isOpen = false;
       const subscriber = {
-        open: () => undefined,
+        open: (id: string | undefined, live: readonly string[]) => {
+          // A channel that opens later is added to the position of a client that has begun without it.
+          const event = isOpen && id !== undefined && live.length > 0 && positionEvent(id, live);
+          isOpen = true;
+          if (event) context.runInAsyncScope(() => observer.next(event));
+        },
         next: ({ event }: ChannelEvent, id = event.id) => {
           const given = id === event.id ? event : Object.freeze({ ...event, id });
           context.runInAsyncScope(() => observer.next(given));

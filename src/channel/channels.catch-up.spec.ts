@@ -204,6 +204,34 @@ describe('A subscriber that is behind', () => {
     expect(behind.cuts).toBe(1);
   });
 
+  it('whose response never drains causes no endless loop', async () => {
+    const behind = new Behind();
+    await channels.subscribe(['a'], behind).ready;
+    behind.drained = () => undefined;
+    await publish(1);
+    await turn();
+    await publish(2);
+    await until(() => behind.data.length === 2);
+    expect(behind.data).toEqual([1, 2]);
+  });
+
+  it('since it reconnected gets no events that are not stored if there are too many', async () => {
+    const id = await publish(0);
+    await publish(1);
+    await channels.subscribe(['a'], new Recorder()).ready;
+    const resuming = new Behind();
+    resuming.isBehind = false;
+    let goOn = () => {};
+    broker.gate = new Promise((resolve) => (goOn = resolve));
+    await channels.subscribe(['a'], resuming, id).ready;
+    for (let n = 0; n < 1_100; n++) await publish('x', true);
+    goOn();
+    await until(() => resuming.data.length > 0);
+    await publish('live', true);
+    await until(() => resuming.data.at(-1) === 'live');
+    expect([resuming.data, resuming.cuts, resuming.completed]).toEqual([[1, 'live'], 0, false]);
+  });
+
   it('gets all missed events: the limits for reconnections do not apply', async () => {
     channels.close();
     channels = new Channels(broker, { ...HISTORY_DEFAULTS, maxReplayEvents: 5 });

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
-import { isCursor, isPosition } from '../event.js';
+import { isCursor } from '../event.js';
 import { FailureLog } from '../limiter.js';
 import { causeOf } from '../sse.errors.js';
 import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
@@ -203,15 +203,14 @@ export class Channels {
     hub.close();
   }
 
-  /** The one id of a stream that had one channel, for a stream that has several: a position in some of them, or in none. */
+  /** Finds the channels in which the id of a single-channel stream is a position. */
   async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
     const locate = (channel: string) =>
       this.#reader.readPatiently(channel, [id], { purpose: 'replay', limit: 0, isWanted });
-    const pages = isPosition(id) ? await Promise.all(channels.map(locate)) : [];
+    const pages = await Promise.all(channels.map(locate));
     const known = channels.flatMap((channel, n) =>
       pages[n]?.after === undefined ? [] : ([[channel, pages[n].after]] as const),
     );
-    // What is no position at all resets in the turn in which it is attached: no event can come before.
     const none = isCursor(id) ? id : '';
     return new Map(known.length > 0 ? known : channels.map((channel) => [channel, none]));
   }

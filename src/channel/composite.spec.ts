@@ -63,18 +63,18 @@ describe('A composite cursor', () => {
     );
   });
 
-  it.each([
-    '12345',
-    A,
-    `${both}~x`,
-    both.slice(1),
-    'abcd.1763884800000-5',
-    'abcd.zz-1',
-    'abcd.1-z'.repeat(50),
-    '~',
-  ])('stands for itself where it is none of these channels’: %s', (id) => {
-    expect([...splitLastEventId(['c'], id)!]).toEqual([['c', id]]);
-    expect(splitLastEventId(['a', 'b'], id)).toBeUndefined();
+  it.each(['12345', A, `${both}~x`, both.slice(1), 'abcd.1763884800000-5', 'abcd.zz-1', '~'])(
+    'stands for itself where it is none of these channels’: %s',
+    (id) => {
+      expect([...splitLastEventId(['c'], id)!]).toEqual([['c', id]]);
+      expect(splitLastEventId(['a', 'b'], id)).toBeUndefined();
+    },
+  );
+
+  it('gives a reset of each channel if it cannot be a position', () => {
+    const starts = new Map(['a', 'b'].map((channel) => [channel, '']));
+    for (const id of ['no id', 'abcd.1-z'.repeat(50)])
+      expect(splitLastEventId(['a', 'b'], id)).toEqual(starts);
   });
 });
 
@@ -119,6 +119,18 @@ describe('A stream of several channels', () => {
       ['open', idOf({ a: A, c: C }), ['a']],
       ['of a', idOf({ a: B, c: C })],
       ['open', idOf({ a: B, b: B, c: C }), ['b']],
+    ]);
+  });
+
+  it('has no part for a channel whose reset the client has not got', () => {
+    const set = new ChannelSet(['a', 'b']);
+    const { calls, stream } = streamOf(set, new Map(['a', 'b'].map((channel) => [channel, ''])));
+    for (const leg of stream.legs) leg.open(A, []);
+    stream.open([]);
+    stream.legs[0]!.next(event('a', A));
+    expect(calls).toEqual([
+      ['open', '', []],
+      ['of a', idOf({ a: A })],
     ]);
   });
 

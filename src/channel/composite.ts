@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isCursor } from '../event.js';
+import { isCursor, isPosition } from '../event.js';
 import { Limiter } from '../limiter.js';
 import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
@@ -79,8 +79,11 @@ export class CompositeStream {
     };
     this.#position = set.at(set.channels.map(partOf));
     const turns = new Limiter(1);
-    this.legs = set.channels.map((_, index) => ({
-      open: (cursor) => void this.#opened.set(index, set.part(index, cursor!)),
+    this.legs = set.channels.map((channel, index) => ({
+      open: (cursor) => {
+        // A client with an unusable id has no position before it has got the reset.
+        if (starts.get(channel) !== '') this.#opened.set(index, set.part(index, cursor!));
+      },
       next: (event) => {
         this.#position = set.after(this.#position, event, index);
         subscriber.next(event, this.#position.id);
@@ -108,9 +111,9 @@ export class CompositeStream {
  * Finds the start position of each channel in a Last-Event-ID.
  *
  * A composite cursor is taken apart, if it names any of the channels. Anything else is a position in the one channel
- * of the stream.
+ * of the stream. An id that cannot be a position becomes '', which gives a reset.
  *
- * @returns undefined where it is of one of several channels, and only they know of which
+ * @returns undefined if the id may be a position in one of several channels, and only the store knows in which
  */
 export function splitLastEventId(
   channels: readonly string[],
@@ -125,7 +128,8 @@ export function splitLastEventId(
     if (cursor !== undefined) starts.set(channel, cursor);
   }
   if (starts.size > 0) return starts;
-  return channels.length === 1 ? new Map([[channels[0]!, lastEventId]]) : undefined;
+  if (channels.length === 1) return new Map([[channels[0]!, lastEventId]]);
+  return isPosition(lastEventId) ? undefined : new Map(channels.map((channel) => [channel, '']));
 }
 
 function parseCompositeCursor(text: string): Map<string, string> | undefined {

@@ -47,6 +47,9 @@ export class Replay {
   #failures = 0;
   #held: ChannelEvent[] = [];
   #heldSize = 0;
+  #overflowed = false;
+  /** Whether the client was connected all the time. */
+  #wasLive = false;
 
   constructor(
     private readonly hub: ChannelHub,
@@ -58,21 +61,23 @@ export class Replay {
     this.#cancelled = true;
   }
 
-  /** Keeps an event that is not stored for the end of the replay. With too many of them, the connection is closed. */
+  /**
+   * Keeps an event that is not stored for the end of the replay. With too many of them, a reconnecting client gets none: it was away
+   * for others. A client that was live all the time is disconnected.
+   */
   hold(event: ChannelEvent): void {
-    if (this.#cancelled) return;
+    if (this.#overflowed) return;
     this.#held.push(event);
     this.#heldSize += event.size;
     if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;
     this.#held = [];
-    this.cancel();
-    if (this.subscriber.cut) this.subscriber.cut();
-    else this.subscriber.complete();
+    this.#overflowed = true;
+    if (this.#wasLive) this.subscriber.cut?.();
   }
 
   /** Replays to a subscriber that was live and read too slowly. The limits are for reconnections, so they do not apply. */
   async catchUp(position: string): Promise<void> {
-    this.#isWithinLimits = true;
+    this.#isWithinLimits = this.#wasLive = true;
     await this.subscriber.drained?.();
     await this.run(position);
   }
@@ -103,7 +108,7 @@ export class Replay {
       const { tip } = this.hub;
       const drained = this.subscriber.drained?.();
       // Being live does not require that the client has read everything.
-      const isBehind = this.subscriber.isBehind;
+      const isBehind = drained !== undefined && this.subscriber.isBehind === true;
       if (!isBehind) this.#join();
       await drained;
       return isBehind ? tip : undefined;

@@ -14,7 +14,7 @@ import { ResponseWriter } from './response-writer.js';
 
 /** A client with more unread bytes leaves live delivery and catches up from the history. */
 const MAX_LIVE_BYTES = 524_288;
-/** A client with more unread bytes is disconnected when further events come that are not stored. */
+/** A client with so many more unread bytes, of events that are not stored, is disconnected. */
 const MAX_PENDING_BYTES = 1_048_576;
 
 /** How long a client may take to read what is left when its stream is ended. */
@@ -49,7 +49,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   #batch: Batch | undefined;
   readonly #writer: ResponseWriter;
   #isOpen = false;
-  #isBehind = false;
+  /** Unread bytes when the client fell behind, until it has read everything. */
+  #behind = 0;
   /** The position of the stream, while the client does not know it: the last events were filtered out, or channels were added. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
@@ -70,8 +71,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     this.#isOpen = true;
     if (cursor === undefined || live.length === 0) return;
     // A resuming client has a position. Usually the next event brings the new one before a heartbeat has to.
-    if (isFirst && this.options.resumes) this.#position = cursor;
-    else this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
+    this.#position = isFirst && this.options.resumes ? cursor : undefined;
+    if (!this.#position) this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
   }
 
   next(event: ChannelEvent, id?: string): void {
@@ -88,15 +89,16 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   drained(): Promise<void> | undefined {
     this.#write();
     const drained = this.#writer.drained();
-    if (!drained || this.pending <= MAX_LIVE_BYTES || this.#isBehind) return drained;
-    this.#isBehind = true;
+    if (!drained || this.pending <= MAX_LIVE_BYTES || this.#behind > 0) return drained;
+    this.#behind = this.pending;
     return drained.finally(() => {
-      this.#isBehind = false;
+      this.#behind = 0;
     });
   }
 
   get isBehind(): boolean {
-    return this.#isBehind;
+    // A response that is closed never drains.
+    return this.#behind > 0 && this.#writer.drained() !== undefined;
   }
 
   /** Ends a stream whose client may not go on. */
@@ -156,7 +158,7 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   }
 
   flush(): void {
-    if (this.#batch && this.pending > MAX_PENDING_BYTES) this.cut();
+    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.cut();
     this.#write();
     if (this.pending > MAX_LIVE_BYTES) void this.drained();
   }

@@ -30,9 +30,13 @@ export class ResponseWriter {
 
   /** Changes whenever the client has read something. */
   get progress(): number {
+    const { socket, stream } = this.response;
+    const written = this.#sent - this.pending;
+    // HTTP/2 does not tell which stream of a session the client reads.
+    if (stream) return written + (socket?.bytesWritten ?? 0);
     // Node does not publish the progress of a single write. Its own socket timeouts use this field.
-    const { _handle } = (this.#socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
-    return this.#sent - this.pending - (_handle?.writeQueueSize ?? 0);
+    const { _handle } = (socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
+    return written - (_handle?.writeQueueSize ?? 0);
   }
 
   /** Throws what `response.write()` throws: middleware may have replaced it. */

@@ -44,7 +44,8 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
     const lane = async () => {
       while (performance.now() < end) {
         const ids = ['no-such-id', `${Date.now()}-${random.below(1e6)}`, `${random.below(1e12)}0-1`, '~'];
-        await visit(random.of(rig.ports()), random.of(rig.channels), random.of(ids));
+        const wrong = await visit(random.of(rig.ports()), random.of(rig.channels), random.of(ids));
+        if (wrong) rig.problems.push(`An invented id was answered ${wrong}`);
       }
     };
     await Promise.all(Array.from({ length: 20 }, lane));
@@ -58,13 +59,20 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
     });
     for (const client of clients) client.settle();
     await sleep(random.between(1_000, 3_000));
-    for (const client of clients) {
-      client.close();
-      const { reconnects, deliveries } = client;
+    for (const client of clients) client.close();
+    for (const { channel, deliveries, reconnects } of clients) {
       const resets = deliveries.filter(({ type }) => type === 'sse.reset').length;
       // Each failing event closes the connection once, and is then replaced by a reset.
       if (reconnects.length > resets + 2) {
-        rig.problems.push(`A client came back ${reconnects.length} times for ${resets} events that fail`);
+        rig.problems.push(`A client reconnected ${reconnects.length} times for ${resets} failing events`);
+      }
+      if (rig.losses.get(channel)! > 0) continue;
+      const got = deliveries.filter(({ type }) => type === undefined).map(({ data }) => data);
+      const chain = (await rig.chain(channel)).map(({ data }) => data);
+      const between = chain.slice(chain.indexOf(got[0]!), chain.indexOf(got.at(-1)!) + 1);
+      const missing = between.filter((data) => !got.includes(data));
+      if (!missing.every(failsIn) || resets < missing.length || got.some(failsIn)) {
+        rig.problems.push(`With a filter that throws came ${got.length} of ${between.length} events`);
       }
     }
   },
@@ -80,17 +88,26 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
   },
 };
 
-/** Disconnects after the first bytes. */
-function visit(port: number, channel: string, lastEventId: string): Promise<void> {
+/** Whether the filter of the route throws on the event. */
+const failsIn = (data: string) => data.split(' ')[2]!.endsWith('50');
+
+/** Disconnects after the first event. Resolves to what was wrong with it. */
+function visit(port: number, channel: string, lastEventId: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const headers = { 'last-event-id': lastEventId };
     const options = { host: '127.0.0.1', port, path: `/events/${channel}`, headers, agent: false };
     const request = get(options, (response) => {
-      response.once('data', () => request.destroy());
-      response.once('close', () => resolve());
+      let text = `${response.statusCode}\n`;
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        if (/^data: /m.test(text)) request.destroy();
+      });
+      const isWrong = () =>
+        response.statusCode !== 200 || (/^data: /m.test(text) && !/^event: sse.reset$/m.test(text));
+      response.once('close', () => resolve(isWrong() ? text : undefined));
       response.on('error', () => undefined);
     });
-    request.on('error', () => resolve());
+    request.on('error', () => resolve(undefined));
     request.setTimeout(3_000, () => request.destroy());
   });
 }

@@ -1,18 +1,20 @@
-const HUB_SPEC = 'src/channel/channel-hub.spec.ts';
+const specsOf = (names) => names.map((name) => `src/channel/${name}.spec.ts`);
+const HUB_SPECS = specsOf(['channel-hub', 'channel-hub.gaps', 'channel-hub.audits']);
+const REPLAY_SPECS = specsOf(['replay', 'replay.resets']);
 const MODEL = 'test/resume.model.spec.ts';
 const CATCH_UP = ['src/channel/channels.catch-up.spec.ts'];
 const CHANNELS_SPEC = 'src/channel/channels.spec.ts';
 
-const replay = { file: 'src/channel/replay.ts', tests: [HUB_SPEC, MODEL] };
-const ring = { file: 'src/channel/ring.ts', tests: [HUB_SPEC, MODEL] };
-const backlog = { file: 'src/channel/backlog.ts', tests: [HUB_SPEC] };
+const replay = { file: 'src/channel/replay.ts', tests: [...REPLAY_SPECS, MODEL] };
+const ring = { file: 'src/channel/ring.ts', tests: [...REPLAY_SPECS, ...HUB_SPECS, MODEL] };
+const backlog = { file: 'src/channel/backlog.ts', tests: HUB_SPECS };
 const reader = {
   file: 'src/channel/history-reader.ts',
-  tests: [HUB_SPEC, CHANNELS_SPEC, 'src/channel/history-reader.spec.ts'],
+  tests: [...REPLAY_SPECS, ...HUB_SPECS, CHANNELS_SPEC, 'src/channel/history-reader.spec.ts'],
 };
 const limiter = { file: 'src/limiter.ts', tests: ['src/limiter.spec.ts'] };
-const liveness = { file: 'src/channel/liveness.ts', tests: [HUB_SPEC] };
-const subscribers = { file: 'src/channel/subscribers.ts', tests: [HUB_SPEC] };
+const liveness = { file: 'src/channel/liveness.ts', tests: HUB_SPECS };
+const subscribers = { file: 'src/channel/subscribers.ts', tests: HUB_SPECS };
 const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
 const channelsOf = { file: 'src/channel/channels.ts', tests: [CHANNELS_SPEC] };
 const opening = { file: 'src/channel/opening.ts', tests: [CHANNELS_SPEC] };
@@ -56,8 +58,8 @@ export const channels = [
   {
     ...replay,
     guard: 'the limits do not count for one that was never away',
-    find: `    this.#isWithinLimits = true;\n    await this.subscriber`,
-    replace: `    await this.subscriber`,
+    find: `this.#isWithinLimits = this.#wasLive = true;`,
+    replace: `this.#wasLive = true;`,
     tests: CATCH_UP,
   },
   {
@@ -65,6 +67,20 @@ export const channels = [
     guard: 'what is held for a subscriber is bounded',
     find: `    if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;\n`,
     replace: `    return;\n`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'a reconnecting client is not disconnected for events that are not stored',
+    find: `if (this.#wasLive) this.subscriber`,
+    replace: `this.subscriber`,
+    tests: CATCH_UP,
+  },
+  {
+    ...replay,
+    guard: 'a response that is closed causes no endless loop',
+    find: `drained !== undefined && this.subscriber.isBehind === true`,
+    replace: `this.subscriber.isBehind === true`,
     tests: CATCH_UP,
   },
   {
@@ -104,7 +120,7 @@ export const channels = [
     guard: 'a subscriber that is ahead of its hub makes that catch up',
     find: `      this.#storeTip = page.tip;\n`,
     replace: ``,
-    tests: [`${HUB_SPEC} › that is ahead of it`],
+    tests: ['src/channel/replay.spec.ts › waits for the hub if the client is ahead'],
   },
   {
     ...replay,
@@ -425,6 +441,12 @@ export const channels = [
     guard: 'a channel that is not open keeps the position that the client came with',
     find: `return isCursor(start) ? set.part(index, start) : undefined;`,
     replace: `return start === '' ? set.part(index, start) : undefined;`,
+  },
+  {
+    ...composite,
+    guard: 'no id claims a channel whose reset the client has not got',
+    find: `if (starts.get(channel) !== '') this`,
+    replace: `this`,
   },
   {
     ...composite,

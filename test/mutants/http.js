@@ -11,7 +11,7 @@ export const http = [
   {
     ...stream,
     guard: 'a client that does not read is cut',
-    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES) this.cut();\n`,
+    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.cut();\n`,
     replace: '',
     tests: ['test/shutdown.spec.ts › disconnects a client with 1 MiB'],
   },
@@ -30,19 +30,37 @@ export const http = [
   {
     ...stream,
     guard: 'it is behind until it has read that',
-    find: `      this.#isBehind = false;\n`,
+    find: `      this.#behind = 0;\n`,
     replace: '',
   },
   {
     ...stream,
     guard: 'a client that resumes hears of further channels later',
-    find: `if (isFirst && this.options.resumes) this.#position = cursor;\n    else this`,
-    replace: `this`,
+    find: `isFirst && this.options.resumes ? cursor : undefined`,
+    replace: `undefined`,
+  },
+  {
+    ...stream,
+    guard: 'no older position is told after that of further channels',
+    find: `    this.#position = isFirst && this.options.resumes ? cursor : undefined;\n`,
+    replace: `    if (isFirst && this.options.resumes) this.#position = cursor;\n`,
+  },
+  {
+    ...stream,
+    guard: 'a response that is closed is not behind',
+    find: ` && this.#writer.drained() !== undefined`,
+    replace: '',
   },
   {
     ...writer,
     guard: 'a client has read something when a part of a write is done',
     find: ` - (_handle?.writeQueueSize ?? 0)`,
+    replace: '',
+  },
+  {
+    ...writer,
+    guard: 'so it has in HTTP/2',
+    find: ` + (socket?.bytesWritten ?? 0)`,
     replace: '',
   },
   {

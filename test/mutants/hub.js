@@ -1,5 +1,6 @@
 const file = 'src/channel/channel-hub.ts';
-const tests = ['src/channel/channel-hub.spec.ts', 'test/resume.model.spec.ts'];
+const specs = ['channel-hub', 'channel-hub.gaps', 'channel-hub.audits', 'replay', 'replay.resets'];
+const tests = [...specs.map((name) => `src/channel/${name}.spec.ts`), 'test/resume.model.spec.ts'];
 const CATCH_UP = ['src/channel/channels.catch-up.spec.ts'];
 const hubOf = (mutant) => ({ file, tests, ...mutant });
 
