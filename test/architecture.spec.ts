@@ -34,18 +34,33 @@ const layerOf = (file: string) =>
     names.some((name) => (name.endsWith('/') ? file.startsWith(name) : file === name)),
   );
 
+/** Files that a file imports, types included. */
+function imports(file: string): string[] {
+  const source = readFileSync(join('src', file), 'utf8');
+  return [...source.matchAll(/from '(\.{1,2}\/.+?)\.js'/g)].map(([, path]) =>
+    normalize(join(dirname(file), `${path}.ts`)),
+  );
+}
+
 describe('The structure', () => {
   const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
     /(?<!\.spec)\.ts$/.test(file),
   );
 
   it.each(files)('is kept by %s, which depends one way only', (file) => {
-    const source = readFileSync(join('src', file), 'utf8');
-    const imports = [...source.matchAll(/from '(\.{1,2}\/.+?)\.js'/g)].map(([, path]) =>
-      normalize(join(dirname(file), `${path}.ts`)),
-    );
     expect(layerOf(file)).toBeGreaterThanOrEqual(0);
-    expect(imports.filter((target) => layerOf(target) < layerOf(file))).toEqual([]);
+    expect(imports(file).filter((target) => layerOf(target) < layerOf(file))).toEqual([]);
+  });
+
+  it('has no file that imports itself through others', () => {
+    const importsOf = new Map(files.map((file) => [file, imports(file)]));
+    const isReached = (from: string, to: string, seen = new Set<string>()): boolean =>
+      importsOf.get(from)!.some((next) => {
+        if (next === to) return true;
+        if (seen.has(next)) return false;
+        return isReached(next, to, seen.add(next));
+      });
+    expect(files.filter((file) => isReached(file, file))).toEqual([]);
   });
 
   it.each([

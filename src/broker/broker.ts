@@ -1,6 +1,6 @@
 import type { Publication } from '../event.js';
 import { SseError } from '../sse.errors.js';
-import type { Message } from './message.js';
+import type { StoredEvent } from './message.js';
 
 /** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
 export const IDEMPOTENCY_MS = 600_000;
@@ -66,9 +66,6 @@ export interface Page {
   /** More follows the position than the bounds allow. `events` is then empty. */
   readonly isTooMuch?: true;
 }
-
-/** An event of the history: a message that has its place in the chain. */
-export type StoredEvent = Message & { readonly cursor: string };
 
 /**
  * - `up`: events can be published and received.

@@ -1,6 +1,6 @@
 import { compareCursors, isCursor } from '../event.js';
-import { OLDEST, PAGE_BYTES, type ReplayBounds, type StoredEvent } from './broker.js';
-import { decodeMessage } from './message.js';
+import { OLDEST, PAGE_BYTES, type ReplayBounds } from './broker.js';
+import { decodeMessage, type StoredEvent } from './message.js';
 
 interface Entry {
   readonly cursor: string;

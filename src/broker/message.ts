@@ -1,6 +1,5 @@
 import { isCursor, type Publication } from '../event.js';
 import { isTooDeep, membersOf } from '../json.js';
-import type { StoredEvent } from './broker.js';
 
 /**
  * A message, decoded: what travels through Redis Pub/Sub and is kept in the history (`docs/wire-format.md`).
@@ -21,6 +20,9 @@ export interface Message {
   /** Characters of the JSON it came in. */
   readonly size: number;
 }
+
+/** An event of the history: a message that has its place in the chain. */
+export type StoredEvent = Message & { readonly cursor: string };
 
 /** Maximum characters of a message: more than the largest event needs with every character escaped. */
 const MAX_SIZE = 16_777_216;

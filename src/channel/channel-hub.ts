@@ -6,7 +6,7 @@ import { Backlog } from './backlog.js';
 import { ChannelEvent, resetEvent } from './channel-event.js';
 import type { Passage } from './history-reader.js';
 import { Liveness } from './liveness.js';
-import { type HubOptions, Replays } from './replay.js';
+import { type HubOptions, type ReplayHub, Replays } from './replay.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
@@ -25,7 +25,7 @@ const pause = (ms: number) => sleep(ms, undefined, { ref: false });
  * does a subscription that was interrupted; messages are then held back while the gap is read from the history. Only
  * where that does not reach any more, subscribers get one `sse.reset`, and the stream goes on from the new tip.
  */
-export class ChannelHub extends Liveness implements ChannelListener {
+export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   readonly subscribers: Subscribers;
   readonly #replays: Replays;
   readonly ring: Ring;
@@ -130,7 +130,6 @@ export class ChannelHub extends Liveness implements ChannelListener {
     await this.untilLive();
   }
 
-  /** What a replay needs, while the hub is live. */
   get tip(): string {
     return this.#tip!;
   }

@@ -4,10 +4,9 @@ import { compareCursors, isCursor, isPosition } from '../event.js';
 import type { FailureLog } from '../limiter.js';
 import type { ChannelCounts } from './channel-counts.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
-import type { ChannelHub } from './channel-hub.js';
 import { type HistoryReader, type Passage, retryMs } from './history-reader.js';
-import type { RingBounds, RingBudget } from './ring.js';
-import type { Subscriber } from './subscribers.js';
+import type { Ring, RingBounds, RingBudget } from './ring.js';
+import type { Subscriber, Subscribers } from './subscribers.js';
 
 /** What the hubs of a process have in common. */
 export interface HubOptions {
@@ -21,6 +20,24 @@ export interface HubOptions {
   readonly failures?: FailureLog;
   /** Is told the channel of each message that is no event. */
   readonly onDropped: (channel: string) => void;
+}
+
+/** What a replay needs of its hub. */
+export interface ReplayHub {
+  readonly channel: string;
+  readonly live: boolean;
+  /** While it is live. */
+  readonly tip: string;
+  readonly ring: Ring;
+  readonly subscribers: Subscribers;
+  untilLive(): Promise<void>;
+  /** Resolves when the hub has caught up with a position of the store. */
+  reach(storeTip: string): Promise<void>;
+  synchronise(): void;
+  /** The events behind a position, or undefined if the ring does not reach it. */
+  after(position: string): ChannelEvent[] | undefined;
+  /** Makes the subscriber live. */
+  join(subscriber: Subscriber): void;
 }
 
 /** How many events that are not stored a replay holds back, and how many characters of JSON. */
@@ -52,7 +69,7 @@ export class Replay {
   #wasLive = false;
 
   constructor(
-    private readonly hub: ChannelHub,
+    private readonly hub: ReplayHub,
     private readonly subscriber: Subscriber,
     private readonly options: HubOptions,
   ) {}
@@ -206,7 +223,7 @@ export class Replays {
   readonly #all = new Map<Subscriber, Replay>();
 
   constructor(
-    private readonly hub: ChannelHub,
+    private readonly hub: ReplayHub,
     private readonly options: HubOptions,
   ) {}
 

@@ -1,5 +1,5 @@
-import { fromQuery } from './requested-channels.js';
-import type { SseChannelOptions } from './sse-channel.decorator.js';
+import type { SseRule } from './authorizer.js';
+import { type ChannelSource, fromQuery } from './requested-channels.js';
 
 /** Where @nestjs/swagger keeps what its decorators say of a handler: `swagger.spec` holds that it still reads this. */
 const RESPONSES = 'swagger/apiResponse';
@@ -34,7 +34,7 @@ type Parameter = Pick<typeof CHANNEL, 'name' | 'in'>;
 export function describeRoute(
   prototype: object,
   key: string | symbol,
-  { allow, channel }: SseChannelOptions,
+  { allow, channel }: { allow?: SseRule; channel?: ChannelSource },
 ): void {
   // They may stand above this one, and would append to what it says: they all have run when the class is defined.
   queueMicrotask(() => {

@@ -4,8 +4,8 @@ import {
   type Page,
   type ReplayBounds,
   SseBroker,
-  type StoredEvent,
 } from '../../src/broker/broker.js';
+import type { StoredEvent } from '../../src/broker/message.js';
 import { isCursor } from '../../src/event.js';
 
 /** A store of one channel, as plain as can be: what the contract of `SseBroker` says, and what may happen to stores. */
