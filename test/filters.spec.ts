@@ -171,11 +171,11 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
     });
 
     it('that holds back more than is kept has its clients come back without a reset', async () => {
-      const { sse, url } = await start({ maxConnectionAgeMs: 1_000, history: { maxEvents: 1 } });
+      const { sse, url } = await start({ maxConnectionAgeMs: 2_000, history: { maxEvents: 1 } });
       const client = await connect(`${url}/none`);
       await client.next();
-      let last = '';
-      for (let n = 0; n < 300; n++) last = await sse.publish(n);
+      const ids = await Promise.all(Array.from({ length: 300 }, (__, n) => sse.publish(n)));
+      const last = ids.at(-1)!;
       await until(() => client.ended);
       expect(client.events.at(-1)).toMatchObject({ id: last, event: 'sse.position' });
       const back = await connect(`${url}/none`, { 'last-event-id': last });
