@@ -27,7 +27,7 @@ describe('Under faults', () => {
       const rig = new Rig(SEED);
       try {
         await rig.start();
-        await disturb(rig, { faults, ms: SECONDS * 1_000 });
+        await disturb(rig, { faults, ms: SECONDS * 1_000, each: true });
         await rig.settle();
         const report = await check(rig);
         expect(report.violations).toEqual([]);

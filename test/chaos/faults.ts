@@ -223,23 +223,25 @@ export const SOAK_FAULTS: Record<string, Fault> = {
 interface Disturbance {
   readonly faults: Record<string, Fault>;
   readonly ms: number;
+  /** Whether it goes on after that until each fault has happened. */
+  readonly each?: boolean;
   readonly tell?: (progress: string) => unknown;
   /** What comes after a fault that began at that time. */
   readonly pause?: (fault: string, beganAt: number) => Promise<unknown>;
 }
 
-/** Lets one fault after the other happen, with pauses, until the time is over and each has happened. */
+/** Lets one fault after the other happen, with pauses. */
 export async function disturb(
   rig: Rig,
-  { faults, ms, tell, pause = () => sleep(rig.random.between(50, 700)) }: Disturbance,
+  { faults, ms, each = false, tell, pause = () => sleep(rig.random.between(50, 700)) }: Disturbance,
 ): Promise<Map<string, number>> {
   const happened = new Map<string, number>();
   const names = Object.keys(faults);
   const end = performance.now() + ms;
-  while (performance.now() < end || happened.size < names.length) {
+  while (performance.now() < end || (each && happened.size < names.length)) {
     const beganAt = performance.now();
     // Each once, then by chance.
-    const name = names.find((each) => !happened.has(each)) ?? rig.random.of(names);
+    const name = names.find((fault) => !happened.has(fault)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
     rig.sightings.fault = name;
     tell?.(`${Math.round((end - beganAt) / 1_000)} s left: ${name}`);
