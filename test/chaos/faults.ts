@@ -209,17 +209,6 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
   },
 };
 
-/** What a soak adds. */
-export const SOAK_FAULTS: Record<string, Fault> = {
-  ...FAULTS,
-  'a node is told to end, and another one started': async (rig) => {
-    const node = rig.mortal();
-    // Clients come to both until it has ended.
-    await Promise.all([node.end().catch((error) => rig.problems.push(String(error))), rig.startNode()]);
-    rig.forget(node);
-  },
-};
-
 interface Disturbance {
   readonly faults: Record<string, Fault>;
   readonly ms: number;
@@ -238,7 +227,8 @@ export async function disturb(
   const happened = new Map<string, number>();
   const names = Object.keys(faults);
   const end = performance.now() + ms;
-  while (performance.now() < end || (each && happened.size < names.length)) {
+  const isOver = () => performance.now() > end && (!each || happened.size === names.length);
+  while (!isOver()) {
     const beganAt = performance.now();
     // Each once, then by chance.
     const name = names.find((fault) => !happened.has(fault)) ?? rig.random.of(names);

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { check } from './check.js';
-import { disturb, LOSSY_FAULTS, SOAK_FAULTS } from './faults.js';
+import { disturb, type Fault, FAULTS, LOSSY_FAULTS } from './faults.js';
 import { Measures } from './measures.js';
 import { Rig } from './rig.js';
 
@@ -11,7 +11,16 @@ const { minutes, seed, lossy, clients, channels, rate, every } = JSON.parse(proc
   number
 >;
 const MS = minutes! * 60_000;
-const FAULTS = lossy ? { ...SOAK_FAULTS, ...LOSSY_FAULTS } : SOAK_FAULTS;
+const SOAK_FAULTS: Record<string, Fault> = {
+  ...FAULTS,
+  ...(lossy && LOSSY_FAULTS),
+  'a node is told to end, and another one started': async (rig) => {
+    const node = rig.mortal();
+    // Clients come to both until it has ended.
+    await Promise.all([node.end().catch((error) => rig.problems.push(String(error))), rig.startNode()]);
+    rig.forget(node);
+  },
+};
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
 describe('For long', () => {
@@ -25,7 +34,12 @@ describe('For long', () => {
       try {
         await rig.start({ spared: 1, clients, rate, stayMs: [30_000, 90_000] });
         const measures = new Measures(rig, every! * 1_000);
-        const happened = await disturb(rig, { faults: FAULTS, ms: MS, tell: say, pause: measures.pause });
+        const happened = await disturb(rig, {
+          faults: SOAK_FAULTS,
+          ms: MS,
+          tell: say,
+          pause: measures.pause,
+        });
         await rig.settle().catch(note);
         const report = await check(rig);
         await rig.leave().catch(note);
