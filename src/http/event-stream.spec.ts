@@ -173,7 +173,7 @@ describe('An event stream', () => {
     expect(stream.pending).toBeGreaterThan(10_000_000);
   });
 
-  it('tells a resuming client the position of added channels with the next heartbeat', async () => {
+  it('tells a resuming client the position of added channels with the second heartbeat', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1~2-2', ['d']);
@@ -182,7 +182,7 @@ describe('An event stream', () => {
     stream.heartbeat();
     stream.complete();
     const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"c"}\n\n';
-    expect(await text(await answer)).toBe(`retry: 1\n\n${position}:\n`);
+    expect(await text(await answer)).toBe(`retry: 1\n\n:\n${position}`);
   });
 
   it('is not behind any more once its client has closed its side', async () => {

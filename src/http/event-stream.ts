@@ -49,6 +49,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   #batch: Batch | undefined;
   readonly #writer: ResponseWriter;
   #isOpen = false;
+  /** Whether the stream has had no heartbeat since it began at a position that the client does not know. */
+  #isNew = false;
   /** Unread bytes when the client fell behind, until it has read everything. */
   #behind = 0;
   /** The position of the stream, while the client does not know it: the last events were filtered out, or channels were added. */
@@ -70,8 +72,9 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     const isFirst = !this.#isOpen;
     this.#isOpen = true;
     if (cursor === undefined || live.length === 0) return;
-    // A resuming client has a position. Usually the next event brings the new one before a heartbeat has to.
+    // A resuming client has a position. Usually the next event brings the new one before the second heartbeat has to.
     this.#position = isFirst && this.options.resumes ? cursor : undefined;
+    this.#isNew = this.#position !== undefined;
     if (!this.#position) this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
   }
 
@@ -134,7 +137,8 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
   /** A keep-alive comment, if the stream has begun, as a head must not go out before its time; and is quiet. */
   heartbeat(): void {
     if (!this.response.headersSent || this.pending > 0) return;
-    if (!this.#tellPosition()) this.#append(HEARTBEAT);
+    if (this.#isNew || !this.#tellPosition()) this.#append(HEARTBEAT);
+    this.#isNew = false;
   }
 
   get dueAt(): number {

@@ -98,7 +98,7 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat tells the position behind what a filter has held back',
-    find: `if (!this.#tellPosition()) this.#append(HEARTBEAT)`,
+    find: `if (this.#isNew || !this.#tellPosition()) this.#append(HEARTBEAT)`,
     replace: `this.#append(HEARTBEAT)`,
     tests: ['test/filters.spec.ts › tells the position with the next heartbeat'],
   },

@@ -2,7 +2,7 @@ import Sequencer from '@jest/test-sequencer';
 
 /** Files that take long, from the longest on. */
 const LONG =
-  'chaos scenarios topologies rolling cli browser revalidation clients-docs cluster sample clients writes redis publish collect resume.model resume disconnect responses sentinel sample-access cli-mount hostile'.split(
+  'chaos scenarios topologies rolling cli revalidation cluster clients-docs browser publish clients filters writes shares redis sample collect responses worker disconnect access sentinel resume.model resume sample-access cli-mount hostile'.split(
     ' ',
   );
 
