@@ -7,7 +7,7 @@ import type { SseConnection, SseConnectionEnd } from './access/connection.js';
 import { Connections } from './access/connections.js';
 import type { DisconnectTarget } from './access/disconnection.js';
 import { SseBroker } from './broker/broker.js';
-import type { ChannelEvent } from './channel/channel-event.js';
+import { type ChannelEvent, positionEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
 import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
 import type { PublishOptions, SseEvent } from './event.js';
@@ -20,13 +20,6 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
 export interface MessagesOptions extends SseAccess {
   /** The id to go on after, as `@LastEventId()` gives it. */
   lastEventId?: string;
-}
-
-/** Tells a client its position after further channels have opened. */
-function positionEvent(id: string, channels: readonly string[]): SseEvent {
-  const channel = channels[0]!;
-  const data = { channel: channels.length === 1 ? channel : channels };
-  return Object.freeze({ id, channel, type: 'sse.position', data });
 }
 
 /** Publishes events to named channels, and subscribes to them. */

@@ -44,7 +44,7 @@ describe('A master that is gone, without a replica,', () => {
     expect(live).toEqual([healthy[2]]);
     await publish(healthy[2]!, 'first');
     await until(() => both.data.includes('first'));
-    // Whoever comes back with an id that has no part for the channel of the dead master gets the rest of the other one.
+    // An id without a part for the channel of the dead master resumes the other channel.
     const again = new Recorder();
     channels.subscribe([lost[0]!, healthy[2]!], again, id);
     await until(() => again.data.includes('first'));

@@ -77,6 +77,16 @@ export class ChannelEvent {
   }
 }
 
+/** Channels in the data of a control event: one as a text, several as a list. */
+export const channelData = (channels: readonly string[]): { channel: string | readonly string[] } => ({
+  channel: channels.length === 1 ? channels[0]! : channels,
+});
+
+/** Tells a client its position, of which no event has told it. */
+export function positionEvent(id: string, channels: readonly string[]): SseEvent {
+  return Object.freeze({ id, channel: channels[0]!, type: 'sse.position', data: channelData(channels) });
+}
+
 /** Tells a stream that it goes on from `cursor`, and not from where the subscriber is. */
 export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
   const json = JSON.stringify({ channel, reason });

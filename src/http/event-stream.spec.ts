@@ -1,65 +1,25 @@
-import { once } from 'node:events';
-import { Agent, createServer, get, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect as connectSocket } from 'node:net';
+import { Agent, ServerResponse } from 'node:http';
+import { connect as connectSocket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { eventOf, useStreamServer } from '../../test/support/stream-server.js';
 import { until } from '../../test/support/until.js';
-import { ChannelEvent } from '../channel/channel-event.js';
-import { Batch } from './batch.js';
-import { EventStream } from './event-stream.js';
-import { Frame } from './frame.js';
-import { Outbox } from './outbox.js';
+import type { EventStream } from './event-stream.js';
 
 describe('An event stream', () => {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const outbox = new Outbox();
-  const event = (data: string) =>
-    new ChannelEvent('c', { id: data, json: JSON.stringify(data), size: data.length }, '');
-  let server: Server;
-  let cut: number;
-
-  beforeEach(async () => {
-    cut = 0;
-    server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-  });
-  afterEach(() => {
-    agent.destroy();
-    server.closeAllConnections();
-    server.close();
-  });
-
-  async function request(
-    through = agent,
-  ): Promise<{ response: ServerResponse; answer: Promise<IncomingMessage> }> {
-    const port = (server.address() as AddressInfo).port;
-    const answer = once(get({ port, agent: through }), 'response');
-    const [, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
-    return { response, answer: answer.then(([message]) => message as IncomingMessage) };
-  }
-
-  const streamOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
-    new EventStream(response, outbox, {
-      number: 0,
-      channels: ['c'],
-      resumes: true,
-      retry: new Batch().with(new Frame(retry)),
-      dueAt: Infinity,
-      onCut: () => cut++,
-    });
+  const { outbox, counts, port, request, server, streamOn } = useStreamServer();
 
   it('writes nothing behind its end, where the next answer on the connection begins', async () => {
     const first = await request();
     const stream = streamOn(first.response);
     stream.open('1-1', []);
     await turn();
-    stream.next(event('a'));
+    stream.next(eventOf('a'));
     await turn();
     stream.complete();
-    stream.next(event('late'));
+    stream.next(eventOf('late'));
     stream.heartbeat();
     await turn();
     expect(await text(await first.answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
@@ -83,20 +43,21 @@ describe('An event stream', () => {
     const stream = streamOn(response);
     stream.open('1-1', []);
     await turn();
-    const sent = stream.sent;
+    const { socket } = response;
+    const sent = socket!.bytesWritten;
     stream.heartbeat();
     await turn();
-    expect(stream.sent).toBeGreaterThan(sent);
+    expect(socket!.bytesWritten).toBeGreaterThan(sent);
     (message ?? (await answer)).pause();
     // Until the buffers of the kernel are full.
     while (stream.pending === 0) {
-      stream.next(event('x'.repeat(100_000)));
+      stream.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
-    const waiting = stream.sent;
+    const waiting = socket!.bytesWritten;
     stream.heartbeat();
     await turn();
-    expect(stream.sent).toBe(waiting);
+    expect(socket!.bytesWritten).toBe(waiting);
   });
 
   it.each<[string, (stream: EventStream) => unknown]>([
@@ -118,61 +79,6 @@ describe('An event stream', () => {
     logged.mockRestore();
   });
 
-  it('is behind with more than 512 KiB unread, until the client has read all of it', async () => {
-    const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    await turn();
-    const message = (await answer).pause();
-    while (stream.pending <= 524_288) {
-      expect(stream.isBehind).toBe(false);
-      stream.next(event('x'.repeat(100_000)));
-      await turn();
-    }
-    expect(stream.isBehind).toBe(true);
-    message.resume();
-    await stream.drained();
-    expect([stream.isBehind, stream.pending, cut]).toEqual([false, 0, 0]);
-  });
-
-  it('is closed if 1 MiB more comes for a client that is behind', async () => {
-    const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    await turn();
-    (await answer).pause();
-    for (let n = 0; n < 60; n++) {
-      stream.next(event('x'.repeat(500_000)));
-      await turn();
-    }
-    expect(stream.pending).toBeLessThan(3 * 2 ** 20);
-    expect(cut).toBe(1);
-  });
-
-  it('notices that the client has read a part of a large write', async () => {
-    const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    await turn();
-    const message = (await answer).pause();
-    stream.next(event('x'.repeat(30_000_000)));
-    await turn();
-    await until(() => stream.pending > 0);
-    let before = NaN;
-    // Until the buffers of the kernel are full.
-    await until(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      const isStill = before === stream.progress;
-      before = stream.progress;
-      return isStill;
-    });
-    await until(() => {
-      message.read();
-      return stream.progress !== before;
-    });
-    expect(stream.pending).toBeGreaterThan(10_000_000);
-  });
-
   it('tells a resuming client the position of added channels with the second heartbeat', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
@@ -183,21 +89,6 @@ describe('An event stream', () => {
     stream.complete();
     const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"c"}\n\n';
     expect(await text(await answer)).toBe(`retry: 1\n\n:\n${position}`);
-  });
-
-  it('is not behind any more once its client has closed its side', async () => {
-    const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    await turn();
-    const message = (await answer).pause();
-    while (!stream.isBehind) {
-      stream.next(event('x'.repeat(100_000)));
-      await turn();
-    }
-    message.socket.end();
-    await until(() => !response.socket!.writable);
-    expect([stream.isBehind, stream.drained()]).toEqual([false, undefined]);
   });
 
   it('tells no older position after it has told that of further channels', async () => {
@@ -222,7 +113,7 @@ describe('An event stream', () => {
   });
 
   it('shares its bytes with streams whose clients are to come back at another time', async () => {
-    const shared = event('a');
+    const shared = eventOf('a');
     const requests = [await request(), await request(new Agent())];
     const written = requests.map(({ response, answer }, number) => {
       answer.catch(() => undefined);
@@ -243,22 +134,23 @@ describe('An event stream', () => {
 
   it('is not written to once its client has said goodbye', async () => {
     const errors: Error[] = [];
-    server.on('clientError', (error) => errors.push(error));
+    server().on('clientError', (error) => errors.push(error));
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);
     await turn();
     (await answer).pause();
     while (stream.pending === 0) {
-      stream.next(event('x'.repeat(100_000)));
+      stream.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
     (await answer).socket.end();
     await until(() => !response.socket!.writable);
-    const { sent } = stream;
-    stream.next(event('late'));
+    const { socket } = response;
+    const { bytesWritten } = socket!;
+    stream.next(eventOf('late'));
     await turn();
-    expect(stream.sent).toBe(sent);
+    expect(socket!.bytesWritten).toBe(bytesWritten);
     expect(response.destroyed).toBe(false);
     expect(errors).toEqual([]);
   });
@@ -268,7 +160,7 @@ describe('An event stream', () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
     stream.open('1-1', []);
-    stream.next(event('a'));
+    stream.next(eventOf('a'));
     stream.complete();
     expect(await text(await answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
     expect(through).toHaveBeenCalledTimes(2);
@@ -276,73 +168,17 @@ describe('An event stream', () => {
   });
 
   it('is over when it is cut behind another one on its connection', async () => {
-    const socket = connectSocket((server.address() as AddressInfo).port, '127.0.0.1');
+    const socket = connectSocket(port(), '127.0.0.1');
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2));
     const responses: ServerResponse[] = [];
-    server.on('request', (_, response: ServerResponse) => responses.push(response));
+    server().on('request', (_, response: ServerResponse) => responses.push(response));
     await until(() => responses.length === 2);
     const stream = streamOn(responses[1]!);
     stream.open('1-1', []);
     const closed = stream.closed();
     stream.cut();
     await closed;
-    expect(cut).toBe(1);
+    expect(counts.cut).toBe(1);
     socket.destroy();
-  });
-
-  it('waits for a client of HTTP/2, too', async () => {
-    const http2 = createHttp2Server().listen(0, '127.0.0.1');
-    await once(http2, 'listening');
-    const session = connectHttp2(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`);
-    session.request({ ':path': '/' });
-    const [, response] = (await once(http2, 'request')) as unknown as [unknown, ServerResponse];
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    // More than the window of its stream.
-    stream.next(event('x'.repeat(500_000)));
-    expect(stream.drained()).toBeInstanceOf(Promise);
-    await until(() => stream.pending > 0);
-    stream.cut();
-    stream.cut();
-    expect(cut).toBe(1);
-    session.destroy();
-    http2.close();
-  });
-
-  it('notices that a client of HTTP/2 has read a part of a large write', async () => {
-    const http2 = createHttp2Server().listen(0, '127.0.0.1');
-    await once(http2, 'listening');
-    const session = connectHttp2(`http://127.0.0.1:${(http2.address() as AddressInfo).port}`);
-    const reading = session.request({ ':path': '/' });
-    const [, response] = (await once(http2, 'request')) as unknown as [unknown, ServerResponse];
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.next(event('x'.repeat(900_000)));
-    await until(() => stream.pending > 0);
-    let before = NaN;
-    await until(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      const isStill = before === stream.progress;
-      before = stream.progress;
-      return isStill;
-    });
-    const { pending } = stream;
-    await until(() => {
-      reading.read(10_000);
-      return stream.progress !== before;
-    });
-    expect(stream.pending).toBe(pending);
-    session.destroy();
-    http2.close();
-  });
-
-  it('is counted once when it is cut', async () => {
-    const { response, answer } = await request();
-    answer.catch(() => undefined);
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.cut();
-    stream.cut();
-    expect(cut).toBe(1);
   });
 });

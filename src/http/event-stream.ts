@@ -149,10 +149,6 @@ export class EventStream implements Subscriber, Outgoing, OpenStream {
     return this.options.number;
   }
 
-  get sent(): number {
-    return this.#writer.sent;
-  }
-
   get pending(): number {
     return this.#writer.pending;
   }

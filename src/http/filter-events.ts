@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction } from 'rxjs';
-import { positionOf } from '../channel/channel-event.js';
+import { positionEvent, positionOf } from '../channel/channel-event.js';
 import type { SseEvent } from '../event.js';
 import { inputError } from '../sse.errors.js';
 import { checkDecision } from './event-filter.js';
@@ -25,7 +25,9 @@ export function filterEvents<T = unknown>(
     new Observable((observer) => {
       let dropped: SseEvent<T> | undefined;
       const tell = () => {
-        if (dropped && positionOf(dropped) !== '') observer.next(positionEvent(dropped));
+        const id = dropped && positionOf(dropped);
+        // Without history there is no position.
+        if (id) observer.next(positionEvent(id, [dropped!.channel]) as SseEvent<T>);
         dropped = undefined;
       };
       observer.add(ticker.subscribe(tell));
@@ -49,10 +51,4 @@ export function filterEvents<T = unknown>(
         }),
       );
     });
-}
-
-/** Moves a client's position behind the event. */
-function positionEvent<T>(event: SseEvent<T>): SseEvent<T> {
-  const { channel } = event;
-  return { id: positionOf(event), channel, type: 'sse.position', data: { channel } as T };
 }

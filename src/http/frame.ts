@@ -1,4 +1,4 @@
-import type { ChannelEvent } from '../channel/channel-event.js';
+import { channelData, type ChannelEvent } from '../channel/channel-event.js';
 import type { SseEvent } from '../event.js';
 
 const LINE_BREAK = /\r\n|\r|\n/;
@@ -52,8 +52,7 @@ const last = new Map<ControlType, { id: string; channels: readonly string[]; fra
 export function controlFrame(type: ControlType, id: string, channels: readonly string[]): Frame {
   const made = last.get(type);
   if (made?.id === id && made.channels.join() === channels.join()) return made.frame;
-  const channel = channels.length === 1 ? channels[0]! : channels;
-  const frame = new Frame(encodeEvent({ type, id, data: { channel } }));
+  const frame = new Frame(encodeEvent({ type, id, data: channelData(channels) }));
   last.set(type, { id, channels, frame });
   return frame;
 }

@@ -9,6 +9,7 @@ export class ResponseWriter {
   /** Takes chunks directly once the headers are sent, if no middleware stands between the response and its socket. */
   #socket: Socket | undefined;
   #hasBegun = false;
+  /** Bytes written so far. */
   #sent = 0;
   #drain: Promise<void> | undefined;
 
@@ -17,11 +18,6 @@ export class ResponseWriter {
     private readonly response: AnyResponse,
     private readonly first: Batch,
   ) {}
-
-  /** Bytes written so far. */
-  get sent(): number {
-    return this.#sent;
-  }
 
   /** Bytes that the client has not read. */
   get pending(): number {

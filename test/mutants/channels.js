@@ -17,7 +17,8 @@ const liveness = { file: 'src/channel/liveness.ts', tests: HUB_SPECS };
 const subscribers = { file: 'src/channel/subscribers.ts', tests: HUB_SPECS };
 const liveHub = { file: 'src/channel/live-hub.ts', tests: ['src/channel/live-hub.spec.ts'] };
 const channelsOf = { file: 'src/channel/channels.ts', tests: [CHANNELS_SPEC] };
-const opening = { file: 'src/channel/opening.ts', tests: [CHANNELS_SPEC] };
+const OPENING_SPEC = 'src/channel/opening.spec.ts';
+const opening = { file: 'src/channel/opening.ts', tests: [OPENING_SPEC] };
 const composite = { file: 'src/channel/composite.ts', tests: ['src/channel/composite.spec.ts'] };
 
 export const channels = [
@@ -483,7 +484,7 @@ export const channels = [
     guard: 'a stream does not begin without any channel',
     find: `    if (live.length === 0) return;\n`,
     replace: '',
-    tests: ['src/channel/channels.spec.ts', 'test/shutdown.spec.ts › opens streams with the head alone'],
+    tests: [OPENING_SPEC, 'test/shutdown.spec.ts › opens streams with the head alone'],
   },
   {
     ...opening,

@@ -2,8 +2,10 @@ const RESPONSES_SPEC = 'test/responses.spec.ts';
 const WRITES_SPEC = 'test/writes.spec.ts';
 const STREAM_SPEC = 'src/http/event-stream.spec.ts';
 
-const stream = { file: 'src/http/event-stream.ts', tests: [STREAM_SPEC] };
-const writer = { file: 'src/http/response-writer.ts', tests: [STREAM_SPEC] };
+const SLOW_SPEC = 'src/http/event-stream.back-pressure.spec.ts';
+
+const stream = { file: 'src/http/event-stream.ts', tests: [STREAM_SPEC, SLOW_SPEC] };
+const writer = { file: 'src/http/response-writer.ts', tests: [STREAM_SPEC, SLOW_SPEC] };
 const streams = { file: 'src/http/event-streams.ts', tests: [RESPONSES_SPEC] };
 const openStreams = { file: 'src/http/open-streams.ts', tests: ['src/http/open-streams.spec.ts'] };
 
