@@ -128,10 +128,26 @@ describe('A channel hub after a gap', () => {
 
   it('ignores a delivered message of the branch that the store has lost', async () => {
     const { broker, store, publish, recorder } = await liveAfterLostWrites();
-    broker.listener!.onMessage(JSON.stringify(store.published.get(at(7))));
+    broker.send(store.published.get(at(7))!);
+    broker.deliver();
     publish(1);
     broker.deliver();
     expect(recorder.calls).toEqual(['open 5', '6', '7', '8', '9']);
+  });
+
+  it('ignores a held message from before the ring, without another read', async () => {
+    const { hub, broker, store, attach, live } = startHub();
+    const recorder = attach();
+    await live();
+    broker.interrupt();
+    broker.held = true;
+    broker.connect();
+    broker.send(store.published.get(at(3))!);
+    broker.deliver();
+    broker.release();
+    await until(() => hub.live);
+    expect(recorder.calls).toEqual(['open 5']);
+    expect(broker.reads).toBe(1);
   });
 
   it('resets when the store was wiped, and goes on', async () => {
