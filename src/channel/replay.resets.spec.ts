@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { at, startHub } from '../../test/support/hub.js';
+import { at, Recorder, startHub } from '../../test/support/hub.js';
 import { until } from '../../test/support/until.js';
 import type { ModelBroker } from '../../test/support/model-broker.js';
 import { noCounts } from './channel-counts.js';
@@ -23,6 +23,21 @@ describe('A replay that cannot continue', () => {
       'reset unknown 5',
     ]);
     expect(broker.reads).toBe(2);
+  });
+
+  it('resets a client at the position of the hub when that is live again', async () => {
+    const { hub, broker, publish, live } = startHub();
+    await live();
+    const client = new Recorder();
+    const start = hub.attach(client, 'not even an id')!;
+    broker.interrupt();
+    publish(2);
+    start();
+    await turn();
+    expect(client.calls).toEqual(['open 5']);
+    broker.connect();
+    await until(() => client.calls.length > 1);
+    expect(client.calls).toEqual(['open 5', 'reset unknown 7']);
   });
 
   it.each([

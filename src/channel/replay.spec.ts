@@ -208,4 +208,15 @@ describe('A replay', () => {
     await until(() => recorder.calls.length === 3);
     expect(recorder.calls).toEqual(['open 5', '6', '7']);
   });
+
+  it('sends nothing more to a subscriber that fails', async () => {
+    const { publish, attach, live } = startHub();
+    publish(5);
+    await live();
+    const failing = new Recorder();
+    failing.fails = true;
+    attach(at(5), failing);
+    await until(() => failing.calls.includes('complete'));
+    expect(failing.calls).toEqual(['open 5', 'complete']);
+  });
 });
