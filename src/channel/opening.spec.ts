@@ -69,6 +69,35 @@ describe('Streams of several channels, some of which are not live,', () => {
     expect(elsewhere.subscriber.data).toEqual([1, 2, 3]);
   });
 
+  it('do not begin before one of the channels is live', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    broker.broken.add('a').add('b');
+    const { subscriber, ready } = subscribe();
+    await sleep(1_200);
+    expect(subscriber.opens).toEqual([]);
+    broker.broken.clear();
+    await ready;
+    expect(subscriber.opens.map(({ live }) => live)).toEqual([['a', 'b']]);
+  });
+
+  it('open no further channels if the first ones end them', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    broker.broken.add('b');
+    let unsubscribe = () => {};
+    const leaving = new (class extends Recorder {
+      override open(...args: Parameters<Recorder['open']>): void {
+        super.open(...args);
+        unsubscribe();
+      }
+    })();
+    ({ unsubscribe } = channels.subscribe(['a', 'b'], leaving));
+    await until(() => leaving.opens.length === 1);
+    broker.broken.delete('b');
+    await subscribe().ready;
+    await publish('b', 1);
+    expect([leaving.opens.map(({ live }) => live), leaving.data]).toEqual([[['a']], []]);
+  });
+
   it('wait for all channels if these become live within a second', async () => {
     broker.gate = sleep(300);
     const { subscriber, ready } = subscribe();

@@ -288,16 +288,21 @@ export const production = [
       'src/channel/replay.ts',
       `      this.options.counts.delivered++;\n      this.options.counts.replayed++;\n`,
     ],
-    ['src/channel/channel-hub.ts', `      this.options.counts.behind++;\n`],
+    [
+      'src/channel/channel-hub.ts',
+      `      this.options.counts.behind++;\n`,
+      ['src/channel/channels.catch-up.spec.ts'],
+    ],
     ['src/channel/replay.ts', `    this.options.counts.resets[reason]++;\n`],
     ['src/channel/channel-hub.ts', `    if (this.#hasMissed) this.options.counts.gaps++;\n`],
     ['src/sse.service.ts', `this.#published++`],
     ['src/sse.service.ts', `this.#rejected++`],
-  ].map(([file, find]) => ({
+  ].map(([file, find, tests = counts.tests]) => ({
     ...counts,
     file,
     guard: `${find.trim()}: it is counted`,
     find,
+    tests,
     replace: find.includes(';') ? '' : 'void 0',
   })),
 ];
