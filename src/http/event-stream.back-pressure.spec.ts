@@ -23,6 +23,28 @@ describe('An event stream whose client reads slowly', () => {
     expect([stream.isBehind, stream.pending, counts.cut]).toEqual([false, 0, 0]);
   });
 
+  it('is not behind with less unread, after it was behind once', async () => {
+    const { response, answer } = await request();
+    const stream = streamOn(response);
+    stream.open('1-1', []);
+    await turn();
+    const message = (await answer).pause();
+    const fill = async (bytes: number) => {
+      while (stream.pending <= bytes) {
+        stream.next(eventOf('x'.repeat(100_000)));
+        await turn();
+      }
+    };
+    await fill(524_288);
+    expect(stream.isBehind).toBe(true);
+    message.resume();
+    await stream.drained();
+    message.pause();
+    await fill(50_000);
+    expect(stream.drained()).toBeInstanceOf(Promise);
+    expect(stream.isBehind).toBe(false);
+  });
+
   it('is closed if 1 MiB more comes for a client that is behind', async () => {
     const { response, answer } = await request();
     const stream = streamOn(response);
