@@ -88,7 +88,7 @@ export const http = [
     guard: 'a replay waits until its client has read',
     find: `if (!target.writableNeedDrain) return undefined;`,
     replace: `if (target) return undefined;`,
-    tests: ['test/resume.spec.ts › waits for a client that reads slowly'],
+    tests: [SLOW_SPEC],
   },
   {
     ...stream,
