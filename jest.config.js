@@ -24,8 +24,8 @@ export default {
   testSequencer: '<rootDir>/test/support/sequencer.js',
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
-    '^nestjs-sse-channels/testing$': '<rootDir>/src/testing/index.ts',
-    '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/$1.ts',
+    '^nestjs-sse-channels/testing$': '<rootDir>/src/integrations/testing/index.ts',
+    '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/integrations/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],

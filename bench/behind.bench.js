@@ -58,7 +58,7 @@ async function measure(history) {
       published: (published / 1_000).toFixed(1),
       took: (took / 1_000).toFixed(1),
       closed,
-      cut: stats.cut,
+      slow: stats.slow,
       behind: stats.behind ?? '–',
       resets,
       faults: `${lost} / ${repeated + disordered}`,

@@ -17,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const LINES = Number(process.argv[2] ?? 1_000_000);
 const PORT = 46_379;
-const CLI = 'dist/cli/main.js';
+const CLI = 'dist/integrations/cli/main.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'sse-bench-'));
 const redis = spawn(

@@ -24,7 +24,7 @@ const message = JSON.stringify({ data, event: null, id: null, retry: null });
 let count = 0;
 
 // Without comments, as the module sends it.
-const script = readFileSync('src/broker/publish.lua', 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
+const script = readFileSync('src/broker/redis/publish.lua', 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
 const hash = await redis.admin.script('LOAD', script);
 const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `raw:{kept}:${name}`);
 const args = () => ['raw:kept', message.replace('"id":null,', ''), '', `12345678${count++}`, 5, '', ''];

@@ -8,7 +8,7 @@
  * event must have come to every process at the end of each run, so that nothing is measured that did not happen.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisSseBroker } from '../dist/broker/redis.broker.js';
+import { RedisSseBroker } from '../dist/broker/redis/redis.broker.js';
 import { median, say, startRedis } from './redis.js';
 
 const EVENTS = Number(process.argv[2] ?? 20_000);

@@ -1,17 +1,17 @@
-export { type SseAccess, SseGrant } from './access/access.js';
-export type { SseConnection, SseConnectionEnd, SseEndReason } from './access/connection.js';
-export type { DisconnectTarget } from './access/disconnection.js';
-export type { PublishOptions, SseEvent } from './event.js';
-export type { SseAuthorizer, SseRule } from './http/authorizer.js';
-export { ChannelGuard, GrantedChannels } from './http/channel.guard.js';
-export { filterEvents } from './http/filter-events.js';
-export { heartbeat } from './http/heartbeat.js';
-export { LastEventId } from './http/last-event-id.decorator.js';
-export { type ChannelRequest, type ChannelSource, fromQuery } from './http/requested-channels.js';
-export { SseChannel, type SseChannelOptions } from './http/sse-channel.decorator.js';
-export type { SseTarget } from './http/sse-target.js';
-export { SseError, type SseErrorCode } from './sse.errors.js';
-export type { SseMetrics, SseStats } from './sse.metrics.js';
+export { type SseAccess, SseGrant } from './connections/access.js';
+export type { SseConnection, SseConnectionEnd, SseEndReason } from './connections/connection.js';
+export type { DisconnectTarget } from './connections/disconnection.js';
+export type { PublishOptions, SseEvent } from './event/event.js';
+export type { SseAuthorizer, SseRule } from './routes/authorizer.js';
+export { ChannelGuard, GrantedChannels } from './routes/channel.guard.js';
+export { filterEvents } from './routes/filter-events.js';
+export { heartbeat } from './routes/heartbeat.js';
+export { LastEventId } from './routes/last-event-id.decorator.js';
+export { type ChannelRequest, type ChannelSource, fromQuery } from './routes/requested-channels.js';
+export { SseChannel, type SseChannelOptions } from './routes/sse-channel.decorator.js';
+export type { SseTarget } from './routes/sse-target.js';
+export { SseError, type SseErrorCode } from './common/sse.errors.js';
+export type { SseMetrics, SseStats } from './options/sse.metrics.js';
 export { SseModule } from './sse.module.js';
 export type {
   RedisClusterOptions,
@@ -19,5 +19,5 @@ export type {
   SseLimits,
   SseModuleOptions,
   SseOptionsFactory,
-} from './sse.options.js';
+} from './options/sse.options.js';
 export { type MessagesOptions, SseService } from './sse.service.js';

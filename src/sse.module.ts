@@ -7,40 +7,40 @@ import {
   Logger,
   Module,
   type ModuleMetadata,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { Connections } from './access/connections.js';
+import { Connections } from './connections/connections.js';
 import { SseBroker } from './broker/broker.js';
-import { MemorySseBroker } from './broker/memory.broker.js';
-import { RedisSseBroker } from './broker/redis.broker.js';
+import { MemorySseBroker } from './broker/memory/memory.broker.js';
+import { RedisSseBroker } from './broker/redis/redis.broker.js';
 import { Channels } from './channel/channels.js';
-import { Authorization } from './http/authorization.js';
-import { Figures } from './figures.js';
-import { EventStreams } from './http/event-streams.js';
+import { Authorization } from './routes/authorization.js';
+import { SseResponses } from './http/sse-responses.js';
 import { HttpServer } from './http/http-server.js';
-import { addressOf } from './redis-source.js';
-import { readOptions, resolveOptions } from './resolve-options.js';
-import { SseError } from './sse.errors.js';
+import { addressOf } from './options/redis-source.js';
+import { readOptions, resolveOptions } from './options/resolve-options.js';
+import { SseError } from './common/sse.errors.js';
 import {
   checkAsyncOptions,
   checkGlobal,
   ConfigurableModuleClass,
   SSE_OPTIONS,
-} from './sse.module-definition.js';
-import type { ASYNC_OPTIONS_TYPE } from './sse.module-definition.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './sse.options.js';
+} from './options/sse.module-definition.js';
+import type { ASYNC_OPTIONS_TYPE } from './options/sse.module-definition.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './options/sse.options.js';
 import { SseService } from './sse.service.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
-/** Its context is not the module's: the command line does not print where events go. */
+/** Its own context, so that the command line can leave its lines out. */
 const logger = new Logger('SseBroker');
 
 /**
- * Stops listening before any other module's hooks run, so that a successor in the same process can listen at once.
- * Nest awaits the hooks of one module after the other, and those of a global one last.
+ * Stops listening before the hooks of all other modules, so that a restarted application can listen on the port at once.
+ * Nest awaits the hooks of one module after the other, those of global modules last.
  */
 @Injectable()
 class Listening implements OnModuleDestroy {
@@ -50,7 +50,7 @@ class Listening implements OnModuleDestroy {
     private readonly server: HttpServer,
     modules: ModulesContainer,
   ) {
-    // Nest begins with the least: the root module has 1, and what it imports more.
+    // Nest begins with the lowest distance. The root module has 1, imported modules have more.
     for (const module of modules.values()) if (module.metatype === ListeningModule) module.distance = 0;
   }
 
@@ -62,7 +62,7 @@ class Listening implements OnModuleDestroy {
 @Module({ providers: [HttpServer, Listening], exports: [HttpServer, Listening] })
 class ListeningModule {}
 
-/** What the module consists of. `SseTestingModule` replaces some of it. */
+/** Shared with `SseTestingModule`, which replaces some providers. */
 export const SSE_MODULE_METADATA = {
   imports: [ListeningModule],
   providers: [
@@ -98,46 +98,47 @@ export const SSE_MODULE_METADATA = {
     },
     Authorization,
     Connections,
-    EventStreams,
+    SseResponses,
     SseService,
-    Figures,
   ],
-  exports: [SseService, EventStreams, Authorization],
+  exports: [SseService, SseResponses, Authorization],
 } satisfies ModuleMetadata;
 
 /**
- * Server-sent events on named channels. Import it once, in the root module: it is global, unless `isGlobal` is
+ * Server-sent events on named channels. Import it once, in the root module: it is global unless `isGlobal` is
  * false.
  *
- * At shutdown, streams complete in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
- * clients: at once, or, where a signal is the reason, spread over `drainMs`. Outside of production, where nothing drains, the
- * server stops listening first of all; without a signal it does so here. Connections to Redis are closed in `onApplicationShutdown`, as requests
- * are still served in between; what is just being published has 2 s to be confirmed.
+ * At shutdown, connections close in `beforeApplicationShutdown`, so that `app.close()` does not wait for their
+ * clients: at once, or, on a signal, gradually over `drainMs`. Outside of production, with `drainMs` 0, the
+ * server stops listening before that; without a signal it does so here. Connections to Redis close in `onApplicationShutdown`, because requests
+ * are still served until then. Pending publications have 2 s to be confirmed.
  */
 @Module(SSE_MODULE_METADATA)
 export class SseModule
   extends ConfigurableModuleClass
-  implements BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
+  #stopMetrics: (() => void) | undefined;
+
+  /** @internal */
   // oxlint-disable-next-line max-params -- Nest injects them
   constructor(
     private readonly broker: SseBroker,
     private readonly connections: Connections,
-    private readonly streams: EventStreams,
-    private readonly figures: Figures,
+    private readonly sse: SseService,
     private readonly server: HttpServer,
     listening: Listening,
-    @Inject(RESOLVED_OPTIONS) { drainMs }: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {
     super();
-    if (drainMs === 0 && process.env.NODE_ENV !== 'production') listening.stopsFirst = true;
+    if (options.drainMs === 0 && process.env.NODE_ENV !== 'production') listening.stopsFirst = true;
   }
 
   /**
-   * Configures the module: with nothing, events stay in this process; with a Redis URL, or options that have one,
+   * Configures the module: without arguments, events stay in this process; with a Redis URL, or options with one,
    * they reach every process.
    *
-   * @throws SseError `SSE_OPTIONS`, in the call for what are no options at all, and when the application starts for an
+   * @throws SseError `SSE_OPTIONS`, in the call for anything but options, and when the application starts for an
    *   option that is not acceptable
    */
   static override forRoot(options: string | (SseModuleOptions & { isGlobal?: boolean }) = {}): DynamicModule {
@@ -146,7 +147,7 @@ export class SseModule
   }
 
   /**
-   * Configures the module with options (or a Redis URL) that other providers give: `useFactory` with `inject`,
+   * Configures the module with options (or a Redis URL) from other providers: `useFactory` with `inject`,
    * `useClass` or `useExisting` with an `SseOptionsFactory`.
    *
    * @throws SseError `SSE_OPTIONS`, in the call for an unknown key or none of the three, and when the application starts
@@ -157,27 +158,40 @@ export class SseModule
     return super.forRootAsync({ ...options, isGlobal: checkGlobal(options.isGlobal) });
   }
 
+  /** @internal */
+  async onApplicationBootstrap(): Promise<void> {
+    try {
+      this.#stopMetrics = this.options.metrics.start(() => this.sse.stats());
+    } catch (error) {
+      // The application does not start, so Nest will not close the broker.
+      await this.broker.close();
+      throw error;
+    }
+  }
+
+  /** @internal */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     const hasOpen = this.connections.size > 0;
     if (signal === undefined) this.server.stopListening();
     else await this.connections.drain();
     this.connections.close();
     if (hasOpen) {
-      await this.streams.ended();
-      // Nest's own streams end, and the server takes their sockets for idle, within a turn of the event loop.
+      await this.connections.ended();
+      // Nest's own responses end, and their sockets become idle, within a turn of the event loop.
       await turn();
     }
     this.server.closeSessions();
   }
 
+  /** @internal */
   async onApplicationShutdown(): Promise<void> {
     await this.broker.close();
-    this.figures.stop();
+    this.#stopMetrics?.();
   }
 }
 
 /**
- * Two global modules would each serve some of the application, without a word.
+ * Two global modules would each serve a part of the application.
  *
  * @throws SseError `SSE_OPTIONS`
  */
@@ -192,7 +206,7 @@ export function checkImports(modules: ModulesContainer): void {
   );
 }
 
-/** Which modules of ours one gives to those that import it: itself, or what it imports and exports again. */
+/** The SseModules that a module exports: itself, or imported ones that it exports again. */
 function exportedBy(module: NestModule, seen = new Set<NestModule>()): NestModule[] {
   if (module.metatype === SseModule || module.metatype.prototype instanceof SseModule) return [module];
   if (seen.has(module)) return [];

@@ -2,23 +2,23 @@ import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { ACCESS_KEYS, checkAccess, mergeGrant, type SseAccess, SseGrant } from './access/access.js';
-import type { SseConnection, SseConnectionEnd } from './access/connection.js';
-import { Connections } from './access/connections.js';
-import type { DisconnectTarget } from './access/disconnection.js';
+import { ACCESS_KEYS, checkAccess, mergeGrant, type SseAccess, SseGrant } from './connections/access.js';
+import type { SseConnection, SseConnectionEnd } from './connections/connection.js';
+import { Connections } from './connections/connections.js';
+import type { DisconnectTarget } from './connections/disconnection.js';
 import { SseBroker } from './broker/broker.js';
 import { type ChannelEvent, positionEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
-import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event.js';
-import type { PublishOptions, SseEvent } from './event.js';
-import { FailureLog } from './limiter.js';
-import { causeOf, checkKeys } from './sse.errors.js';
-import type { SseStats } from './sse.metrics.js';
-import { RESOLVED_OPTIONS, type ResolvedOptions } from './sse.options.js';
+import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event/event.js';
+import type { PublishOptions, SseEvent } from './event/event.js';
+import { FailureLog } from './common/failure-log.js';
+import { causeOf, checkKeys } from './common/sse.errors.js';
+import type { SseStats } from './options/sse.metrics.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
 
-/** How a stream of events begins, and whose it is. All fields are optional. */
+/** Where a connection begins, and to whom it belongs. All fields are optional. */
 export interface MessagesOptions extends SseAccess {
-  /** The id to go on after, as `@LastEventId()` gives it. */
+  /** The id to resume after, as `@LastEventId()` gives it. */
   lastEventId?: string;
 }
 
@@ -29,6 +29,7 @@ export class SseService {
   #published = 0;
   #rejected = 0;
 
+  /** @internal */
   constructor(
     private readonly broker: SseBroker,
     private readonly channels: Channels,
@@ -37,16 +38,16 @@ export class SseService {
   ) {}
 
   /**
-   * Publishes an event to everyone who is subscribed to the channel, in any process.
+   * Publishes an event to all subscribers of the channel, in any process.
    *
-   * Events of one process to one channel take effect in the order of the calls, also without awaiting them. Each is
-   * stored and sent at once, or not at all, and once, also where the module had to try again: for 4.5 s, in which
-   * up to 100,000 events or 64 MiB may wait. Cost: one script call in Redis (one PUBLISH if transient).
+   * It retries for up to 4.5 s and stores each event exactly once, in the order of the calls of this process, also if they are not
+   * awaited. Storing and sending are atomic. Up to 100,000 events or 64 MiB may be pending.
+   * Cost: one script call in Redis (one PUBLISH if transient).
    *
-   * @param data a string, sent as it is, or anything JSON can hold, sent as JSON, nested at most 500 levels deep
-   * @returns the event's public id, once the broker has accepted it; '' for a transient event
+   * @param data a string, sent unchanged, or any JSON value, sent as JSON, nested at most 500 levels deep
+   * @returns the event's public id, once the broker has confirmed it; '' for a transient event
    * @throws SseError `SSE_INPUT` for an unacceptable argument, before anything is written; `SSE_UNAVAILABLE` within
-   *   5 s when the broker did not confirm (`mayBePublished` says whether it may have been published all the same)
+   *   5 s without a confirmation (`mayBePublished` says whether the event may have been published nevertheless)
    */
   async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
     const publication = checkPublication(data, options, this.options.maxPayloadBytes);
@@ -66,30 +67,29 @@ export class SseService {
     try {
       this.options.metrics.publication(performance.now() - start, outcome);
     } catch (error) {
-      // What becomes of the figures is nothing to who publishes.
+      // A failing metrics adapter must not fail the publication.
       this.#failures.error('metrics', error);
     }
   }
 
   /**
-   * The live events of one or more channels, after what was missed since `lastEventId`, for `@Sse()` or any RxJS
-   * pipeline.
+   * The events of one or more channels (or of the value of `@GrantedChannels()`; without arguments, of the channel `sse`), missed ones
+   * since `lastEventId` first, for `@Sse()` or any RxJS pipeline.
    *
-   * Per channel, every event that was stored after `lastEventId` comes, in order and once; or there is one `sse.reset`
-   * event, with `{ channel, reason }` as data, and the stream goes on live. Transient events come if they can. The
-   * observable never errors because of the broker, and completes when the application shuts down. Each subscriber of
-   * it is a stream of its own; all of them share one subscription per channel and process, and the event objects.
+   * Per channel, it emits every event that was stored after `lastEventId`, in order and once; or one `sse.reset`
+   * event, with `{ channel, reason }` as data, followed by live events. Transient events may be lost. The
+   * observable never errors because of the broker, and completes when the application shuts down. Each subscription
+   * is a connection of its own; all share one Redis subscription per channel and process, and the event objects.
    *
    * With several channels, ids are composite cursors that resume each channel, and no order is promised across them. If some of
    * them are unreachable for a second, the others begin. When a missing channel opens, an `sse.position` event adds it to the id.
    *
-   * Cost: one SUBSCRIBE per channel and process. What was missed comes from this process's memory if it is among the
-   * last 256 events and some seconds old at most, else from Redis, 100 events a read; subscribers that missed the same share the reads.
+   * Cost: one SUBSCRIBE per channel and process. Missed events come from this process's memory if they are among the
+   * last 256 events and a few seconds old at most, otherwise from Redis, 100 events a read; subscribers at the same position share reads.
    *
-   * It also completes when it is disconnected, when its credential expires, and when an authorizer no longer allows it.
+   * It also completes when it is disconnected, when its credential expires, and when an authorizer withdraws the permission.
    *
-   * @typeParam T what the publishers send as data, which nothing checks
-   * @param channel the channel or channels, or what `@GrantedChannels()` has handed out. @default 'sse'
+   * @typeParam T the type of the data, which is not checked
    * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option
    */
   messages<T = unknown>(): Observable<SseEvent<T>>;
@@ -108,7 +108,7 @@ export class SseService {
     const access = mergeGrant(own, grant?.access ?? {});
     const renew = grant?.renew && (async () => mergeGrant(own, await grant.renew!()));
     return new Observable<SseEvent>((observer) => {
-      // The subscriber's context. Otherwise operators would run in the publisher's, or in that of the first subscriber.
+      // The subscriber's async context. Otherwise operators would run in the publisher's, or in that of the first subscriber.
       const context = new AsyncResource('SseMessages', { requireManualDestroy: true });
       const end = () => {
         try {
@@ -137,7 +137,7 @@ export class SseService {
           end();
         },
       };
-      // From a query it may be anything, whatever its type says.
+      // A query may give any type.
       const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
       let unsubscribe = () => {};
       const begin = () => ({ unsubscribe } = this.channels.subscribe(channels, subscriber, id));
@@ -152,18 +152,18 @@ export class SseService {
   }
 
   /**
-   * Ends connections, on every node, within a second, and keeps their clients from reconnecting at once: for `refuseMs` they
-   * are told to come later, unless their credential is newer (`issuedAt`). Then, as ever, the route's rules decide. It does
-   * not withdraw a right: withdraw that first, where the authorizers read it. What an authorizer was asked before the call
-   * does not count, so its answer for a connection that is just opening is asked for again.
+   * Ends connections, on every node, within a second, and refuses their clients for `refuseMs`: they
+   * retry after that, unless their credential is newer (`issuedAt`). Then the route's rules decide again. It does
+   * not withdraw a right: withdraw that first, where the authorizers read it. An authorizer's decision from before the call
+   * does not count, so a connection that is about to open is decided again.
    *
-   * Cost: one publish; a node with connections is subscribed to one channel more.
+   * Cost: one publication; a node with connections subscribes to one more channel.
    *
-   * @param target which connections: all that is given has to apply
-   * @param refuseMs in ms, a whole number, 0–3,600,000; 0: clients may reconnect at once. @default 60000; 0 for a channel
-   *   alone, whose other readers would be locked out
-   * @returns how many connections it has ended on this node. What it has ended on others is not known, nor whether they have
-   *   heard of it yet; 0 does not mean that there were none
+   * @param target the connections that match all given fields
+   * @param options `refuseMs`: in ms, a whole number, 0–3,600,000; with 0, clients may reconnect at once. @default 60000; 0 for a
+   *   channel alone, because it would lock out other clients of the channel
+   * @returns the number of connections that it ended on this node. The number on other nodes is not known: they process the
+   *   call later
    * @throws SseError `SSE_INPUT`; `SSE_UNAVAILABLE` as `publish()`
    */
   async disconnect(target: DisconnectTarget, options: { refuseMs?: number } = {}): Promise<number> {
@@ -171,40 +171,40 @@ export class SseService {
     return this.open.disconnect(target, options.refuseMs);
   }
 
-  /** The open connections of this node, a snapshot. */
+  /** A snapshot of the open connections of this node. */
   connections(): SseConnection[] {
     return this.open.list();
   }
 
   /**
-   * Calls a listener whenever a connection opens on this node: one that was let in, just before its first event. What the
-   * listener throws, or rejects with, is logged and does no harm; a promise is not waited for.
+   * Calls a listener whenever a connection opens on this node, before its first event. Exceptions and rejections of the
+   * listener are logged; a promise is not awaited.
    *
-   * @returns what removes the listener
-   * @throws SseError `SSE_INPUT` for what is no function
+   * @returns a function that removes the listener
+   * @throws SseError `SSE_INPUT` for anything but a function
    */
   onConnect(listener: (connection: SseConnection) => unknown): () => void {
     return this.open.connects.add(listener);
   }
 
   /**
-   * The same whenever a connection that has opened on this node ends, with the reason; also for all of them when the
-   * application shuts down, before `onApplicationShutdown()`. A node that is killed tells nobody.
+   * Calls a listener whenever a connection of this node ends, with the reason; at shutdown for all of them,
+   * before `onApplicationShutdown()`. If a node is killed, there is no call.
    *
-   * @returns what removes the listener
-   * @throws SseError `SSE_INPUT` for what is no function
+   * @returns a function that removes the listener
+   * @throws SseError `SSE_INPUT` for anything but a function
    */
   onDisconnect(listener: (connection: SseConnectionEnd) => unknown): () => void {
     return this.open.disconnects.add(listener);
   }
 
-  /** A snapshot of this process, without any command to Redis. */
+  /** The metrics of this process. Cost: none, no command is sent. */
   stats(): SseStats {
-    const { size: channels, streams, counts } = this.channels;
     const { connected, state } = this.broker;
-    const { draining, refused } = this.open;
+    const { size: connections, draining, refused, slow } = this.open;
+    const { size: channels, metrics } = this.channels;
     const [published, rejected] = [this.#published, this.#rejected];
-    const resets = { ...counts.resets };
-    return { connected, state, draining, channels, streams, published, rejected, ...counts, resets, refused };
+    const own = { connected, state, draining, channels, connections, published, rejected, refused, slow };
+    return { ...own, ...metrics, resets: { ...metrics.resets } };
   }
 }

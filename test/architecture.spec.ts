@@ -3,30 +3,23 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { VERSION } from '../src/cli/version.js';
+import { VERSION } from '../src/integrations/cli/version.js';
 
-/** From the outside to the inside: a file may import from its own layer and those after it. */
+/** From the outside to the inside: a file imports from its own layer and those after it. */
 const LAYERS = [
-  ['index.ts', 'prometheus.ts', 'terminus.ts'],
-  ['cli/', 'testing/'],
-  ['sse.module.ts', 'sse.module-definition.ts', 'figures.ts'],
+  ['index.ts'],
+  ['integrations/'],
+  ['sse.module.ts'],
+  ['routes/'],
   ['http/'],
   ['sse.service.ts'],
-  ['access/'],
+  ['connections/'],
   ['channel/'],
+  ['broker/redis/', 'broker/memory/'],
   ['broker/'],
-  ['resolve-options.ts'],
-  ['redis-source.ts'],
-  [
-    'event.ts',
-    'data.ts',
-    'json.ts',
-    'objects.ts',
-    'limiter.ts',
-    'sse.options.ts',
-    'sse.metrics.ts',
-    'sse.errors.ts',
-  ],
+  ['options/'],
+  ['event/'],
+  ['common/'],
 ];
 
 const layerOf = (file: string) =>
@@ -68,9 +61,9 @@ describe('The structure', () => {
     ['prom-client', 'prometheus'],
   ])('leaves %s to an entry point of its own', (name, entry) => {
     const users = (what: string) =>
-      files.filter((file) => readFileSync(join('src', file), 'utf8').includes(`from '${what}'`));
-    expect(users(name)).toEqual([`${entry}.ts`]);
-    expect(users(`./${entry}.js`)).toEqual([]);
+      files.filter((file) => readFileSync(join('src', file), 'utf8').includes(what));
+    expect(users(`from '${name}'`)).toEqual([`integrations/${entry}.ts`]);
+    expect(users(`/${entry}.js'`)).toEqual([]);
   });
 
   it('leaves no source file longer than 250 lines', () => {
@@ -81,10 +74,10 @@ describe('The structure', () => {
   it('has the scripts of Redis in TypeScript as they are in the .lua files', () => {
     const dir = mkdtempSync(join(tmpdir(), 'sse-scripts-'));
     const file = join(dir, 'scripts.ts');
-    execFileSync(process.execPath, ['src/broker/scripts.generate.js', file]);
+    execFileSync(process.execPath, ['src/broker/redis/scripts.generate.js', file]);
     const generated = readFileSync(file, 'utf8');
     rmSync(dir, { recursive: true });
-    expect(readFileSync('src/broker/scripts.ts', 'utf8')).toBe(generated);
+    expect(readFileSync('src/broker/redis/scripts.ts', 'utf8')).toBe(generated);
   });
 
   it('has the version of the package in the command line', () => {
@@ -100,7 +93,7 @@ describe('The structure', () => {
       return [...text.matchAll(/^ {4}(\w+)\?:/gm)].map(([, option]) => option!);
     });
     expect(names.length).toBeGreaterThan(60);
-    const source = readFileSync('src/redis-source.ts', 'utf8');
+    const source = readFileSync('src/options/redis-source.ts', 'utf8');
     expect(names.filter((name) => !new RegExp(`[ '(]${name}[ ']`).test(source))).toEqual([]);
   });
 

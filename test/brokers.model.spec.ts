@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { Page, SseBroker } from '../src/broker/broker.js';
-import { MemorySseBroker } from '../src/broker/memory.broker.js';
-import { RedisSseBroker } from '../src/broker/redis.broker.js';
-import { checkPublication, compareCursors, isCursor } from '../src/event.js';
-import { HISTORY_DEFAULTS } from '../src/sse.options.js';
+import { MemorySseBroker } from '../src/broker/memory/memory.broker.js';
+import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
+import { checkPublication, compareCursors, isCursor } from '../src/event/event.js';
+import { HISTORY_DEFAULTS } from '../src/options/sse.options.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
 
 const channel = fc.constantFrom('a', 'b');

@@ -163,27 +163,27 @@ describe('The page in Chromium', () => {
     await state('closed');
   });
 
-  it('shows figures of all processes, as they change, and forgets a process that has ended', async () => {
+  it('shows the metrics of all processes, as they change, and forgets a process that has ended', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
     const { page, state, problems } = await open(one.url);
     await state('open');
-    const figure = (id: string) => page.textContent(`#${id}`);
-    // Its own two streams.
+    const metric = (id: string) => page.textContent(`#${id}`);
+    // Its own two connections.
     await until(
-      () => figure('streams'),
+      () => metric('connections'),
       (text) => text === '2',
     );
     for (const url of [two.url, two.url]) await connect(`${url}/channel?channel=news`);
-    await until(async () => [await figure('streams'), await figure('channels')].join() === '4,3');
+    await until(async () => [await metric('connections'), await metric('channels')].join() === '4,3');
     let bursts = 0;
     // On a busy machine the events of a burst may count for two seconds.
     await until(async () => {
       bursts++;
       await Promise.all(Array.from({ length: 30 }, (_, n) => one.publish({ data: n, channel: 'news' })));
       const settled = Date.now() + 3_000;
-      await until(async () => Date.now() > settled || Number(await figure('peak')) >= 20);
-      return Number(await figure('peak')) >= 20;
+      await until(async () => Date.now() > settled || Number(await metric('peak')) >= 20);
+      return Number(await metric('peak')) >= 20;
     });
     const line = (await page.getAttribute('#chart polyline', 'points'))!.split(' ');
     const high = line.filter((point) => Number(point.split(',')[1]) < 0.5);
@@ -192,7 +192,7 @@ describe('The page in Chromium', () => {
     expect(high.length).toBeLessThan(5 * bursts);
     await two.signal('SIGTERM');
     await until(
-      () => figure('streams'),
+      () => metric('connections'),
       (text) => text === '2',
     );
     // Of all that, nothing but `sse.open` is in the list of the channel `sse`.

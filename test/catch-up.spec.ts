@@ -91,7 +91,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       const expected = Array.from({ length: EVENTS }, (__, n) => n);
       for (const events of received.values()) expect(events).toEqual(expected);
       expect(most).toBeLessThan(MOST);
-      expect(sse.stats().cut).toBe(0);
+      expect(sse.stats().slow).toBe(0);
       response.destroy();
     },
   );
@@ -135,7 +135,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       // It comes when what is stored has come.
       const stored = expected.b!.filter((text) => text !== 'not stored');
       expect(received).toEqual({ a: expected.a, b: [...stored, 'not stored'] });
-      expect([ids.size, sse.stats().cut, sse.connections().length]).toEqual([count + 101, 0, 1]);
+      expect([ids.size, sse.stats().slow, sse.connections().length]).toEqual([count + 101, 0, 1]);
       await publish('a', 'live again');
       await until(() => received.a!.at(-1) === 'live again');
       response.destroy();

@@ -10,7 +10,7 @@ import { until } from './support/until.js';
 
 /** Runs the program behind it on a terminal of its own. */
 const ON_A_TERMINAL = ['python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)'];
-const PROGRAM = ['node', 'dist/cli/main.js'];
+const PROGRAM = ['node', 'dist/integrations/cli/main.js'];
 
 /** Clears the screen, sets the title of the window (C0, and C1 in one character), goes back, and turns text around. */
 const HOSTILE = 'a\u001b[2Jb\u009b31mc\u009d0;title\u0007d\re\bf\u007fg\u202eh';

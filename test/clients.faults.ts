@@ -10,7 +10,7 @@ describe.each(runs)('%s in %s', (name, _environment, run) => {
   it('is handed what Nest writes for heartbeat()', async () => {
     const { publish, relay, sse } = await start(platforms[0][1], {});
     const client = await open(name, run, [`${relay.url}/sse`]);
-    await until(() => sse.stats().streams === 1);
+    await until(() => sse.stats().connections === 1);
     const nestHeartbeats = () => relay.responses.match(/\n: \n\n/g)?.length ?? 0;
     await until(() => nestHeartbeats() > 1);
     await publish('the first');
@@ -66,11 +66,11 @@ describe('fetch-event-source in Chromium', () => {
         onerror: () => console.log('waits'),`,
       ),
     );
-    await until(() => sse.stats().streams === 1);
+    await until(() => sse.stats().connections === 1);
     relay.cut();
     await until(() => lines.includes('waits'));
     await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`);
-    await until(() => sse.stats().streams === 2);
+    await until(() => sse.stats().connections === 2);
     await publish('the first');
     await until(() => lines.length > 2);
     expect(lines).toEqual(['waits', 'the first', 'the first']);
@@ -84,9 +84,9 @@ describe('fetch-event-source in Chromium', () => {
       throw new Error();
     }`;
     const { lines } = await runInPage(script(relay.url, `openWhenHidden: true, ${onmessage}`));
-    await until(() => sse.stats().streams === 1);
+    await until(() => sse.stats().connections === 1);
     await publish('the first');
-    await until(() => sse.stats().streams === 2);
+    await until(() => sse.stats().connections === 2);
     expect(lines).toEqual(['the first']);
   });
 });

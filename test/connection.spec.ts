@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
-import { RedisConnection } from '../src/broker/redis.connection.js';
+import { RedisConnection } from '../src/broker/redis/connection.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';

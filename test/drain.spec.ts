@@ -42,7 +42,7 @@ describe.each(platforms)('On %s', (_, platform) => {
     const { app, url, sse } = await start({ drainMs, retryMs: 2_000 });
     const paths = Array.from({ length: 40 }, (_each, n) => (n % 4 === 3 ? 'sse' : 'channel'));
     const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
-    await until(() => sse.stats().streams === clients.length);
+    await until(() => sse.stats().connections === clients.length);
     const ends: number[] = [];
     const begin = performance.now();
     const order: number[] = [];
@@ -128,7 +128,7 @@ describe.each(platforms)('On %s', (_, platform) => {
     await until(() => first.ended);
     expect(performance.now() - begin).toBeGreaterThan(700);
     expect(others.map(({ ended }) => ended)).toEqual([false, false]);
-    expect(sse.stats().streams).toBe(1);
+    expect(sse.stats().connections).toBe(1);
     await sse.publish('missed');
     const again = await connect(`${url}/channel`, { 'last-event-id': id! });
     expect(await again.next()).toMatchObject({ data: 'missed' });

@@ -8,8 +8,8 @@ import {
   type SseModuleOptions,
   SseService,
 } from 'nestjs-sse-channels';
-import { FailureLog } from '../src/limiter.js';
-import { causeOf } from '../src/sse.errors.js';
+import { FailureLog } from '../src/common/failure-log.js';
+import { causeOf } from '../src/common/sse.errors.js';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { until } from './support/until.js';

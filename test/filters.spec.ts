@@ -12,17 +12,17 @@ import {
   type SseModuleOptions,
   SseService,
 } from 'nestjs-sse-channels';
-import { filter, finalize, type Observable, Subject } from 'rxjs';
+import { filter, type Observable } from 'rxjs';
 import { platforms, startApp } from './support/app.js';
+import { brokerOptions } from './support/broker-options.js';
 import { connect } from './support/client.js';
 import { watchLog } from './support/log.js';
-import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 const log = watchLog();
 const users = new AsyncLocalStorage<string>();
 const isFor = ({ data }: SseEvent) => (data as { user?: string }).user === users.getStore();
-/** Of a request: how often it has failed. */
+/** How often `failing` threw in this test. */
 let failures = 0;
 const failing = ({ data }: SseEvent) => {
   if (data !== 'bad') return data !== 'hidden';
@@ -74,13 +74,8 @@ class FilterController {
   }
 }
 
-const brokers = [
-  ['in memory', (): SseModuleOptions => ({})],
-  ['on Redis', (): SseModuleOptions => ({ redis: redisUrl(), prefix: randomPrefix() })],
-] as const;
-
 describe.each(platforms)('A filter on %s', (_, platform) => {
-  describe.each(brokers)('%s', (_broker, options) => {
+  describe.each(brokerOptions)('%s', (_broker, options) => {
     const start = async (more: SseModuleOptions = {}) => {
       failures = 0;
       const { app, url } = await startApp(
@@ -98,7 +93,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
     };
 
     it.each(['failing', 'merged'])(
-      'that throws on an event withholds it, and no other, after one reconnection (/%s)',
+      'that throws on an event withholds only that event, after one reconnection (/%s)',
       async (path) => {
         const { sse, url } = await start();
         const source = new EventSource(`${url}/${path}`);
@@ -138,10 +133,10 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
     it.each(['mine', 'mine-by-rxjs'])('runs in the context of its own request (/%s)', async (path) => {
       const { sse, url } = await start();
       const clients = await Promise.all(['ann', 'bob'].map((user) => connect(`${url}/${path}?user=${user}`)));
-      await until(() => sse.stats().streams === 2);
+      await until(() => sse.stats().connections === 2);
       if (path === 'mine') for (const client of clients) await client.next();
       else {
-        // Nest's own says nothing when it is live.
+        // A connection of Nest sends nothing when it is live.
         const live = await connect(`${url}/failing`);
         await live.next();
       }
@@ -155,7 +150,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       ]);
     });
 
-    it('that holds events back tells the position with the next heartbeat', async () => {
+    it('that holds events back sends the position with the next heartbeat', async () => {
       const { sse, url } = await start({ heartbeatMs: 1_000 });
       const client = await connect(`${url}/failing`);
       await client.next();
@@ -170,7 +165,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       expect(client.events.length).toBe(3);
     });
 
-    it('that holds back more than is kept has its clients come back without a reset', async () => {
+    it('that holds back more events than the history keeps lets its clients reconnect without a reset', async () => {
       const { sse, url } = await start({ maxConnectionAgeMs: 2_000, history: { maxEvents: 1 } });
       const client = await connect(`${url}/none`);
       await client.next();
@@ -184,106 +179,16 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
     });
 
     it.each([
-      ['from time to time', 'every=1000&age=3600000'],
-      ['at the end', 'every=3600000&age=3000'],
-    ])('by filterEvents() tells the position %s', async (_when, query) => {
+      ['periodically', 'every=1000&age=3600000'],
+      ['when the connection ends', 'every=3600000&age=3000'],
+    ])('by filterEvents() sends the position %s', async (_when, query) => {
       const { sse, url } = await start();
       const client = await connect(`${url}/none-by-rxjs?${query}`);
-      // Nest's own says nothing when it is live.
+      // A connection of Nest sends nothing when it is live.
       const live = await connect(`${url}/failing`);
       await live.next();
       const id = await sse.publish('kept back');
       expect(await client.next()).toEqual({ id, event: 'sse.position', data: '{"channel":"sse"}' });
     });
-  });
-});
-
-describe('filterEvents()', () => {
-  const event = { id: '1763884800000-1', channel: 'a', data: 1 };
-
-  it('ends the observable with what the predicate throws', () => {
-    const source = new Subject<SseEvent>();
-    const cause = new Error('the application’s own');
-    const errors: unknown[] = [];
-    const predicate = () => {
-      throw cause;
-    };
-    source.pipe(filterEvents(predicate)).subscribe({ error: (error) => errors.push(error) });
-    source.next(event);
-    expect(errors).toEqual([cause]);
-    expect(source.observed).toBe(false);
-  });
-
-  it('errors the observable where the predicate returns no boolean, and is refused where it is no function', () => {
-    const source = new Subject<SseEvent>();
-    const seen: unknown[] = [];
-    const asynchronous = (async () => false) as unknown as () => boolean;
-    source
-      .pipe(filterEvents(asynchronous))
-      .subscribe({ next: (each) => seen.push(each), error: (e) => seen.push(e) });
-    source.next(event);
-    expect(seen).toEqual([
-      expect.objectContaining({ code: 'SSE_OPTIONS', message: expect.stringContaining('a Promise') }),
-    ]);
-    expect(() => filterEvents(undefined as never)).toThrow(expect.objectContaining({ code: 'SSE_INPUT' }));
-  });
-
-  it('tells a position of the channel, and not the id of a message without one', async () => {
-    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot({ history: false })] });
-    const events: SseEvent[] = [];
-    let isDone = false;
-    const sse = app.get(SseService);
-    const kept = sse.messages().pipe(filterEvents(() => false));
-    kept.subscribe({ next: (each) => events.push(each), complete: () => (isDone = true) });
-    await until(() => sse.stats().streams === 1);
-    await sse.publish(1, { id: 'own' });
-    await until(() => sse.stats().delivered === 1);
-    await app.close();
-    expect([events, isDone]).toEqual([[], true]);
-  });
-});
-
-describe.each(brokers)('An observable of messages() %s', (_broker, options) => {
-  const bad = () => {
-    throw new Error('the application’s own');
-  };
-  const start = async () => {
-    const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot(options())] });
-    return { app, sse: app.get(SseService) };
-  };
-
-  it('whose finalize() throws keeps no connection from being disconnected', async () => {
-    const { sse } = await start();
-    let completed = 0;
-    const complete = () => completed++;
-    sse.messages('a', { user: 'u' }).pipe(finalize(bad)).subscribe();
-    for (let n = 0; n < 2; n++) sse.messages('a', { user: 'u' }).subscribe({ complete });
-    sse.messages('a', { user: 'other' }).subscribe({ complete });
-    await until(() => sse.stats().streams === 4);
-    await sse.disconnect({ user: 'u' });
-    await until(() => completed === 2 && sse.connections().length === 1);
-    await sse.disconnect({ user: 'other' });
-    await until(() => completed === 3 && sse.connections().length === 0);
-  });
-
-  it('whose finalize() throws keeps no connection from its end at shutdown', async () => {
-    const { app, sse } = await start();
-    let completed = 0;
-    sse.messages('a').pipe(finalize(bad)).subscribe();
-    sse.messages('a').subscribe({ complete: () => completed++ });
-    await until(() => sse.stats().streams === 2);
-    await app.close();
-    expect(completed).toBe(1);
-  });
-
-  it('whose finalize() throws when its credential expires ends no process', async () => {
-    const { sse } = await start();
-    // Jest fails the test on an uncaught exception.
-    sse
-      .messages('a', { expiresAt: new Date(Date.now() + 100) })
-      .pipe(finalize(bad))
-      .subscribe();
-    await until(() => sse.connections().length === 0);
-    expect(log.failed).toHaveBeenCalledTimes(1);
   });
 });

@@ -1,48 +1,11 @@
-import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { connect as connectSocket } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Controller, Query } from '@nestjs/common';
-import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import type { SseService } from 'nestjs-sse-channels';
 import { map, of } from 'rxjs';
-import { platforms, startApp } from './support/app.js';
-import { connect, type StreamClient } from './support/client.js';
-import { until } from './support/until.js';
+import { platforms } from './support/app.js';
+import { connect } from './support/client.js';
+import { BAD_CHANNELS, documentedInputs, startInput } from './support/input-app.js';
 
-const BAD_CHANNELS = ['', 'a'.repeat(201), 'a b', 'a\nb', '*', '{}', '😀', 'a\0', '#', 'a,b', '?', '"'];
 const LONG = 'x'.repeat(129);
-const JUNK_IDS = [
-  '0',
-  '-1',
-  '$',
-  '*',
-  '+',
-  '(1-0',
-  '99999999999999-0',
-  '1763884800000-5',
-  '1, 2',
-  'abcdefgh.1763884800000-5',
-  'abcdefgh.1763884800000-5~x',
-  '~~~',
-  '__proto__',
-  'é',
-  'x'.repeat(10_000),
-];
-
-@Controller()
-class InputController {
-  @SseChannel('channel')
-  channel(@Query('channel') channel: string | string[] = 'sse') {
-    return channel;
-  }
-
-  @SseChannel('none')
-  none(@Query('what') what: 'array' | 'undefined' | 'null' | 'key' | 'filter') {
-    const key = { channel: 'a', filters: () => false };
-    const filter = { channel: 'a', filter: undefined };
-    return { array: [], undefined: undefined, null: null, key, filter }[what] as unknown as string;
-  }
-}
 
 class Hidden {
   readonly #value = 1;
@@ -66,308 +29,183 @@ const nested = (depth: number): unknown => {
   return value;
 };
 
-const rowsOf = (document: string) =>
-  [...document.matchAll(/^\| (.+?) \| .+ \|$/gm)]
-    .map(([, input]) => input!.trim())
-    .filter((input) => !/^(Input|-+)$/.test(input));
+let sse: SseService;
+let url: string;
 
-describe.each(platforms)('Input on %s', (_, platform) => {
-  let sse: SseService;
-  let url: string;
-
-  beforeEach(async () => {
-    const started = await startApp(platform, {
-      imports: [SseModule.forRoot()],
-      controllers: [InputController],
+/** Each call rejects with an error that names the argument. The client receives only the next event. */
+const refuses = async (name: string, calls: (() => Promise<string>)[]) => {
+  const client = await connect(`${url}/channel`);
+  await client.next();
+  for (const call of calls) {
+    await expect(call()).rejects.toMatchObject({
+      name: 'SseError',
+      code: 'SSE_INPUT',
+      status: 400,
+      message: expect.stringContaining(`\`${name}\``),
     });
-    url = started.url;
-    sse = started.app.get(SseService);
+  }
+  await sse.publish('end');
+  expect(await client.next()).toMatchObject({ data: 'end' });
+};
+
+const arrives = async (data: unknown, options: object, expected: object) => {
+  const client = await connect(`${url}/channel`);
+  await client.next();
+  await sse.publish(data, options);
+  expect(await client.next()).toMatchObject(expected);
+  client.close();
+};
+
+const circular: Record<string, unknown> = {};
+circular.self = circular;
+
+const rows: Record<string, () => Promise<void>> = {
+  '`channel` of 1–200 letters, digits and `_ . : - / @ ~`': async () => {
+    const client = await connect(`${url}/channel?channel=${encodeURIComponent('caf\u00e9_.:-/@~1')}`);
+    await client.next();
+    await sse.publish('same', { channel: 'cafe\u0301_.:-/@~1' });
+    expect(await client.next()).toMatchObject({ data: 'same' });
+    await sse.publish('longest', { channel: 'é'.repeat(200) });
+  },
+  '`channel` named like a property of objects (`__proto__`, `constructor`)': async () => {
+    for (const channel of ['__proto__', 'constructor', 'toString']) {
+      const client = await connect(`${url}/channel?channel=${channel}`);
+      await client.next();
+      await sse.publish('here', { channel });
+      expect(await client.next()).toMatchObject({ data: 'here' });
+    }
+  },
+  '`channel` that is empty, longer, or has anything else in it (space, line break, `*`, `{}`, emoji)': () =>
+    refuses(
+      'channel',
+      [...BAD_CHANNELS, 7, {}, ['a'], null].map(
+        (channel) => () => sse.publish(1, { channel: channel as string }),
+      ),
+    ),
+  '`id` of 1–128 printable ASCII characters without spaces, or a finite number': async () => {
+    for (const id of ['a', '~'.repeat(128), '0', '"\\:;', 12345, -1.5, 0])
+      await arrives(1, { id }, { id: String(id) });
+  },
+  '`id` that is empty, longer, not ASCII, or has a space or a line break; `NaN`, `Infinity`, `true`; a whole number beyond ±(2^53 - 1)':
+    () =>
+      refuses(
+        'id',
+        ['', LONG, 'é', 'a b', 'a\nb', 'a\rb', 'a\0b', NaN, Infinity, 2 ** 60, true, {}, null].map(
+          (id) => () => sse.publish(1, { id: id as string }),
+        ),
+      ),
+  '`id` in the shape of a cursor, `1763884800000-5`': () =>
+    refuses('id', [
+      () => sse.publish(1, { id: '1763884800000-5' }),
+      () => sse.publish(1, { id: '1234567890-1' }),
+    ]),
+  '`type` of 1–128 characters without controls': async () => {
+    for (const type of ['a', 'x'.repeat(128), 'ünï 😀', 'ssex']) await arrives(1, { type }, { event: type });
+  },
+  '`type` that is empty, longer, or has a line break or another control': () =>
+    refuses(
+      'type',
+      ['', LONG, 'a\nb', 'a\r', '\0', '\u007f', '\u0085', 5, null].map(
+        (type) => () => sse.publish(1, { type: type as string }),
+      ),
+    ),
+  '`type` `error`, `open`, or one that starts with `sse.`': () =>
+    refuses(
+      'type',
+      ['error', 'open', 'sse.open', 'sse.reset', 'sse.x'].map((type) => () => sse.publish(1, { type })),
+    ),
+  '`retry` that is a whole number from 0 to 3,600,000': async () => {
+    const client = await connect(`${url}/channel`);
+    for (const retry of [0, 1, 3_600_000]) await sse.publish(1, { retry });
+    await client.take(4);
+    const [, ...published] = client.text.matchAll(/^retry: (\d+)$/gm);
+    expect(published.map(([, ms]) => ms)).toEqual(['0', '1', '3600000']);
+  },
+  '`retry` that is negative, larger, a fraction, `NaN` or a string': () =>
+    refuses(
+      'retry',
+      [-1, 3_600_001, 1.5, NaN, Infinity, '1000', null].map(
+        (retry) => () => sse.publish(1, { retry: retry as number }),
+      ),
+    ),
+  '`data` nested 500 levels deep': async () => {
+    const data = nested(500);
+    await arrives(data, {}, { data: JSON.stringify(data) });
+  },
+  '`data` `null`, a number or a boolean': async () => {
+    await arrives(null, {}, { data: 'null' });
+    await arrives(1.5, {}, { data: '1.5' });
+    await arrives(false, {}, { data: 'false' });
+  },
+  '`data` `undefined`, a function, a symbol, a BigInt, circular, or nested more than 500 levels deep': () =>
+    refuses(
+      'data',
+      [undefined, () => 1, Symbol('s'), 1n, { a: 1n }, circular, nested(501), nested(100_000)].map(
+        (data) => () => sse.publish(data),
+      ),
+    ),
+  '`data` `NaN`, `Infinity` or an invalid `Date`, which JSON makes `null`': () =>
+    refuses(
+      'data',
+      [NaN, Infinity, new Date('x')].map((data) => () => sse.publish(data)),
+    ),
+  '`data` that JSON would empty, at any depth: a promise, an Observable, an async iterator, a `Map`, a `Set`, an `Error`, an instance whose fields are all private, functions or behind getters':
+    () =>
+      refuses(
+        'data',
+        [
+          Promise.resolve(1),
+          of(1),
+          { a: of(1).pipe(map(String)) },
+          (async function* () {})(),
+          new Map(),
+          { a: [new Set()] },
+          new Error('no'),
+          { a: new Hidden() },
+          [new Callbacks()],
+        ].map((data) => () => sse.publish(data)),
+      ),
+  '`data` with instances without fields, or whose fields are all `undefined`; with a `toJSON()`, an `Error` included':
+    async () => {
+      await arrives({ a: new Empty() }, {}, { data: '{"a":{}}' });
+      await arrives(Object.assign(new Error('no'), { toJSON: () => 'no' }), {}, { data: 'no' });
+    },
+  'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
+    await refuses('channel', [() => sse.publish(1, { channel: undefined })]);
+    await refuses('chanel', [() => sse.publish(1, { chanel: 'a' } as object)]);
+    await refuses('options', [() => sse.publish(1, Promise.resolve({ channel: 'a' }) as object)]);
+  },
+  '`data` of up to 262,144 bytes as sent (`maxPayloadBytes`)': () =>
+    arrives('é'.repeat(131_072), {}, { data: 'é'.repeat(131_072) }),
+  '`data` of more': () =>
+    refuses('data', [() => sse.publish('x'.repeat(262_145)), () => sse.publish({ a: 'x'.repeat(262_140) })]),
+  '`transient: true` with `id` or `idempotencyKey`': () =>
+    refuses('id', [
+      () => sse.publish(1, { transient: true, id: 'a' }),
+      () => sse.publish(1, { transient: true, idempotencyKey: 'a' }),
+    ]),
+  '`transient` that is no boolean': () =>
+    refuses(
+      'transient',
+      ['yes', 1, null].map((transient) => () => sse.publish(1, { transient: transient as never })),
+    ),
+  '`idempotencyKey` that is empty, longer than 128 characters, not ASCII, or has a space': () =>
+    refuses(
+      'idempotencyKey',
+      ['', LONG, 'é', 'a b', 5, null].map((key) => () => sse.publish(1, { idempotencyKey: key as string })),
+    ),
+};
+
+describe.each(platforms)('Publishing on %s', (_, platform) => {
+  beforeEach(async () => {
+    ({ sse, url } = await startInput(platform));
   });
 
-  /** Refused with an error that names the argument, and without effect: the next event is the first to arrive. */
-  const refuses = async (name: string, calls: (() => Promise<string>)[]) => {
-    const client = await connect(`${url}/channel`);
-    await client.next();
-    for (const call of calls) {
-      await expect(call()).rejects.toMatchObject({
-        name: 'SseError',
-        code: 'SSE_INPUT',
-        status: 400,
-        message: expect.stringContaining(`\`${name}\``),
-      });
-    }
-    await sse.publish('end');
-    expect(await client.next()).toMatchObject({ data: 'end' });
-  };
-
-  const arrives = async (data: unknown, options: object, expected: object) => {
-    const client = await connect(`${url}/channel`);
-    await client.next();
-    await sse.publish(data, options);
-    expect(await client.next()).toMatchObject(expected);
-    client.close();
-  };
-
-  const isReset = async (client: StreamClient) => {
-    expect(client.status).toBe(200);
-    expect(await client.next()).toMatchObject({ event: 'sse.reset' });
-    const id = await sse.publish('live');
-    expect(await client.next()).toMatchObject({ id, data: 'live' });
-    client.close();
-  };
-
-  const isRefused = async (path: string) => {
-    const client = await connect(url + path);
-    expect(client.status).toBe(400);
-    const body = JSON.parse(await client.body()) as { message: string };
-    expect(body).toMatchObject({ statusCode: 400, message: expect.stringMatching(/^Expected .*`channel`/) });
-  };
-
-  const circular: Record<string, unknown> = {};
-  circular.self = circular;
-
-  const rows: Record<string, () => Promise<void>> = {
-    '`channel` of 1–200 letters, digits and `_ . : - / @ ~`': async () => {
-      const client = await connect(`${url}/channel?channel=${encodeURIComponent('caf\u00e9_.:-/@~1')}`);
-      await client.next();
-      await sse.publish('same', { channel: 'cafe\u0301_.:-/@~1' });
-      expect(await client.next()).toMatchObject({ data: 'same' });
-      await sse.publish('longest', { channel: 'é'.repeat(200) });
-    },
-    '`channel` named like a property of objects (`__proto__`, `constructor`)': async () => {
-      for (const channel of ['__proto__', 'constructor', 'toString']) {
-        const client = await connect(`${url}/channel?channel=${channel}`);
-        await client.next();
-        await sse.publish('here', { channel });
-        expect(await client.next()).toMatchObject({ data: 'here' });
-      }
-    },
-    '`channel` that is empty, longer, or has anything else in it (space, line break, `*`, `{}`, emoji)': () =>
-      refuses(
-        'channel',
-        [...BAD_CHANNELS, 7, {}, ['a'], null].map(
-          (channel) => () => sse.publish(1, { channel: channel as string }),
-        ),
-      ),
-    '`id` of 1–128 printable ASCII characters without spaces, or a finite number': async () => {
-      for (const id of ['a', '~'.repeat(128), '0', '"\\:;', 12345, -1.5, 0])
-        await arrives(1, { id }, { id: String(id) });
-    },
-    '`id` that is empty, longer, not ASCII, or has a space or a line break; `NaN`, `Infinity`, `true`; a whole number beyond ±(2^53 - 1)':
-      () =>
-        refuses(
-          'id',
-          ['', LONG, 'é', 'a b', 'a\nb', 'a\rb', 'a\0b', NaN, Infinity, 2 ** 60, true, {}, null].map(
-            (id) => () => sse.publish(1, { id: id as string }),
-          ),
-        ),
-    '`id` in the shape of a cursor, `1763884800000-5`': () =>
-      refuses('id', [
-        () => sse.publish(1, { id: '1763884800000-5' }),
-        () => sse.publish(1, { id: '1234567890-1' }),
-      ]),
-    '`type` of 1–128 characters without controls': async () => {
-      for (const type of ['a', 'x'.repeat(128), 'ünï 😀', 'ssex'])
-        await arrives(1, { type }, { event: type });
-    },
-    '`type` that is empty, longer, or has a line break or another control': () =>
-      refuses(
-        'type',
-        ['', LONG, 'a\nb', 'a\r', '\0', '\u007f', '\u0085', 5, null].map(
-          (type) => () => sse.publish(1, { type: type as string }),
-        ),
-      ),
-    '`type` `error`, `open`, or one that starts with `sse.`': () =>
-      refuses(
-        'type',
-        ['error', 'open', 'sse.open', 'sse.reset', 'sse.x'].map((type) => () => sse.publish(1, { type })),
-      ),
-    '`retry` that is a whole number from 0 to 3,600,000': async () => {
-      const client = await connect(`${url}/channel`);
-      for (const retry of [0, 1, 3_600_000]) await sse.publish(1, { retry });
-      await client.take(4);
-      const [, ...published] = client.text.matchAll(/^retry: (\d+)$/gm);
-      expect(published.map(([, ms]) => ms)).toEqual(['0', '1', '3600000']);
-    },
-    '`retry` that is negative, larger, a fraction, `NaN` or a string': () =>
-      refuses(
-        'retry',
-        [-1, 3_600_001, 1.5, NaN, Infinity, '1000', null].map(
-          (retry) => () => sse.publish(1, { retry: retry as number }),
-        ),
-      ),
-    '`data` nested 500 levels deep': async () => {
-      const data = nested(500);
-      await arrives(data, {}, { data: JSON.stringify(data) });
-    },
-    '`data` `null`, a number or a boolean': async () => {
-      await arrives(null, {}, { data: 'null' });
-      await arrives(1.5, {}, { data: '1.5' });
-      await arrives(false, {}, { data: 'false' });
-    },
-    '`data` `undefined`, a function, a symbol, a BigInt, circular, or nested more than 500 levels deep': () =>
-      refuses(
-        'data',
-        [undefined, () => 1, Symbol('s'), 1n, { a: 1n }, circular, nested(501), nested(100_000)].map(
-          (data) => () => sse.publish(data),
-        ),
-      ),
-    '`data` `NaN`, `Infinity` or an invalid `Date`, which JSON makes `null`': () =>
-      refuses(
-        'data',
-        [NaN, Infinity, new Date('x')].map((data) => () => sse.publish(data)),
-      ),
-    '`data` that JSON would empty, at any depth: a promise, an Observable, an async iterator, a `Map`, a `Set`, an `Error`, an instance whose fields are all private, functions or behind getters':
-      () =>
-        refuses(
-          'data',
-          [
-            Promise.resolve(1),
-            of(1),
-            { a: of(1).pipe(map(String)) },
-            (async function* () {})(),
-            new Map(),
-            { a: [new Set()] },
-            new Error('no'),
-            { a: new Hidden() },
-            [new Callbacks()],
-          ].map((data) => () => sse.publish(data)),
-        ),
-    '`data` with instances without fields, or whose fields are all `undefined`; with a `toJSON()`, an `Error` included':
-      async () => {
-        await arrives({ a: new Empty() }, {}, { data: '{"a":{}}' });
-        await arrives(Object.assign(new Error('no'), { toJSON: () => 'no' }), {}, { data: 'no' });
-      },
-    'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
-      await refuses('channel', [() => sse.publish(1, { channel: undefined })]);
-      await refuses('chanel', [() => sse.publish(1, { chanel: 'a' } as object)]);
-      await refuses('options', [() => sse.publish(1, Promise.resolve({ channel: 'a' }) as object)]);
-    },
-    '`data` of up to 262,144 bytes as sent (`maxPayloadBytes`)': () =>
-      arrives('é'.repeat(131_072), {}, { data: 'é'.repeat(131_072) }),
-    '`data` of more': () =>
-      refuses('data', [
-        () => sse.publish('x'.repeat(262_145)),
-        () => sse.publish({ a: 'x'.repeat(262_140) }),
-      ]),
-    '`transient: true` with `id` or `idempotencyKey`': () =>
-      refuses('id', [
-        () => sse.publish(1, { transient: true, id: 'a' }),
-        () => sse.publish(1, { transient: true, idempotencyKey: 'a' }),
-      ]),
-    '`transient` that is no boolean': () =>
-      refuses(
-        'transient',
-        ['yes', 1, null].map((transient) => () => sse.publish(1, { transient: transient as never })),
-      ),
-    '`idempotencyKey` that is empty, longer than 128 characters, not ASCII, or has a space': () =>
-      refuses(
-        'idempotencyKey',
-        ['', LONG, 'é', 'a b', 5, null].map((key) => () => sse.publish(1, { idempotencyKey: key as string })),
-      ),
-    'a channel that `publish` would refuse': async () => {
-      for (const channel of BAD_CHANNELS) await isRefused(`/channel?channel=${encodeURIComponent(channel)}`);
-      for (const channel of BAD_CHANNELS) expect(() => sse.messages(channel)).toThrow(/Expected `channel`/);
-    },
-    'no channel at all: `[]`, `undefined`, `null`': async () => {
-      for (const what of ['array', 'undefined', 'null']) await isRefused(`/none?what=${what}`);
-      expect(() => sse.messages([])).toThrow(/at least one `channel`/);
-    },
-    'more than 100 channels': async () => {
-      const names = Array.from({ length: 101 }, (__, n) => `c${n}`);
-      await isRefused(`/channel?${names.map((name) => `channel=${name}`).join('&')}`);
-      expect(() => sse.messages(names)).toThrow(/at most 100 of `channel`, got 101/);
-      const client = await connect(
-        `${url}/channel?${names
-          .slice(1)
-          .map((name) => `channel=${name}`)
-          .join('&')}`,
-      );
-      expect(await client.next()).toMatchObject({ event: 'sse.open' });
-    },
-    'an unknown option, or an unknown key or an undefined `filter` in what a handler returns': async () => {
-      expect(() => sse.messages('a', { lastEventID: 'x' } as object)).toThrow('`lastEventID`');
-      for (const what of ['key', 'filter']) {
-        expect((await connect(`${url}/none?what=${what}`)).status).toBe(400);
-      }
-    },
-    'the same channel twice': async () => {
-      const client = await connect(`${url}/channel?channel=a&channel=a`);
-      expect(await client.next()).toMatchObject({ data: '{"channel":"a"}' });
-    },
-    'a Last-Event-ID that is no known position, whatever it is': async () => {
-      for (const id of JUNK_IDS) {
-        const bytes = Buffer.from(id).toString('latin1');
-        await isReset(await connect(`${url}/channel`, { 'last-event-id': bytes }));
-        await isReset(await connect(`${url}/channel?lastEventId=${encodeURIComponent(id)}`));
-      }
-    },
-    'a Last-Event-ID in the header and in the query': async () => {
-      const id = await sse.publish('seen');
-      const client = await connect(`${url}/channel?lastEventId=junk`, { 'last-event-id': id });
-      await sse.publish('next');
-      expect(await client.next()).toMatchObject({ data: 'next' });
-    },
-    '`lastEventId` several times in the query': async () => {
-      for (const queryOf of [
-        (old: string, seen: string) => `lastEventId=${old}&lastEventId=${seen}`,
-        (_old: string, seen: string) => `lastEventId=${seen}&lastEventId=`,
-      ]) {
-        const [old, seen] = [await sse.publish('old'), await sse.publish('seen')];
-        const client = await connect(`${url}/channel?${queryOf(old, seen)}`);
-        const next = await sse.publish('next');
-        expect((await client.next()).id).toBe(next);
-      }
-    },
-    '`lastEventId` in the query as anything but text': async () => {
-      const client = await connect(`${url}/channel?lastEventId[a]=1&lastEventId=`);
-      expect(await client.next()).toMatchObject({ event: 'sse.open' });
-    },
-    'a `HEAD` request': async () => {
-      const response = await new Promise<{ statusCode?: number; headers: object }>((resolve, reject) =>
-        request(`${url}/channel`, { method: 'HEAD', agent: false }, resolve).on('error', reject).end(),
-      );
-      expect(response).toMatchObject({
-        statusCode: 200,
-        headers: { 'content-type': 'text/event-stream; charset=utf-8' },
-      });
-      expect(sse.stats().streams).toBe(0);
-      // It has ended, without a body: what comes next on the connection is answered right behind.
-      const socket = connectSocket(Number(new URL(url).port), '127.0.0.1');
-      let text = '';
-      socket.on('data', (chunk) => (text += chunk.toString()));
-      for (const method of ['HEAD', 'GET'])
-        socket.write(`${method} /channel HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-      await until(() => text.includes('sse.open'));
-      expect(text.split('\r\n\r\n')[1]).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
-      socket.destroy();
-    },
-    'a `POST` request': async () => {
-      const response = await fetch(`${url}/channel`, { method: 'POST' });
-      expect(response.status).toBe(404);
-    },
-    'an HTTP/1.0 request': async () => {
-      const socket = connectSocket(Number(new URL(url).port), '127.0.0.1');
-      let text = '';
-      socket.on('data', (chunk) => (text += chunk.toString()));
-      socket.write('GET /channel HTTP/1.0\r\n\r\n');
-      await until(() => text.includes('sse.open'));
-      await sse.publish('old');
-      await until(() => text.includes('data: old\n\n'));
-      socket.destroy();
-      expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
-      expect(text).toMatch(/^Connection: close\r$/im);
-      expect(text).not.toMatch(/^Transfer-Encoding/im);
-      expect(text).toMatch(
-        /\r\n\r\nretry: \d+\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
-      );
-    },
-  };
-
   it.each(Object.entries(rows))('%s', (_row, test) => test());
+});
 
-  it('is what docs/input.md says, row by row', () => {
-    const documented = rowsOf(readFileSync('docs/input.md', 'utf8'));
-    expect(Object.keys(rows)).toEqual(documented);
+describe('The tests of publishing', () => {
+  it('are the rows of docs/input.md', () => {
+    expect(Object.keys(rows)).toEqual(documentedInputs('Publishing'));
   });
 });

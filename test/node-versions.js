@@ -33,8 +33,8 @@ const HTTP = [
 ];
 /** Arguments of Jest, by suite. */
 const SUITES = {
-  HTTP: [`src/http/|test/(${HTTP.join('|')})\\.spec`],
-  resume: [`src/channel/|test/(${RESUME.join('|')})\\.spec`],
+  HTTP: [`src/http/|test/(${HTTP.join('|')})(\\.\\w+)?\\.spec`],
+  resume: [`src/channel/|test/(${RESUME.join('|')})(\\.\\w+)?\\.spec`],
   package: ['--testMatch', '**/test/pack/*.pack.ts'],
 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type SseModuleOptions } from 'nestjs-sse-channels';
-import { resolveRedis } from '../src/redis-source.js';
-import { resolveOptions } from '../src/resolve-options.js';
+import { resolveRedis } from '../src/options/redis-source.js';
+import { resolveOptions } from '../src/options/resolve-options.js';
 
 const SECRET = 'hunter2';
 

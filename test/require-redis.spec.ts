@@ -47,7 +47,7 @@ describe('When it starts', () => {
     proxies.push(await Proxy.start(server.port, port));
     await until(() => sse.stats().connected);
     await sse.publish('at last');
-    expect(warned.mock.calls).toEqual([[expect.stringMatching(/^Redis is out of reach \(.*ECONNREFUSED/)]]);
+    expect(warned.mock.calls).toEqual([[expect.stringMatching(/^Redis is unreachable \(.*ECONNREFUSED/)]]);
     const said = logged.mock.calls.flat().filter((line) => String(line).startsWith('Redis is'));
     expect(said).toEqual([expect.stringContaining('Redis is back')]);
   });
@@ -55,7 +55,7 @@ describe('When it starts', () => {
   it('one that requires Redis does not start without it', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const starting = expect(start({ redis, requireRedis: true })).rejects.toMatchObject(
-      refusal('Redis is out of reach'),
+      refusal('Redis is unreachable'),
     );
     await within(7_000, 'the refusal', starting);
   });
@@ -120,7 +120,7 @@ describe('When it starts', () => {
     proxies.push(proxy);
     proxy.dropUp = true;
     const starting = start({ redis: proxy.url.replace('redis:', 'rediss:'), requireRedis: true });
-    await expect(starting).rejects.toMatchObject(refusal('Redis is out of reach: connect ETIMEDOUT'));
+    await expect(starting).rejects.toMatchObject(refusal('Redis is unreachable: connect ETIMEDOUT'));
   });
 
   it('it warns of a Redis that throws keys away', async () => {

@@ -16,7 +16,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
-import { resolveOptions } from '../src/resolve-options.js';
+import { resolveOptions } from '../src/options/resolve-options.js';
 import { type Platform, platforms, startApp, terminate } from './support/app.js';
 import { connect } from './support/client.js';
 import { freePort } from './support/port.js';
@@ -68,7 +68,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
   ])('in the same process has its port at once, with %s connections', async (_which, paths) => {
     const { app, url } = await startApp(platform, METADATA);
     const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
-    await until(() => app.get(SseService).stats().streams === paths.length);
+    await until(() => app.get(SseService).stats().connections === paths.length);
     // As Nest's recipe for hot reload: the next application starts while this one closes.
     const closing = app.close();
     const next = (await Test.createTestingModule(METADATA).compile()).createNestApplication(platform());
@@ -215,7 +215,7 @@ describe('HTTP/2 sessions', () => {
     const stream = session.request({ ':path': path }).setEncoding('utf8');
     stream.on('data', (chunk: string) => (text += chunk));
     await until(() => /plain|sse\.open/.test(text));
-    await until(() => app.get(SseService).stats().streams === streams);
+    await until(() => app.get(SseService).stats().connections === streams);
     await eventually('app.close()', app.close());
     await until(() => session.destroyed);
   });

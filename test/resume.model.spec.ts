@@ -2,234 +2,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { beforeAll, describe, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import * as fc from 'fast-check';
-import { noCounts } from '../src/channel/channel-counts.js';
-import { ChannelHub } from '../src/channel/channel-hub.js';
-import { HistoryReader } from '../src/channel/history-reader.js';
-import type { Subscriber } from '../src/channel/subscribers.js';
-import type { ChannelEvent } from '../src/channel/channel-event.js';
-import { ModelBroker, ModelStore } from './support/model-broker.js';
+import { Client, operations, World } from './support/resume-world.js';
 import { until } from './support/until.js';
-
-/** What a client got: `cursor` is the place it was told it is at, and its Last-Event-ID is `id`. */
-interface Frame {
-  readonly kind: 'start' | 'event' | 'reset';
-  readonly id: string;
-  readonly cursor: string;
-}
-
-class Client implements Subscriber {
-  readonly frames: Frame[] = [];
-
-  constructor(
-    readonly node: number,
-    readonly from: Frame | undefined,
-  ) {}
-
-  open(cursor: string): void {
-    this.frames.push(this.from ?? { kind: 'start', id: cursor, cursor });
-  }
-
-  next({ event: { id, type }, cursor }: ChannelEvent): void {
-    this.frames.push({ kind: type === 'sse.reset' ? 'reset' : 'event', id, cursor });
-  }
-
-  complete(): void {
-    throw new Error('No client is cut in this test');
-  }
-}
-
-const NODES = 2;
-const node = fc.nat({ max: NODES - 1 });
-const operations = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({ do: fc.constant('publish' as const), count: fc.nat(4), own: fc.boolean() }),
-  },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('deliver' as const), node, count: fc.nat(6) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('drop', 'double', 'swap', 'repeatOld'), node }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom('interrupt', 'connect', 'hold', 'release', 'fail'), node }),
-  },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('attach' as const), node, at: fc.option(fc.nat()) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('detach' as const), at: fc.nat() }) },
-  { weight: 3, arbitrary: fc.constant({ do: 'turn' as const }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constantFrom('trim', 'loseWrites', 'evictMeta', 'flush'),
-      count: fc.nat(5),
-    }),
-  },
-);
-type Operation = typeof operations extends fc.Arbitrary<infer T> ? T : never;
-
-class World {
-  readonly store = new ModelStore();
-  readonly brokers = Array.from({ length: NODES }, () => new ModelBroker(this.store, 3));
-  readonly clients: Client[] = [];
-  readonly gone = new Set<Client>();
-  readonly #old: string[] = [];
-  readonly hubs = this.brokers.map(
-    (broker) =>
-      new ChannelHub('c', broker, {
-        reader: new HistoryReader(broker),
-        ring: { maxEvents: 6, maxSize: Infinity },
-        maxReplayEvents: Infinity,
-        maxReplayBytes: Infinity,
-        counts: noCounts(),
-        onDropped: () => {
-          throw new Error('Every message of this test is an event');
-        },
-      }),
-  );
-
-  async run(operation: Operation): Promise<void> {
-    const { store } = this;
-    switch (operation.do) {
-      case 'publish':
-        for (let n = 0; n <= operation.count; n++) {
-          store.publish(operation.own ? `own${store.published.size}` : undefined);
-        }
-        return;
-      case 'attach':
-        return this.attach(operation.node, operation.at === null ? undefined : this.frame(operation.at));
-      case 'detach': {
-        const client = this.clients[operation.at % (this.clients.length || 1)];
-        if (!client) return;
-        this.hubs[client.node]!.detach(client);
-        this.gone.add(client);
-        return;
-      }
-      case 'turn':
-        await turn();
-        return;
-      case 'trim':
-      case 'loseWrites':
-        return store[operation.do](operation.count);
-      case 'evictMeta':
-      case 'flush':
-        return store[operation.do]();
-      default:
-        return this.#disturb(this.brokers[operation.node]!, operation);
-    }
-  }
-
-  #disturb(broker: ModelBroker, operation: Operation): void {
-    const { pending } = broker;
-    this.#old.push(...pending.slice(0, 1));
-    switch (operation.do) {
-      case 'deliver':
-        return broker.deliver(operation.count);
-      case 'drop':
-        pending.shift();
-        return;
-      case 'double':
-        if (pending[0]) pending.unshift(pending[0]);
-        return;
-      case 'swap':
-        pending.push(...pending.splice(0, 1));
-        return;
-      case 'repeatOld':
-        if (this.#old[0]) pending.unshift(this.#old[0]);
-        return;
-      case 'hold':
-        broker.held = true;
-        return;
-      case 'fail':
-        broker.failures = 1;
-        return;
-      case 'interrupt':
-      case 'connect':
-      case 'release':
-        return broker[operation.do]();
-    }
-  }
-
-  attach(onNode: number, from?: Frame): void {
-    const client = new Client(onNode, from);
-    this.clients.push(client);
-    this.hubs[onNode]!.whenLive(() => this.hubs[onNode]!.attach(client, from?.id)?.());
-  }
-
-  /** Any of the frames that any client has got. */
-  frame(n: number): Frame | undefined {
-    const frames = this.clients.flatMap((client) => client.frames);
-    return frames[n % (frames.length || 1)];
-  }
-
-  /** Everything that is on its way arrives, and what got lost is found out. */
-  async settle(): Promise<void> {
-    for (const broker of this.brokers) {
-      broker.failures = 0;
-      broker.release();
-      broker.connect();
-    }
-    this.store.publish();
-    for (const broker of this.brokers) broker.deliver();
-    await until(() => this.hubs.every((hub) => hub.live && hub.tip === this.store.tip));
-    const there = this.clients.filter((client) => !this.gone.has(client));
-    const atTip = () => there.every(({ frames }) => frames.at(-1)?.cursor === this.store.tip);
-    await until(atTip).catch(() => undefined);
-    await turn();
-  }
-
-  /** The place in the final chain of where a position branched off it; -1 if nowhere. */
-  branchOf(cursor: string): number {
-    const { store } = this;
-    if (cursor === store.events[0]?.prev) return -0.5;
-    for (let at: string | undefined = cursor; at; at = store.published.get(at)?.prev) {
-      const index = store.indexOf(at);
-      if (index >= 0) return index;
-      if (at === store.events[0]?.prev) return -0.5;
-    }
-    return -1;
-  }
-
-  /** Whoever comes back with what the store knows is not reset; anybody else at most once. */
-  checkReturning(client: Client): void {
-    this.check(client, 'Returning');
-    const { id } = client.from!;
-    const isKnown = this.store.read([id], 0).after !== undefined;
-    const resets = client.frames.slice(1).filter(({ kind }) => kind === 'reset').length;
-    if (resets > (isKnown ? 0 : 1)) throw new Error(`${resets} resets after ${id}, known: ${isKnown}`);
-  }
-
-  /** Throws unless what a client got is right, reset or not. */
-  check({ frames }: Client, what: string, isGone = false): void {
-    const show = () =>
-      `${what}: ${JSON.stringify(frames)} of ${JSON.stringify(this.store.events.map((e) => e.cursor))}`;
-    const seen = new Set<string>();
-    let at: number | undefined;
-    for (const { kind, cursor } of frames) {
-      const index = this.store.indexOf(cursor);
-      // A store that has lost its last events may have sent them, to nodes that have not got them yet.
-      if (kind === 'reset' && this.store.hasLostWrites) seen.clear();
-      if (kind === 'reset' && !this.store.damaged) throw new Error(`Reset without a cause. ${show()}`);
-      if (kind === 'event') {
-        if (seen.has(cursor)) throw new Error(`${cursor} came twice. ${show()}`);
-        seen.add(cursor);
-        if (index < 0 && !this.store.damaged) throw new Error(`${cursor} is not in the chain. ${show()}`);
-        if (index >= 0 && at !== undefined && index !== Math.floor(at + 1)) {
-          throw new Error(`There is a gap before ${cursor}. ${show()}`);
-        }
-      }
-      // Of what the store has lost, only the branch is known.
-      if (kind !== 'event' || index >= 0) {
-        const branch = this.branchOf(cursor);
-        at = branch === -1 ? undefined : branch;
-      }
-    }
-    if (!isGone && frames.at(-1)!.cursor !== this.store.tip)
-      throw new Error(`It does not end at the tip. ${show()}`);
-  }
-}
 
 describe('The resume algorithm', () => {
   // Reads that fail are reported.
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('loses nothing and repeats nothing, whatever happens to messages, reads, nodes and the store', async () => {
+  it('neither loses nor repeats an event, whatever happens to messages, reads, nodes and the store', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operations, { maxLength: 60, size: 'max' }), async (all) => {
         const world = new World();
@@ -240,18 +20,18 @@ describe('The resume algorithm', () => {
         const attached = world.clients.filter(({ frames }) => frames.length > 0);
         await world.settle();
         for (const client of attached) world.check(client, 'Connected', world.gone.has(client));
-        // Each of them, had it been cut after any one of its frames.
-        const cuts = attached.flatMap(({ frames }) => frames);
-        const returning = cuts.flatMap((frame) =>
+        // Each client reconnects as if its connection had broken after any one of its frames.
+        const lastFrames = attached.flatMap(({ frames }) => frames);
+        const reconnected = lastFrames.flatMap((frame) =>
           world.hubs.map((hub, n) => {
             const client = new Client(n, frame);
             hub.attach(client, frame.id)?.();
             return client;
           }),
         );
-        const returned = () => returning.every(({ frames }) => frames.at(-1)!.cursor === world.store.tip);
-        await until(returned).catch(() => undefined);
-        for (const client of returning) world.checkReturning(client);
+        const caughtUp = () => reconnected.every(({ frames }) => frames.at(-1)!.cursor === world.store.tip);
+        await until(caughtUp).catch(() => undefined);
+        for (const client of reconnected) world.checkReconnected(client);
       }),
       { seed: 1, numRuns: 300, endOnFailure: true },
     );

@@ -106,8 +106,9 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
     });
     for (let n = 0; n < CLIENTS; n++) clients.push(new Client(proxy.url));
     await until(() => clients.every(({ isOpen }) => isOpen));
-    const streams = async (url: string) => (await (await fetch(`${url}/health`)).json()).streams as number;
-    const perNode = () => Promise.all(addresses.map(streams));
+    const connections = async (url: string) =>
+      (await (await fetch(`${url}/health`)).json()).connections as number;
+    const perNode = () => Promise.all(addresses.map(connections));
     await until(perNode, (counts) => counts.every((count) => count === CLIENTS / NODES));
 
     let count = 0;
@@ -130,8 +131,8 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
       expect(await node.signal('SIGTERM')).toEqual({ code: 0, signal: null });
       await start(ports[n]!);
       await until(() => clients.every(({ isOpen }) => isOpen));
-      // HAProxy has noticed, too, and sends what comes to the one with the fewest streams.
-      await until(async () => (await streams(proxy.url)) < CLIENTS / NODES);
+      // HAProxy has noticed, too, and sends what comes to the one with the fewest connections.
+      await until(async () => (await connections(proxy.url)) < CLIENTS / NODES);
     }
     clearInterval(load);
     await Promise.all(publishing);

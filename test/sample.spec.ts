@@ -104,17 +104,17 @@ describe('The sample', () => {
     for (const stream of [stats, ...sse]) await stream.next();
     await one.publish({ data: 'seen' });
     const last = ({ process }: Sample) =>
-      stats.events.findLast(({ event, data }) => event === 'figures' && data.includes(`:${process.pid}"`));
-    for (const [node, streams] of [
+      stats.events.findLast(({ event, data }) => event === 'metrics' && data.includes(`:${process.pid}"`));
+    for (const [node, connections] of [
       [one, 2],
       [two, 1],
     ] as const) {
       await until(
         () => JSON.parse(last(node)?.data ?? '{}') as object,
-        (figures) => 'streams' in figures && figures.streams === streams,
+        (metrics) => 'connections' in metrics && metrics.connections === connections,
       );
       const { channels, events } = JSON.parse(last(node)!.data) as Record<string, number>;
-      expect([channels, typeof events]).toEqual([streams, 'number']);
+      expect([channels, typeof events]).toEqual([connections, 'number']);
     }
     for (const { events } of sse) expect(events.slice(1)).toMatchObject([{ data: 'seen' }]);
     closeClients();
@@ -133,7 +133,7 @@ describe('The sample', () => {
     await redis.start();
     await until(async () => (await other.publish({ data: 2 })).status === 201);
     expect((await fetch(`${other.url}/health`)).status).toBe(200);
-    expect(other.output.match(/out of reach/g)).toHaveLength(1);
+    expect(other.output.match(/unreachable/g)).toHaveLength(1);
     expect(other.output.match(/Redis is back/g)).toHaveLength(1);
   });
 

@@ -1,76 +1,31 @@
-import { connect as connectHttp2 } from 'node:http2';
-import { connect as connectSocket } from 'node:net';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
+import { request, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
-import { Controller, type INestApplication, Logger, Param, Query, Sse } from '@nestjs/common';
-import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { SseChannel, type SseLimits, SseModule, SseService } from 'nestjs-sse-channels';
-import { networkOf } from '../src/access/limits.js';
-import { Bucket } from '../src/limiter.js';
-import { startApp } from './support/app.js';
+import type { SseLimits } from 'nestjs-sse-channels';
+import { networkOf } from '../src/connections/limits.js';
+import { Bucket } from '../src/connections/bucket.js';
+import { brokerOptions } from './support/broker-options.js';
 import { connect } from './support/client.js';
-import { randomPrefix, redisUrl } from './support/redis.js';
+import { startLimited, trusting } from './support/limited-app.js';
 import { until } from './support/until.js';
-
-@Controller()
-class StreamController {
-  constructor(private readonly sse: SseService) {}
-
-  @SseChannel('teams/:id', { allow: /team-\d+/ })
-  team(@Param('id') id: string) {
-    return `team-${id}`;
-  }
-
-  @SseChannel('channel')
-  channel(@Query('channel') channel: string | string[] = 'sse') {
-    return channel;
-  }
-
-  @Sse('sse')
-  stream(@Query('channel') channel = 'sse') {
-    return this.sse.messages(channel);
-  }
-}
-
-const brokers = [
-  ['in memory', () => ({})],
-  ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
-] as const;
-
-/** Both take the address of a client from `X-Forwarded-For`. */
-const trusting = [
-  [
-    'Express',
-    () => new ExpressAdapter(),
-    (app: INestApplication) => void (app as NestExpressApplication).set('trust proxy', true),
-  ],
-  ['Fastify', () => new FastifyAdapter({ trustProxy: true }), () => undefined],
-] as const;
 
 describe.each(trusting)('A client’s share on %s', (_, platform, configure) => {
   const start = async (limits: SseLimits, options: object = {}) => {
-    jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
-    const metadata = {
-      imports: [SseModule.forRoot({ ...options, limits })],
-      controllers: [StreamController],
-    };
-    const { app, url } = await startApp(platform, metadata, configure);
+    const { url, sse } = await startLimited(platform, limits, options, configure);
     const open = (path: string, address = '10.0.0.1', headers = {}) =>
       connect(`${url}/${path}`, { 'x-forwarded-for': address, ...headers });
-    const isOpen = async (stream: Promise<Awaited<ReturnType<typeof connect>>>) => {
-      const client = await stream;
+    const isOpen = async (opening: ReturnType<typeof connect>) => {
+      const client = await opening;
       await until(() => client.events.length > 0 || client.ended);
       return !client.ended;
     };
-    return { app, url, open, isOpen, sse: app.get(SseService) };
+    return { open, isOpen, sse };
   };
 
-  describe.each(brokers)('%s', (_broker, options) => {
-    it('is not what it has left: channels without connections give way, the first left first', async () => {
+  describe.each(brokerOptions)('%s', (_broker, options) => {
+    it('does not count closed connections: the node evicts channels without connections, oldest first', async () => {
       const { open, isOpen, sse } = await start({ channels: 10 }, options());
       for (let n = 0; n < 30; n++) {
         const client = await open(`teams/${n}`);
@@ -78,7 +33,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
         await until(() => sse.connections().length === 0);
       }
       expect(sse.stats()).toMatchObject({ refused: 0, channels: 10 });
-      // Those left last are still there, and nobody else is shut out.
+      // The newest channels without connections remain, and other clients are accepted.
       expect(await isOpen(open('teams/29', '10.0.0.2'))).toBe(true);
       expect(sse.stats().channels).toBe(10);
       for (let n = 100; n < 109; n++) expect(await isOpen(open(`teams/${n}`, `10.0.1.${n}`))).toBe(true);
@@ -86,7 +41,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
       expect(sse.stats()).toMatchObject({ refused: 1, channels: 10 });
     });
 
-    it('delivers after its channel gave way and came again', async () => {
+    it('delivers again after the node evicted its channel', async () => {
       const { open, sse } = await start({ channels: 1 }, options());
       for (let n = 0; n < 3; n++) {
         for (const path of ['teams/1', 'teams/2']) {
@@ -110,7 +65,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
     expect(await isOpen(open('teams/5', '10.0.0.2'))).toBe(true);
     const [first] = sse.connections();
     await sse.disconnect({ connection: first!.id }, { refuseMs: 0 });
-    // Three of four are left on that channel.
+    // Three of four connections to that channel remain.
     await until(() => sse.connections().length === 8);
     expect(await isOpen(open('teams/6'))).toBe(false);
   });
@@ -136,28 +91,23 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
     expect(await isOpen(open('channel', other))).toBe(true);
   });
 
-  it('of resumes is charged by channel', async () => {
+  it('of resumes counts each channel', async () => {
     const { open, sse } = await start({ resumesPerSecond: 50 });
     const all = Array.from({ length: 100 }, (__, n) => `channel=c${n}`).join('&');
     const id = { 'last-event-id': '1763884800000-1' };
     const clients = [];
     for (let n = 0; n < 8; n++) clients.push(await open(`channel?${all}`, '10.0.0.1', id));
-    // 250 at once, and 50 for each second that this has taken.
+    // 250 at once, and 50 for each second that this took.
     await until(() => sse.stats().refused > 0);
     expect(sse.connections().length).toBeLessThan(8);
     for (const client of clients) client.close();
   });
 
-  it('is one for all that come through a Unix socket', async () => {
+  it('is one for all clients of a Unix socket', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sse-http-'));
     const socketPath = join(dir, 'app.sock');
-    const metadata = {
-      imports: [SseModule.forRoot({ limits: { connectionsPerAddress: 2 } })],
-      controllers: [StreamController],
-    };
-    jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
-    const { app } = await startApp(platform, metadata);
-    const server = app.getHttpServer() as import('node:http').Server;
+    const { app, sse } = await startLimited(platform, { connectionsPerAddress: 2 });
+    const server = app.getHttpServer() as Server;
     await new Promise<void>((resolve) => server.close(() => resolve()));
     await new Promise<void>((resolve) => server.listen(socketPath, resolve));
     const requests = Array.from({ length: 3 }, () =>
@@ -165,107 +115,16 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
         .on('error', () => undefined)
         .end(),
     );
-    const sse = app.get(SseService);
     await until(() => sse.stats().refused === 1);
     expect(sse.connections()).toHaveLength(2);
     for (const each of requests) each.destroy();
     await until(() => sse.connections().length === 0);
     rmSync(dir, { recursive: true });
   });
-
-  const pipeline = (url: string, paths: string[]) => {
-    const socket = connectSocket(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
-    let text = '';
-    socket.on('data', (chunk: string) => (text += chunk)).on('error', () => undefined);
-    socket.write(paths.map((path) => `GET /${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(''));
-    return { socket, text: () => text };
-  };
-
-  it('of a connection on HTTP/1.1 is one: requests behind it end it', async () => {
-    const { url, sse } = await start({});
-    const { socket, text } = pipeline(
-      url,
-      Array.from({ length: 200 }, (__, n) => `teams/${n}`),
-    );
-    let most = 0;
-    await until(() => {
-      most = Math.max(most, sse.connections().length, sse.stats().streams);
-      return socket.closed;
-    });
-    expect(most).toBeLessThanOrEqual(1);
-    expect(
-      text()
-        .match(/HTTP\/1\.1 \d+/g)!
-        .slice(0, 2),
-    ).toEqual(['HTTP/1.1 200', 'HTTP/1.1 503']);
-    await until(() => sse.connections().length === 0 && sse.stats().streams === 0);
-  });
-
-  it('is not more for requests that come later', async () => {
-    const { url, sse } = await start({});
-    const { socket, text } = pipeline(url, ['channel']);
-    await until(() => text().includes('sse.open'));
-    for (let n = 0; n < 5; n++) socket.write('GET /channel HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await until(() => socket.closed);
-    expect(sse.stats().refused).toBe(0);
-    await until(() => sse.connections().length === 0);
-  });
-
-  it('is not more for Nest’s own event streams', async () => {
-    const { url, sse } = await start({});
-    const { socket } = pipeline(url, ['sse', 'sse', 'sse', 'channel', 'sse']);
-    await until(() => socket.closed);
-    await until(() => sse.connections().length === 0);
-  });
-});
-
-describe('A client’s share on HTTP/2', () => {
-  const start = async (limits: SseLimits) => {
-    jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
-    const metadata = { imports: [SseModule.forRoot({ limits })], controllers: [StreamController] };
-    const platform = () => new FastifyAdapter({ http2: true, trustProxy: true });
-    const { app, url } = await startApp(platform, metadata);
-    const open = (count: number, address = '10.0.0.1') => {
-      const session = connectHttp2(url);
-      for (let n = 0; n < count; n++) {
-        const headers = { ':path': `/teams/${n}`, 'x-forwarded-for': address };
-        session
-          .request(headers)
-          .on('error', () => undefined)
-          .resume();
-      }
-      return session;
-    };
-    return { sse: app.get(SseService), open };
-  };
-
-  it('is a hundred connections of a session and address', async () => {
-    const { sse, open } = await start({});
-    const sessions = [open(150)];
-    await until(() => sse.connections().length + sse.stats().refused === 150);
-    expect(sse.connections()).toHaveLength(100);
-    sessions.push(open(20));
-    await until(() => sse.connections().length === 120);
-    for (const session of sessions) session.destroy();
-    await until(() => sse.connections().length === 0);
-  });
-
-  it('is as much as is set, for each of the clients that a proxy has on a session', async () => {
-    const { sse, open } = await start({ connectionsPerSession: 2 });
-    const session = open(3);
-    await until(() => sse.connections().length + sse.stats().refused === 3);
-    expect(sse.connections()).toHaveLength(2);
-    for (const path of ['/teams/1', '/teams/2', '/teams/3'])
-      session.request({ ':path': path, 'x-forwarded-for': '10.0.0.2' }).resume();
-    await until(() => sse.stats().refused === 2);
-    expect(sse.connections()).toHaveLength(4);
-    session.destroy();
-    await until(() => sse.connections().length === 0);
-  });
 });
 
 describe('A bucket', () => {
-  it('gives in advance what is more than it holds, and then nothing until that is paid back', () => {
+  it('accepts one take above its size, and then nothing until it has refilled', () => {
     jest.useFakeTimers();
     const bucket = new Bucket(10);
     expect([bucket.take(100), bucket.take(1)]).toEqual([true, false]);

@@ -29,13 +29,13 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
   it.each([
     ['in memory', () => ({})],
     ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
-  ] as const)('ends at once with open streams of both kinds (%s)', async (_broker, options) => {
+  ] as const)('ends at once with open connections of both kinds (%s)', async (_broker, options) => {
     const { app, url } = await start(options());
     const paths = ['channel', 'sse', 'channel', 'sse', 'channel', 'sse'];
     const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
     await until(
       () => app.get(SseService).stats(),
-      ({ streams }) => streams === clients.length,
+      ({ connections }) => connections === clients.length,
     );
     await eventually('app.close()', app.close());
     await until(() => clients.every(({ ended }) => ended));
@@ -71,7 +71,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     await within(3_000, 'app.close()', app.close());
   });
 
-  it('opens streams with the head alone while Redis is out of reach, and delivers once it is there', async () => {
+  it('opens streams with the head alone while Redis is unreachable, and delivers once it is there', async () => {
     const server = await startRedis();
     await server.kill();
     const { app, url } = await start({ redis: server.url });
@@ -92,7 +92,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     const sse = app.get(SseService);
     await until(async () => {
       await sse.publish('x'.repeat(200_000), { transient: true });
-      return sse.stats().streams === 1;
+      return sse.stats().connections === 1;
     });
     await sse.publish('end');
     await until(() => quick.events.at(-1)?.data === 'end');

@@ -5,7 +5,7 @@ import { Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
-import { addressOf, resolveRedis } from '../src/redis-source.js';
+import { addressOf, resolveRedis } from '../src/options/redis-source.js';
 import { runCli } from './support/cli.js';
 import { startRedis } from './support/redis.js';
 import { until } from './support/until.js';

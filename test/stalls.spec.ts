@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
 import { Channels } from '../src/channel/channels.js';
-import { checkPublication } from '../src/event.js';
-import { HISTORY_DEFAULTS } from '../src/sse.options.js';
+import { checkPublication } from '../src/event/event.js';
+import { HISTORY_DEFAULTS } from '../src/options/sse.options.js';
 import { slotOf, TestCluster } from './support/cluster.js';
 import { watchLog } from './support/log.js';
 import { Recorder } from './support/slow-broker.js';

@@ -80,7 +80,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       const b = await connect(`${url}/${path}?channel=b`);
       await until(
         () => sse.stats(),
-        ({ streams }) => streams === 2,
+        ({ connections }) => connections === 2,
       );
       if (path === 'channel') await Promise.all([a.next(), b.next()]);
       else await live(url, ['a', 'b']);

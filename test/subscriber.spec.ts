@@ -3,8 +3,8 @@ import { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Redis, RedisOptions } from 'ioredis';
-import { RedisConnection } from '../src/broker/redis.connection.js';
-import { RedisSseBroker } from '../src/broker/redis.broker.js';
+import { RedisConnection } from '../src/broker/redis/connection.js';
+import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
 import { watchLog } from './support/log.js';
 import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
@@ -120,7 +120,7 @@ describe('Subscribing to Redis', () => {
     const refusals = async () =>
       Number(/cmdstat_subscribe:.*rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1]);
     await until(async () => (await refusals()) >= 3);
-    expect(failed.mock.calls).toEqual([[expect.stringContaining('refuses to subscribe to no')]]);
+    expect(failed.mock.calls).toEqual([[expect.stringContaining('refuses the subscription to no')]]);
   });
 
   it('subscribes to a channel at once although Redis refuses thousands of others', async () => {
@@ -157,7 +157,7 @@ describe('Subscribing to Redis', () => {
     await until(() => calls.length === 1);
     proxy.cut();
     await until(() => broker.connected && calls.length === 3);
-    expect(warned.mock.calls).toEqual([[expect.stringContaining('Redis is out of reach')]]);
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('Redis is unreachable')]]);
     expect(states).toEqual([true]);
   });
 
@@ -180,7 +180,7 @@ describe('Subscribing to Redis', () => {
     await broker.publish('a', { data: '"here"', transient: true });
     await until(() => calls.at(-1)!.includes('here'));
     expect(warned.mock.calls).toEqual([
-      ['What is published does not arrive: the connection that receives is opened anew'],
+      ['Published events do not arrive: the subscriber connection reconnects'],
     ]);
     expect(logged.mock.calls).toEqual([[expect.stringMatching(/^Redis is back, after \d+\.\d s$/)]]);
   });

@@ -113,12 +113,12 @@ describe('OpenTelemetry’s HTTP instrumentation', () => {
       const before = traced.spans.length;
       const sources = ['/orders/7/events', '/prices'].map((path) => new EventSource(url + path));
       const other = await connect(`${url}/orders/7/events?x=1`);
-      const streams = async () =>
-        ((await (await fetch(`${url}/orders/7`)).json()) as { streams: number }).streams;
-      await until(streams, (count) => count === 3);
+      const connections = async () =>
+        ((await (await fetch(`${url}/orders/7`)).json()) as { connections: number }).connections;
+      await until(connections, (count) => count === 3);
       await fetch(`${url}/orders/7/status`, { method: 'POST' });
       for (const client of [...sources, other]) client.close();
-      await until(streams, (count) => count === 0);
+      await until(connections, (count) => count === 0);
       await fetch(`${url}/orders/8`);
       await until(() => traced.spans.at(-1)?.path === '/orders/8');
       const spans = traced.spans.slice(before);
@@ -176,10 +176,10 @@ describe.each(platforms)('On %s', (name, platform) => {
       await connect(`${url}/prices`, EVENT_SOURCE),
     ];
     const leaving = await connect(`${url}/orders/8/events`, EVENT_SOURCE);
-    await until(() => sse.stats().streams === 4);
+    await until(() => sse.stats().connections === 4);
     leaving.close();
     for (const channel of ['order:7', 'prices']) await sse.disconnect({ channel });
-    await until(() => sse.stats().streams === 0 && streams.every(({ ended }) => ended));
+    await until(() => sse.stats().connections === 0 && streams.every(({ ended }) => ended));
     await fetch(`${url}/orders/7`);
     await until(() => measured.length >= 4);
     expect(measured).toHaveLength(4);
@@ -210,12 +210,12 @@ describe.each(platforms)('On %s', (name, platform) => {
     expect(take('/orders/7')).toEqual(['next', 'complete', 'finalize']);
     const leaving = await connect(`${url}/prices?leaves`);
     const ending = await connect(`${url}/prices?is-ended`);
-    await until(() => sse.stats().streams === 3);
+    await until(() => sse.stats().connections === 3);
     for (const n of [1, 2]) await sse.publish(n, { channel: 'prices' });
     for (const client of [leaving, ending]) await client.take(2);
     expect(take('/prices')).toEqual(['next', 'next', 'next', 'next']);
     leaving.close();
-    await until(() => sse.stats().streams === 2);
+    await until(() => sse.stats().connections === 2);
     await sse.disconnect({ channel: 'prices' });
     await until(() => ending.ended);
     expect(take('/prices?leaves')).toEqual(['next', 'next', 'finalize']);

@@ -94,7 +94,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
   const store = (id: string, nonce: string, message: string) => {
     const keys = ['history', 'meta', 'ids', 'ids:old'].map((name) => `{${channel}}:${name}`);
     const args = [...keys, ',', channel, message, id, nonce, '12345', '', ''];
-    return execFileSync('redis-cli', ['-u', redisUrl(), '--eval', 'src/broker/publish.lua', ...args], {
+    return execFileSync('redis-cli', ['-u', redisUrl(), '--eval', 'src/broker/redis/publish.lua', ...args], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
       .toString()

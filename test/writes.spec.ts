@@ -1,8 +1,6 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { once } from 'node:events';
 import { get, type Server } from 'node:http';
 import { connect as connectSocket, type Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 import fastifyCompress from '@fastify/compress';
 import { describe, expect, it } from '@jest/globals';
 import { Controller, Get, type INestApplication, Query } from '@nestjs/common';
@@ -12,7 +10,6 @@ import compression from 'compression';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { type Platform, platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
-import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 @Controller()
@@ -41,7 +38,7 @@ class WritesController {
 const start = (platform: Platform, configure?: (app: INestApplication) => void, options = {}) =>
   startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [WritesController] }, configure);
 
-/** A client that sees every byte behind the first head. */
+/** Opens a connection and records all its bytes. Resolves after the first event. */
 async function connectRaw(url: string, request: string): Promise<{ socket: Socket; text: () => string }> {
   const socket = connectSocket(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
   let text = '';
@@ -54,8 +51,8 @@ async function connectRaw(url: string, request: string): Promise<{ socket: Socke
 
 const chunksOf = (text: string) => [...text.matchAll(/^([\da-f]+)\r\n([^]*?\n)\r\n/gm)];
 
-describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
-  it('is one chunk for all events of a turn of the event loop, for each of its clients', async () => {
+describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
+  it('send each client all events of one turn of the event loop as one chunk', async () => {
     const { app, url } = await start(platform);
     const paths = ['/channel', '/channel', '/even', '/channel?channel=sse&channel=other'];
     const clients = await Promise.all(
@@ -75,7 +72,7 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     }
   });
 
-  it('comes behind the answer to an earlier request of the same connection', async () => {
+  it('wait for the response to an earlier request on the same connection', async () => {
     const { app, url } = await start(platform);
     const requests = ['/plain', '/channel'].map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     const { socket, text } = await connectRaw(url, requests.join(''));
@@ -89,7 +86,7 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     socket.destroy();
   });
 
-  it('ends as a whole, so that a client can tell it from a broken connection', async () => {
+  it('end the response properly, so that a client can tell it from a broken connection', async () => {
     const { app, url } = await start(platform);
     const client = await connect(`${url}/channel`);
     await client.next();
@@ -100,7 +97,7 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     expect(client.events.at(-1)).toMatchObject({ data: 'last' });
   });
 
-  it('is not held back by compression', async () => {
+  it('are not delayed by compression', async () => {
     const compress = (app: INestApplication) => {
       if (name === 'Express') app.use(compression({ threshold: 0 }));
       else void (app as NestFastifyApplication).register(fastifyCompress, { threshold: 0 });
@@ -116,7 +113,7 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     expect(await client.next()).toMatchObject({ data: 'at once' });
   });
 
-  /** A `write()` of somebody's own on the responses of a path, which is told of each chunk, and may throw. */
+  /** Wraps `write()` of the responses of a path. `onWrite` gets each chunk, and may throw. */
   const withWrite = (path: string, onWrite: (chunk: string) => void) => (app: INestApplication) =>
     void (app.getHttpServer() as Server).prependListener('request', ({ url }, response) => {
       const write = response.write.bind(response) as (chunk: Buffer) => boolean;
@@ -130,7 +127,7 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     throw new Error('This write fails');
   };
 
-  it('goes through a write() that somebody has put in front, and that may fail', async () => {
+  it('go through a write() that other code has wrapped, and that may throw', async () => {
     const written: string[] = [];
     const onWrite = (chunk: string) => void (written.push(chunk) > 3 && fail());
     const { app, url } = await start(platform, withWrite('/even', onWrite));
@@ -141,11 +138,11 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     expect(await client.next()).toMatchObject({ data: '2' });
     expect(written).toHaveLength(3);
     await sse.publish(4);
-    await until(() => client.ended && sse.stats().streams === 1);
+    await until(() => client.ended && sse.stats().connections === 1);
     expect((await other.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
   });
 
-  it('harms nobody else where it fails with the end of a stream, or with a page of history', async () => {
+  it('harm no other client if a wrapped write() throws at the end of a response or in a history page', async () => {
     let fails = false;
     const onWrite = () => void (fails && fail());
     const { app, url } = await start(platform, withWrite('/even', onWrite));
@@ -154,105 +151,22 @@ describe.each(platforms)('What goes to the socket on %s', (name, platform) => {
     const [client, other] = await Promise.all([connect(`${url}/even`), connect(`${url}/channel`)]);
     await Promise.all([client.next(), other.next()]);
     fails = true;
-    // In one turn: the second makes the filter throw, and so ends the stream that has the first still to send.
+    // In one turn: the second event makes the filter throw, which ends the response while the first is still buffered.
     await Promise.all(['2', 'boom', '3'].map((data) => sse.publish(data)));
     await until(() => client.ended);
     expect((await other.take(3)).map(({ data }) => data)).toEqual(['2', 'boom', '3']);
     for (let n = 0; n < 300; n++) await sse.publish(n);
-    const returning = connect(`${url}/even`, { 'last-event-id': first });
-    await expect(returning).rejects.toThrow('socket hang up');
+    const reconnecting = connect(`${url}/even`, { 'last-event-id': first });
+    await expect(reconnecting).rejects.toThrow('socket hang up');
     await other.take(300);
   });
 
-  it('tells each client another time to come back after, around `retryMs`', async () => {
+  it('tell each client another reconnection time, around `retryMs`', async () => {
     const { url } = await start(platform, undefined, { retryMs: 8_000 });
     const clients = await Promise.all(Array.from({ length: 16 }, () => connect(`${url}/channel`)));
     await Promise.all(clients.map((client) => client.next()));
     const times = clients.map(({ text }) => Number(/^retry: (\d+)\n/.exec(text)![1]));
     expect(new Set(times).size).toBe(16);
     for (const time of times) expect(Math.abs(time - 8_000)).toBeLessThanOrEqual(4_000);
-  });
-});
-
-describe('A client that comes back', () => {
-  /** It was here, for so many channels, and has gone with its position in all of them. */
-  const visit = async (url: string, count: number) => {
-    const names = Array.from({ length: count }, (_, n) => `c${n}`);
-    const stream = `${url}/channel?${names.map((name) => `channel=${name}`).join('&')}`;
-    const before = await connect(stream);
-    const { id } = await before.next();
-    before.close();
-    return { names, stream, headers: { 'last-event-id': id! } };
-  };
-
-  it.each([
-    ['in memory', () => ({})],
-    ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
-  ])('is not cut for what it missed on several channels, %s', async (_, options) => {
-    const history = { maxEvents: 1_000, maxReplayBytes: 2 ** 30 };
-    const { app, url } = await start(platforms[0][1], undefined, {
-      ...options(),
-      history,
-      heartbeatMs: 1_000,
-    });
-    const sse = app.get(SseService);
-    const { names, stream, headers } = await visit(url, 12);
-    for (let n = 0; n < 20; n++) {
-      await Promise.all(names.map((channel) => sse.publish(`${n}`.padEnd(100_000), { channel })));
-    }
-    const client = await connect(stream, headers);
-    await client.take(12 * 20);
-    expect(sse.stats().cut).toBe(0);
-  });
-
-  it.each([
-    ['', 'the same channels'],
-    ['&channel=new', 'one more'],
-  ])(
-    'is not cut for what this process holds, although it does not read that at once%s (%s)',
-    async (more) => {
-      const { app, url } = await start(platforms[0][1]);
-      const sse = app.get(SseService);
-      const { names, stream, headers } = await visit(url, 30);
-      for (const name of names) {
-        for (let n = 0; n < 2; n++) await sse.publish(`${n}`.padEnd(125_000), { channel: name });
-      }
-      const client = await connect(stream + more, headers);
-      client.response.pause();
-      await sse.publish('live', { channel: 'c0' });
-      // It is written at the end of a turn.
-      for (let n = 0; n < 3; n++) await turn();
-      expect(sse.stats().cut).toBe(0);
-      client.response.resume();
-      await client.take(30 * 2 + 1);
-    },
-  );
-});
-
-describe('A client that does not read', () => {
-  it('is cut when it has not taken for half a minute what waits for it, and is counted', async () => {
-    const sockets: Socket[] = [];
-    const note = (app: INestApplication) =>
-      void (app.getHttpServer() as Server).on('connection', (socket) => sockets.push(socket));
-    const { app, url } = await start(platforms[0][1], note, { heartbeatMs: 3_600_000 });
-    const slow = await connect(`${url}/channel`);
-    slow.response.pause();
-    const quick = await connect(`${url}/channel`);
-    const sse = app.get(SseService);
-    let published = 0;
-    // What the buffers of the kernel take waits for nobody.
-    await until(async () => {
-      await sse.publish(`${published++}`.padEnd(20_000));
-      return sockets[0]!.writableLength > 0;
-    });
-    const since = performance.now();
-    await until(() => sse.stats().cut > 0, Boolean, 40_000);
-    expect(performance.now() - since).toBeGreaterThan(29_000);
-    await until(() => sse.stats().streams === 1);
-    expect(sse.stats().cut).toBe(1);
-    const events = await quick.take(published + 1);
-    expect(events.slice(1).map(({ data }) => Number(data))).toEqual(
-      Array.from({ length: published }, (_, n) => n),
-    );
   });
 });

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { Pace } from './pace.js';
 
 // Without comments, as the module sends it.
-const script = readFileSync('src/broker/publish.lua', 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
+const script = readFileSync('src/broker/redis/publish.lua', 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
 const nonce = randomUUID().slice(0, 8);
 let count = 0;
 

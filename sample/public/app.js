@@ -129,9 +129,9 @@ function followStats() {
   stats?.close();
   if (document.hidden) return;
   stats = new EventSource('channel?channel=stats');
-  stats.addEventListener('figures', ({ data }) => {
-    const { node, streams, channels, events } = JSON.parse(data);
-    nodes.set(node, { streams, channels, at: Date.now() });
+  stats.addEventListener('metrics', ({ data }) => {
+    const { node, connections, channels, events } = JSON.parse(data);
+    nodes.set(node, { connections, channels, at: Date.now() });
     delivered += events;
   });
 }
@@ -140,7 +140,7 @@ function showStats() {
   for (const [node, { at }] of nodes) {
     if (at < Date.now() - FORGET_MS) nodes.delete(node);
   }
-  const sum = (name) => [...nodes.values()].reduce((total, figures) => total + figures[name], 0);
+  const sum = (name) => [...nodes.values()].reduce((total, metrics) => total + metrics[name], 0);
   rates.shift();
   rates.push(delivered);
   delivered = 0;
@@ -149,7 +149,7 @@ function showStats() {
   byId('chart').querySelector('polyline').setAttribute('points', line);
   byId('chart').querySelector('polygon').setAttribute('points', `0,1 ${line} 59,1`);
   // Without Redis, nobody says anything.
-  byId('streams').textContent = nodes.size > 0 ? sum('streams') : '–';
+  byId('connections').textContent = nodes.size > 0 ? sum('connections') : '–';
   byId('channels').textContent = nodes.size > 0 ? sum('channels') : '–';
   byId('rate').textContent = rates.at(-1);
   byId('peak').textContent = peak;

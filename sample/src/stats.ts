@@ -5,9 +5,8 @@ import { SseService } from 'nestjs-sse-channels';
 const PERIOD_MS = 1_000;
 
 /**
- * Once a second, on the channel `stats`, an event of type `figures`, live only: `{ node, streams, channels, events }` of
- * this process, where `events` is how many its streams were given since the last, these included. A process without
- * streams adds nothing, and says nothing.
+ * Publishes a transient event of type `metrics` on the channel `stats` once a second: `{ node, connections, channels, events }` of
+ * this process, where `events` is the number of deliveries since the last one. A process without connections publishes nothing.
  */
 @Injectable()
 export class Stats implements OnApplicationBootstrap, OnModuleDestroy {
@@ -18,20 +17,20 @@ export class Stats implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(private readonly sse: SseService) {}
 
   onApplicationBootstrap(): void {
-    this.#timer = setInterval(() => this.#tell(), PERIOD_MS);
+    this.#timer = setInterval(() => this.#publish(), PERIOD_MS);
   }
 
   onModuleDestroy(): void {
     clearInterval(this.#timer);
   }
 
-  #tell(): void {
-    const { connected, streams, channels, delivered } = this.sse.stats();
+  #publish(): void {
+    const { connected, connections, channels, delivered } = this.sse.stats();
     const events = delivered - this.#delivered;
     this.#delivered = delivered;
-    if (!connected || streams === 0) return;
-    const figures = { node: this.#node, streams, channels, events };
-    // Without Redis there is nobody to tell.
-    this.sse.publish(figures, { channel: 'stats', type: 'figures', transient: true }).catch(() => undefined);
+    if (!connected || connections === 0) return;
+    const metrics = { node: this.#node, connections, channels, events };
+    // During an outage the next second has newer ones.
+    this.sse.publish(metrics, { channel: 'stats', type: 'metrics', transient: true }).catch(() => undefined);
   }
 }

@@ -1,29 +1,29 @@
-import type { Publication } from '../event.js';
-import { SseError } from '../sse.errors.js';
-import type { StoredEvent } from './message.js';
+import type { Publication } from '../event/event.js';
+import { SseError } from '../common/sse.errors.js';
+import type { StoredEvent } from '../event/message.js';
 
 /** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
 export const IDEMPOTENCY_MS = 600_000;
 
-/** How long the position of a channel is kept after its last event or reader, at least: 24 hours. Also in the scripts. */
+/** How long the position of a channel is kept after its last event or read, at least: 24 hours. Also in the scripts. */
 export const POSITION_MS = 86_400_000;
 
-/** The same of a channel that nothing was published to, of which there may be any number: 10 minutes. Also in `read.lua`. */
+/** The same for a channel without publications: 10 minutes, because clients can name any number. Also in `read.lua`. */
 export const UNUSED_MS = 600_000;
 
-/** Bounds of one page of history: events, and characters beyond which no further ones are added. Also in `read.lua`. */
+/** Bounds of a history page: events, and characters after which no further ones are added. Also in `read.lua`. */
 export const PAGE_EVENTS = 100;
 export const PAGE_BYTES = 524_288;
 
-/** For what is published after `close()`. */
+/** The error of publications after `close()`. */
 export const closedError = (): SseError =>
   new SseError('SSE_UNAVAILABLE', 'Not published: the application is closing');
 
 /** Receives one channel of a broker. Its methods must not throw. */
 export interface ChannelListener {
   /**
-   * The subscription is live: every message from now on arrives. Called again after each interruption; what was
-   * published in between did not arrive, and only `read()` tells what it was.
+   * The subscription is live: every message from now on arrives. Called again after each interruption; messages
+   * of the time between did not arrive, and have to be read with `read()`.
    */
   onSubscribed(): void;
   /** The subscription is interrupted: nothing arrives until `onSubscribed()` is called again. */
@@ -32,36 +32,36 @@ export interface ChannelListener {
   onMessage(text: string): void;
 }
 
-/** A channel of the module's own: no channel of a user's can have such a name. */
+/** An internal channel: channels of applications cannot have such a name. */
 export const CONTROL_CHANNEL = '!disconnect';
-/** What it keeps, whatever is set for the others. */
+/** Its history, independent of the option `history`. */
 export const CONTROL_KEEPS = Object.freeze({ maxEvents: 100_000, maxAgeMs: 3_600_000 });
 
 /**
- * The position before the oldest event that is kept. In the shape of a cursor, but none: what a client sends is not
- * taken for one that begins with 0.
+ * The position before the oldest stored event. It has the shape of a cursor, but a client cannot use it: ids that begin
+ * with 0 are no positions.
  */
 export const OLDEST = '0000000000-0';
 
 /** One read counts no further than this against the bounds, so that Redis is not blocked for long. Also in `read.lua`. */
 export const COUNTED = Object.freeze({ events: 20_000, size: 16_777_216 });
 
-/** How much one client gets when it reconnects. */
+/** Limits of what one client gets when it reconnects. */
 export interface ReplayBounds {
   readonly events: number;
   /** Bytes of their JSON; in memory characters. */
   readonly size: number;
 }
 
-/** What `read()` found: a part of the chain, without a gap. */
+/** A history page: a part of the chain, without a gap. */
 export interface Page {
-  /** The cursor of the channel's last event. A channel without any has one that marks its beginning. */
+  /** The cursor of the channel's last event; in a channel without events, a cursor that marks its beginning. */
   readonly tip: string;
-  /** The cursor from which the page goes on: of the first position asked for that is known. */
+  /** The cursor before the page: of the first known one of the given positions. Undefined if none is known. */
   readonly after?: string;
-  /** The events behind it, oldest first. Those that a newer version has stored, and this one cannot read, are left out. */
+  /** The events after it, oldest first. Events of a newer version that this one cannot read are left out. */
   readonly events: readonly StoredEvent[];
-  /** How far the page goes: to the tip, or there is more. */
+  /** The position after the page. If it is not the tip, there is more. */
   readonly end: string;
   /** More follows the position than the bounds allow. `events` is then empty. */
   readonly isTooMuch?: true;
@@ -69,28 +69,28 @@ export interface Page {
 
 /**
  * - `up`: events can be published and received.
- * - `down`: the broker is out of reach, or a part of it that has channels.
- * - `deaf`: events can be published, and do not arrive, although the broker is in reach.
+ * - `down`: the broker, or a part of it that has channels, is unreachable.
+ * - `deaf`: the broker accepts events, but they do not arrive.
  */
 export type BrokerState = 'up' | 'down' | 'deaf';
 
 /**
- * The contract between channels and what carries and keeps them between processes.
+ * The contract between channels and the store that carries their events between processes.
  *
- * Each channel is a chain of events. A cursor is the place of one event in it: `<ms>-<n>`, strictly increasing
- * along the chain and not used again, even after the store lost its memory (but for a chance of 2⁻²⁰ in an equal
- * millisecond). Every event names its own cursor and the one before it, so whoever holds the last cursor sees
- * every gap, and whoever holds a cursor that is in the chain has missed exactly what follows. Publishing is atomic:
- * no other event comes between the giving of a cursor, the storing and the sending.
+ * Each channel is a chain of events. A cursor is the position of one event: `<ms>-<n>`, strictly increasing
+ * along the chain and not used again, even after the store lost its data (except for a chance of 2⁻²⁰ in an equal
+ * millisecond). Every event has its own cursor and the one before it, so a subscriber that knows the last cursor sees
+ * every gap, and a client with a cursor of the chain has missed exactly the events after it. Publishing is atomic:
+ * no other event comes between choosing the cursor, storing and sending.
  *
- * A broker that was made without history only sends: nothing has a cursor, and nothing is read.
+ * A broker without history only sends: events have no cursors, and nothing is read.
  *
- * A broker never throws from, and never lets an exception of, a listener out into its connection.
+ * A broker catches exceptions of its listeners, so that they do not break its connection.
  */
 export abstract class SseBroker {
   abstract readonly state: BrokerState;
 
-  /** Whether nothing is published by other processes. */
+  /** Whether no other process can publish. */
   readonly isLocal: boolean = false;
 
   /** Whether events can be published and received right now. */
@@ -99,27 +99,27 @@ export abstract class SseBroker {
   }
 
   /**
-   * Gives the event its place in the channel, keeps it, and sends it to every subscriber. Publications of one process
-   * to one channel take effect in the order of the calls, and each once, also where the broker had to try again.
+   * Gives the event its cursor, stores it, and sends it to every subscriber. Publications of one process
+   * to one channel take effect in call order, and each exactly once, also after retries.
    *
-   * @returns the event's public id, once it is accepted; '' if it has none
-   * @throws SseError `SSE_UNAVAILABLE` within 5 s when it was not confirmed; `mayBePublished` says whether it was sent
+   * @returns the event's public id, once it is confirmed; '' if it has none
+   * @throws SseError `SSE_UNAVAILABLE` within 5 s without a confirmation; `mayBePublished` says whether it was sent
    */
   abstract publish(channel: string, publication: Publication): Promise<string>;
 
-  /** Starts to receive a channel; one listener per channel. Tries until it succeeds, or until `unsubscribe()`. */
+  /** Subscribes to a channel; one listener per channel. Retries until it succeeds, or until `unsubscribe()`. */
   abstract subscribe(channel: string, listener: ChannelListener): void;
 
-  /** Stops to receive a channel: its listener is not called again. */
+  /** Ends the subscription: its listener is not called again. */
   abstract unsubscribe(channel: string): void;
 
   /**
-   * Reads where the channel is, and what follows a position: a cursor, or an id that a publisher gave (then of the
-   * earliest event that has it). A cursor is known while it is the tip, its event is kept, or the one after it is.
+   * Reads the tip of a channel, and the events after a position: a cursor, or a publisher's own id (then of the
+   * earliest event with that id). A cursor is known while it is the tip, or its event, or the next one, is stored.
    *
-   * @param positions any number of cursors (or `OLDEST`), the most wanted first, or one publisher's id
+   * @param positions any number of cursors (or `OLDEST`), in order of preference, or one publisher's id
    * @param limit how many events at most; fewer come when they are large
-   * @param bounds on everything after the position, up to `COUNTED`; no page of more is returned
+   * @param bounds on all events after the position, up to `COUNTED`; beyond them the page is empty
    * @throws SseError `SSE_UNAVAILABLE`
    */
   abstract read(
@@ -130,7 +130,7 @@ export abstract class SseBroker {
   ): Promise<Page>;
 
   /**
-   * The clock by which the cursors of a channel are made, in ms.
+   * The clock of a channel's cursors, in ms.
    *
    * @throws SseError `SSE_UNAVAILABLE`
    */
@@ -143,6 +143,6 @@ export abstract class SseBroker {
     return '';
   }
 
-  /** Takes no more publications, and ends all subscriptions, and the connections the broker itself has opened. */
+  /** Accepts no more publications, and ends all subscriptions and the connections of the broker. */
   abstract close(): Promise<void>;
 }

@@ -1,9 +1,9 @@
-import type { Message } from '../broker/message.js';
+import type { Message } from '../event/message.js';
 
 const MAX_MESSAGES = 2_048;
 const MAX_SIZE = 4_194_304;
 
-/** Messages held back while a hub finds out where it is. */
+/** Messages that a hub holds back while it synchronises. */
 export class Backlog {
   #messages: Message[] = [];
   #size = 0;
@@ -13,18 +13,18 @@ export class Backlog {
     this.#messages.push(message);
     this.#size += message.size;
     if (this.#messages.length <= MAX_MESSAGES && this.#size <= MAX_SIZE) return;
-    // All of them are in the history, but for those that are not to be kept anyway.
+    // The history has all of them that are stored.
     this.#messages = [];
     this.#size = 0;
     this.#overflowed = true;
   }
 
-  /** The cursor before the first of them that has a place in the chain. */
+  /** The cursor before the first stored message. */
   get start(): string | undefined {
     return this.#messages.find(({ cursor }) => cursor !== undefined)?.prev;
   }
 
-  /** Empties it. `overflowed`: there were more, which have to be read. */
+  /** Empties the backlog. `overflowed`: messages were dropped, so the history has to be read. */
   take(): { messages: Message[]; overflowed: boolean } {
     const taken = { messages: this.#messages, overflowed: this.#overflowed };
     this.#messages = [];

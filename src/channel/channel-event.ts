@@ -1,33 +1,33 @@
-import type { Message } from '../broker/message.js';
-import type { SseEvent } from '../event.js';
+import type { Message } from '../event/message.js';
+import type { SseEvent } from '../event/event.js';
 
 /**
- * Why continuity broke: the id is not known here; events after it cannot be had any more; they are more than one
- * client gets (`history.maxReplayEvents`, `history.maxReplayBytes`); or the application's filter fails on one of them.
+ * Why events are missing: the id is unknown; events after it are no longer stored; they exceed the limits of one
+ * replay (`history.maxReplayEvents`, `history.maxReplayBytes`); or the application's filter fails on one of them.
  */
 export type ResetReason = 'unknown' | 'lost' | 'limit' | 'failed';
 
-/** Key of an event's cursor, for the module's operators: the event's id may be the publisher's own. */
+/** Key of the cursor of an `SseEvent`, whose id may be the publisher's. For the module's operators. */
 const POSITION = Symbol('position');
 
-/** Where an event takes a connection to; '' where there is no history. */
+/** The position of a connection after an event; '' without history. */
 export function positionOf(event: SseEvent & { readonly [POSITION]?: string }): string {
   return event[POSITION] ?? event.id;
 }
 
-/** An event on its way to all subscribers of a channel in this process, which share it. */
+/** An event that all subscribers of a channel in this process share. */
 export class ChannelEvent {
   #event: SseEvent | undefined;
-  /** What subscribers make of it to send it, once for all of them: theirs. */
+  /** A cache of the subscribers: the event as they send it. */
   encoded: unknown;
 
   readonly id: string;
-  /** Its place in the channel: where it takes a connection to. */
+  /** The position of a connection after the event. */
   readonly cursor: string;
-  /** The publisher's own id, if no other event that is kept had it first. */
+  /** The publisher's own id, unless an earlier stored event has the same id. */
   readonly ownId: string | undefined;
 
-  /** @param position where subscribers are: the place of a message that has none of its own */
+  /** @param position the position of the subscribers, for a message without a cursor */
   constructor(
     readonly channel: string,
     private readonly message: Message,
@@ -57,12 +57,12 @@ export class ChannelEvent {
     return this.message.retry;
   }
 
-  /** Characters of the JSON it came in. */
+  /** Characters of its message. */
   get size(): number {
     return this.message.size;
   }
 
-  /** As subscribers in the process get it. It is made for the first of them: most events have none. */
+  /** The event for subscribers in the process. It is made on demand: most events have no such subscriber. */
   get event(): SseEvent {
     return (this.#event ??= this.#make());
   }
@@ -82,12 +82,12 @@ export const channelData = (channels: readonly string[]): { channel: string | re
   channel: channels.length === 1 ? channels[0]! : channels,
 });
 
-/** Tells a client its position, of which no event has told it. */
+/** Tells a client a position that no event has told it. */
 export function positionEvent(id: string, channels: readonly string[]): SseEvent {
   return Object.freeze({ id, channel: channels[0]!, type: 'sse.position', data: channelData(channels) });
 }
 
-/** Tells a stream that it goes on from `cursor`, and not from where the subscriber is. */
+/** Tells a client that events are missing, and that its connection continues from `cursor`. */
 export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
   const json = JSON.stringify({ channel, reason });
   return new ChannelEvent(channel, { json, type: 'sse.reset', size: 0 }, cursor);

@@ -1,39 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
-import { decodeMessage, type Message } from '../broker/message.js';
-import { compareCursors, isCursor } from '../event.js';
+import { decodeMessage, type Message } from '../event/message.js';
+import { compareCursors, isCursor } from '../event/event.js';
 import { Backlog } from './backlog.js';
 import { ChannelEvent, resetEvent } from './channel-event.js';
-import type { Passage } from './history-reader.js';
-import { Liveness } from './liveness.js';
+import type { HistoryPage } from './history-reader.js';
+import { type ChannelState, Liveness } from './liveness.js';
 import { type HubOptions, type ReplayHub, Replays } from './replay.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
-/** Readings in a row that may fail to explain the messages held back, before those are given up. */
+/** Reads in a row after which held messages that do not continue the chain are dropped. */
 const MAX_ROUNDS = 5;
 const RETRY_MS = 10;
-/** How long a message may be on its way to a process that seems to have missed it, and how often that is looked at. */
+/** How long a message that seems to be missing may still be in flight, and how often that is checked, in ms. */
 const [GRACE_MS, STEP_MS] = [100, 10];
 const pause = (ms: number) => sleep(ms, undefined, { ref: false });
 
 /**
- * One channel in this process: one broker subscription, any number of subscribers, and the position in the chain
- * up to which all of them have been served.
+ * One channel in this process: one broker subscription, any number of subscribers, and the tip, the cursor of the last event that
+ * was delivered to them.
  *
- * The hub is live while its tip is the last link of the chain. A message whose `prev` is not the tip shows a gap, as
- * does a subscription that was interrupted; messages are then held back while the gap is read from the history. Only
- * where that does not reach any more, subscribers get one `sse.reset`, and the stream goes on from the new tip.
+ * A message whose `prev` is not the tip shows a gap; so does an interrupted subscription. The hub then holds messages back and
+ * reads the gap from the history. If the history does not reach back to the tip, subscribers get one `sse.reset`.
  */
 export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   readonly subscribers: Subscribers;
   readonly #replays: Replays;
   readonly ring: Ring;
   readonly #backlog = new Backlog();
-  /** The cursor that the next message of the chain has to follow. */
+  /** The next message has to name it as `prev`. */
   #tip: string | undefined;
+  /** Counts state changes, so that a read from before one is not used. */
   #generation = 0;
-  /** Whether events came from the history that had not arrived. */
+  /** Whether the history had events that did not arrive as messages. */
   #hasMissed = false;
 
   constructor(
@@ -43,7 +43,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   ) {
     super(options.failures);
     this.#replays = new Replays(this, options);
-    this.subscribers = new Subscribers(this.failures, options.counts);
+    this.subscribers = new Subscribers(this.failures, options.metrics);
     this.ring = new Ring(options.ring, options.budget);
     broker.subscribe(channel, this);
   }
@@ -51,7 +51,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   /**
    * Adds a subscriber to a live hub: after `lastEventId`, or from now on.
    *
-   * @returns starts the replay; called once all channels of the connection are open
+   * @returns a function that starts the replay, for when all channels of the connection are open
    */
   attach(subscriber: Subscriber, lastEventId: string | undefined): (() => void) | undefined {
     const from = isCursor(lastEventId) ? lastEventId : this.#tip!;
@@ -72,8 +72,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   close(): void {
-    this.#generation++;
-    this.end();
+    this.enter('closed');
     this.ring.clear('');
     this.subscribers.clear();
     this.#replays.clear();
@@ -81,8 +80,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   onInterrupted(): void {
-    this.#generation++;
-    this.interrupt();
+    this.enter('interrupted');
   }
 
   onSubscribed(): void {
@@ -97,26 +95,28 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
     if (this.live) this.synchronise();
   }
 
-  /** Finds out where the channel is, and delivers what was missed, before it goes on. */
+  /** Reads the current tip and delivers what was missed. */
   synchronise(): void {
-    this.interrupt();
-    void this.#synchronise(++this.#generation);
+    this.enter('synchronising');
+    void this.#synchronise(this.#generation);
+  }
+
+  protected override enter(state: ChannelState): void {
+    if (state !== 'live') this.#generation++;
+    super.enter(state);
   }
 
   /**
-   * Compares the tip with the store's: the last message before a silence may have got lost on its way. It also keeps
-   * the position of a silent channel from being forgotten. While others wait for reads it is skipped, unless it is due.
+   * Compares the tip with the store's, because the last message before a silence may have been lost. It also keeps the store from
+   * expiring the position of a silent channel. It is skipped while reads are queued, unless it is due.
    */
   async audit(isDue = false): Promise<void> {
     if (!this.live) return;
     this.ring.age();
     if (!isDue && this.options.reader.isBusy(this.channel)) return;
     const tip = this.#tip;
-    const look = this.options.reader.read(this.channel, [], {
-      purpose: isDue ? 'repair' : 'audit',
-      limit: 0,
-    });
-    const page = await look.catch(() => undefined);
+    const options = { purpose: isDue ? 'repair' : 'audit', limit: 0 } as const;
+    const page = await this.options.reader.read(this.channel, [], options).catch(() => undefined);
     if (!page || page.tip === this.#tip) return;
     await pause(GRACE_MS);
     if (this.live && this.#tip === tip) this.synchronise();
@@ -139,7 +139,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   join(subscriber: Subscriber): void {
-    // It may have left with the last event of its replay.
+    // The last replayed event may have closed this subscriber.
     if (this.#replays.end(subscriber)) this.subscribers.add(subscriber);
   }
 
@@ -151,21 +151,23 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
         isWanted: () => generation === this.#generation,
         onError: (error) => this.options.reader.report(this.channel, error),
       });
-      // Asked here, as a turn of the microtask queue has passed since the reading.
+      // The state may have changed in the microtasks since the read.
       if (!page || generation !== this.#generation) return;
       from = this.#take(page, from);
       if (from.length > 0) continue;
-      // Who has waited for the hub gets what is held back, too.
-      this.begin();
+      // Before the held messages are delivered, so that waiting subscribers get them, too.
+      this.enter('live');
       if (this.#drain(round >= MAX_ROUNDS)) {
-        if (this.#hasMissed) this.options.counts.gaps++;
+        if (this.#hasMissed) this.options.metrics.gaps++;
         this.#hasMissed = false;
         return;
       }
-      this.interrupt();
+      // Delivering may have started another synchronisation.
+      if (generation !== this.#generation) return;
+      this.enter('synchronising');
+      generation = this.#generation;
       from = this.#positions();
       await pause(RETRY_MS * round++);
-      if (generation !== this.#generation) return;
     }
   }
 
@@ -173,51 +175,53 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
     return this.#tip === undefined ? [] : [...new Set([this.#tip, ...this.ring.positions()])];
   }
 
-  /** @returns where to read on; nothing if the page goes to the tip */
-  #take(page: Passage, from: readonly string[]): string[] {
+  /** @returns the positions to read on from; empty if the page reaches the tip */
+  #take(page: HistoryPage, from: readonly string[]): string[] {
     if (this.#tip === undefined) {
-      // Messages since the subscription count as live if the store knows them: another database may use the same Pub/Sub name.
+      // Messages since the subscription are live if the store knows them: another database may use the same Pub/Sub channel.
       const { start = page.tip } = this.#backlog;
       if (start !== page.tip && !from.includes(start)) return [start];
-      this.#goOn(page.after ?? page.tip);
+      this.#restart(page.after ?? page.tip);
       return [];
     }
     if (page.after === undefined) {
-      this.#goOn(page.tip);
-      this.options.counts.resets.lost += this.subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));
+      this.#restart(page.tip);
+      this.options.metrics.resets.lost += this.subscribers.deliver(
+        resetEvent(this.channel, 'lost', page.tip),
+      );
       return [];
     }
     const missed = page.events.filter(({ cursor }) => !this.ring.has(cursor));
     for (const event of missed) this.#append(event);
     this.#hasMissed ||= missed.length > 0;
-    // The store may have lost events that were delivered here: what comes next follows its tip, not ours.
+    // The store may have lost events that were delivered here, so the next message follows the store's tip.
     this.#tip = page.end;
     return page.end === page.tip ? [] : [page.end];
   }
 
-  #goOn(tip: string): void {
+  #restart(tip: string): void {
     this.#tip = tip;
     this.ring.clear(tip);
   }
 
-  /** @returns whether all that was held back has found its place, or was given up */
-  #drain(givesUp: boolean): boolean {
+  /** @returns whether every held message continued the chain, was known, or was dropped */
+  #drain(dropsRest: boolean): boolean {
     const { messages, overflowed } = this.#backlog.take();
     for (const [index, message] of messages.entries()) {
       const { cursor } = message;
       const isKnown = cursor !== undefined && compareCursors(cursor, this.#tip!) <= 0;
-      if (this.#accept(message) || isKnown || givesUp) continue;
+      if (this.#accept(message) || isKnown || dropsRest) continue;
       for (const held of messages.slice(index)) this.#backlog.push(held);
       return false;
     }
     return !overflowed;
   }
 
-  /** @returns whether the message is the next one, a known one, or passing by */
+  /** @returns whether the message continues the chain, is known, or is not stored */
   #accept(message: Message): boolean {
     const { cursor, prev } = message;
     if (cursor !== undefined) {
-      // Cursors increase: what follows the newest event is none of the ring's. Nearly all messages need no search.
+      // Cursors increase, so a successor of the newest event is not in the ring: nearly all messages need no search.
       const isNew = prev === this.#tip && prev === this.ring.end;
       if (cursor === this.#tip || (!isNew && this.ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
@@ -232,15 +236,15 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
     const from = this.#tip!;
     this.ring.push(event);
     this.#tip = event.cursor;
-    this.options.counts.delivered += this.subscribers.deliver(event, (subscriber) => {
-      this.options.counts.behind++;
+    this.options.metrics.delivered += this.subscribers.deliver(event, (subscriber) => {
+      this.options.metrics.behind++;
       void this.#replays.begin(subscriber).catchUp(from);
     });
   }
 
   /** Delivers an event that is not stored. */
   #pass(event: ChannelEvent): void {
-    this.options.counts.delivered += this.subscribers.deliver(event);
+    this.options.metrics.delivered += this.subscribers.deliver(event);
     this.#replays.hold(event);
   }
 }

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Logger } from '@nestjs/common';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { checkPublication } from '../event.js';
-import { HISTORY_DEFAULTS } from '../sse.options.js';
+import { checkPublication } from '../event/event.js';
+import { HISTORY_DEFAULTS } from '../options/sse.options.js';
 import { Channels } from './channels.js';
 import { ChannelSet } from './composite.js';
 
@@ -132,7 +132,7 @@ describe('A subscriber that is behind', () => {
       for (const resolve of this.waiting.splice(0)) resolve();
     }
 
-    cut(): void {
+    disconnectSlow(): void {
       this.cuts++;
     }
   }
@@ -158,7 +158,7 @@ describe('A subscriber that is behind', () => {
     await publish('live');
     expect(behind.data.at(-1)).toBe('live');
     expect(broker.asked.length - before).toBe(reads);
-    expect([channels.counts.behind, channels.counts.cut]).toEqual([1, 0]);
+    expect([channels.metrics.behind, behind.cuts]).toEqual([1, 0]);
   });
 
   it('becomes live only after the client has read the replayed events', async () => {
@@ -176,7 +176,7 @@ describe('A subscriber that is behind', () => {
     behind.readOn();
     await until(() => behind.data.length === 4);
     expect(behind.data).toEqual(range(4));
-    expect(channels.counts.behind).toBe(1);
+    expect(channels.metrics.behind).toBe(1);
   });
 
   it('gets events that are not stored after the replayed ones, at the position of the last of these', async () => {

@@ -1,30 +1,30 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
-import { isCursor } from '../event.js';
-import { FailureLog } from '../limiter.js';
-import { causeOf } from '../sse.errors.js';
-import { type History, HISTORY_DEFAULTS } from '../sse.options.js';
-import { noCounts } from './channel-counts.js';
+import { isCursor } from '../event/event.js';
+import { FailureLog } from '../common/failure-log.js';
+import { causeOf } from '../common/sse.errors.js';
+import { type History, HISTORY_DEFAULTS } from '../options/sse.options.js';
+import { noMetrics } from './channel-metrics.js';
 import { ChannelHub } from './channel-hub.js';
-import { ChannelSet, CompositeStream, splitLastEventId, type Starts } from './composite.js';
+import { ChannelSet, CompositeSubscriber, splitLastEventId, type Starts } from './composite.js';
 import { HistoryReader } from './history-reader.js';
 import { LiveHub } from './live-hub.js';
 import { Opening } from './opening.js';
 import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 
-/** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to come back. */
+/** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to reconnect. */
 const LINGER_MS = 10_000;
-/** How often each live channel's position is compared with the store's, in ms; by half more or less. */
+/** Time between two audits of a channel, in ms, ± 50 %. */
 const AUDIT_MS = 30_000;
-/** Every how many of these are done also while reads are queued: silent channels are forgotten after 10 minutes. */
+/** Every fourth audit is also done while reads are queued: the store expires silent channels after 10 minutes. */
 const DUE = 4;
-/** Channels remembered as having been reported for a message that is none. */
+/** Channels that are remembered as reported for a dropped message. */
 const MAX_REPORTED = 1_000;
 
-/** A stream of one or more channels, from its request until it is given up. */
+/** The subscription of a connection to its channels. */
 export interface Subscription {
-  /** Resolves once all channels are live: every event published from now on reaches the subscriber. */
+  /** Resolves once all channels are live: every event that is published from then on reaches the subscriber. */
   readonly ready: Promise<void>;
   readonly unsubscribe: () => void;
 }
@@ -44,13 +44,12 @@ const keyOf = (channels: readonly string[]) => channels.join(' ');
 /** All channels of this process, each with one hub for all of its subscribers. */
 @Injectable()
 export class Channels {
-  readonly counts = noCounts();
+  readonly metrics = noMetrics();
   readonly #logger = new Logger('SseModule');
   readonly #failures = new FailureLog();
   readonly #entries = new Map<string, Entry>();
-  /** Those without subscribers, the first left first. */
+  /** Channels without subscribers, the longest unused first. */
   readonly #lingering = new Map<string, Entry>();
-  readonly #streams = new Set<Subscriber>();
   readonly #sets = new Map<string, ChannelSet>();
   readonly #reported = new Set<string>();
   readonly #budget = new RingBudget();
@@ -70,40 +69,32 @@ export class Channels {
     return this.#entries.size;
   }
 
-  /** Subscribers; one of several channels is one. */
-  get streams(): number {
-    return this.#streams.size;
-  }
-
-  /** How many there would be with these, too. Those without subscribers do not count, as they give way. */
+  /** The number of channels with these added. Channels without subscribers do not count, because they are closed on demand. */
   countWith(channels: readonly string[]): number {
     const isUsed = (channel: string) => this.#entries.has(channel) && !this.#lingering.has(channel);
     return this.#entries.size - this.#lingering.size + channels.filter((channel) => !isUsed(channel)).length;
   }
 
   /**
-   * Opens a stream. The subscription is requested in this call. The stream begins when all channels are live; if some channels stay
-   * unreachable for a second, it begins without them.
+   * Subscribes to channels, in this call. The subscriber is opened when all channels are live; if some channels stay
+   * unreachable for a second, it is opened without them.
    *
    * @param channels canonical names, each once
-   * @param lastEventId whatever the client sent; what is not a known position gives `sse.reset`
+   * @param lastEventId any text from the client; an unknown position gives `sse.reset`
    */
   subscribe(channels: readonly string[], subscriber: Subscriber, lastEventId?: string): Subscription {
-    if (this.#closed) {
-      subscriber.complete();
-      return { ready: Promise.resolve(), unsubscribe: () => undefined };
-    }
     const hubs = channels.map((channel) => this.#acquire(channel));
     const set = this.history !== false && channels.length > 1 ? this.#share(channels) : undefined;
-    const isWanted = () => this.#streams.has(subscriber);
+    let isOpen = true;
+    const isWanted = () => isOpen && !this.#closed;
     let legs: readonly Subscriber[] = [];
     let opening: Opening<Hub>;
     const begin = (starts: Starts) => {
-      const stream = set && new CompositeStream(set, subscriber, starts);
-      legs = stream?.legs ?? channels.map(() => subscriber);
+      const composite = set && new CompositeSubscriber(set, subscriber, starts);
+      legs = composite?.legs ?? channels.map(() => subscriber);
       const attach = (opened: readonly Hub[]) => {
         const begins = opened.map((hub) => hub.attach(legs[hubs.indexOf(hub)]!, starts.get(hub.channel)));
-        stream?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
+        composite?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
         for (const replay of begins) replay?.();
       };
       opening = new Opening(hubs, (opened) => this.#guard(subscriber, () => attach(opened)));
@@ -115,14 +106,14 @@ export class Channels {
       const starts = await this.#locate(channels, lastEventId!, isWanted);
       if (isWanted()) await begin(starts);
     };
-    this.#streams.add(subscriber);
     const known =
       this.history === false ? new Map<string, string>() : splitLastEventId(channels, lastEventId);
     const ready = known ? begin(known) : locate();
     const unsubscribe = () => {
+      if (!isOpen) return;
+      isOpen = false;
       opening.cancel();
-      if (!this.#streams.delete(subscriber)) return;
-      if (set && --set.streams === 0) this.#sets.delete(keyOf(channels));
+      if (set && --set.connections === 0) this.#sets.delete(keyOf(channels));
       hubs.forEach((hub, index) => {
         if (legs[index]) hub.detach(legs[index]);
         this.#release(hub.channel);
@@ -131,7 +122,7 @@ export class Channels {
     return { ready, unsubscribe };
   }
 
-  /** Completes every stream, now and from now on. */
+  /** Unsubscribes from all channels. Their subscribers get nothing more; further ones are completed at once. */
   close(): void {
     this.#closed = true;
     for (const { hub, linger, audit } of this.#entries.values()) {
@@ -141,15 +132,13 @@ export class Channels {
     }
     this.#entries.clear();
     this.#lingering.clear();
-    for (const subscriber of this.#streams) subscriber.complete();
-    this.#streams.clear();
   }
 
   #share(channels: readonly string[]): ChannelSet {
     const key = keyOf(channels);
     const set = this.#sets.get(key) ?? new ChannelSet(channels);
     this.#sets.set(key, set);
-    set.streams++;
+    set.connections++;
     return set;
   }
 
@@ -170,14 +159,14 @@ export class Channels {
   #open(channel: string): Entry {
     const onDropped = (name: string) => this.#drop(name);
     if (this.history === false) {
-      return { hub: new LiveHub(channel, this.broker, onDropped, this.counts, this.#failures), users: 0 };
+      return { hub: new LiveHub(channel, this.broker, onDropped, this.metrics, this.#failures), users: 0 };
     }
-    const { counts } = this;
+    const { metrics } = this;
     const hub = new ChannelHub(channel, this.broker, {
       ...this.history,
       reader: this.#reader,
       budget: this.#budget,
-      counts,
+      metrics,
       failures: this.#failures,
       onDropped,
     });
@@ -203,7 +192,7 @@ export class Channels {
     hub.close();
   }
 
-  /** Finds the channels in which the id of a single-channel stream is a position. */
+  /** Finds the channels in which the id of a single-channel connection is a position. */
   async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
     const locate = (channel: string) =>
       this.#reader.readPatiently(channel, [id], { purpose: 'replay', limit: 0, isWanted });
@@ -215,7 +204,7 @@ export class Channels {
     return new Map(known.length > 0 ? known : channels.map((channel) => [channel, none]));
   }
 
-  /** What goes wrong with one stream ends that stream. */
+  /** An error of one connection closes that connection only. */
   #guard(subscriber: Subscriber, work: () => void): void {
     try {
       work();
@@ -227,7 +216,7 @@ export class Channels {
   }
 
   #drop(channel: string): void {
-    this.counts.dropped++;
+    this.metrics.dropped++;
     if (this.#reported.has(channel) || this.#reported.size >= MAX_REPORTED) return;
     this.#reported.add(channel);
     this.#logger.warn(

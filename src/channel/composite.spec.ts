@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { ChannelEvent } from './channel-event.js';
-import { ChannelSet, CompositeStream, splitLastEventId, tagOf } from './composite.js';
+import { ChannelSet, CompositeSubscriber, splitLastEventId, tagOf } from './composite.js';
 
 const A = '1763884800000-1048575';
 const B = '1763884800001-7';
@@ -88,7 +88,7 @@ describe('A stream of several channels', () => {
       next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
       complete: () => calls.push('complete'),
     };
-    return { calls, stream: new CompositeStream(set, subscriber, starts) };
+    return { calls, stream: new CompositeSubscriber(set, subscriber, starts) };
   };
 
   it('opens with all positions, and then each event moves its own', () => {
@@ -156,22 +156,22 @@ describe('A stream of several channels', () => {
 
   it('passes back-pressure and closing on between its subscriber and its legs', () => {
     const drained = Promise.resolve();
-    let cuts = 0;
+    let disconnects = 0;
     const nothing = () => undefined;
     const subscriber = {
       open: nothing,
       next: nothing,
       complete: nothing,
       drained: () => drained,
-      cut: () => void cuts++,
+      disconnectSlow: () => void disconnects++,
       isBehind: false,
     };
-    const [leg] = new CompositeStream(new ChannelSet(['a']), subscriber).legs;
+    const [leg] = new CompositeSubscriber(new ChannelSet(['a']), subscriber).legs;
     expect(leg!.drained!()).toBe(drained);
     expect(leg!.isBehind).toBe(false);
     subscriber.isBehind = true;
     expect(leg!.isBehind).toBe(true);
-    leg!.cut!();
-    expect(cuts).toBe(1);
+    leg!.disconnectSlow!();
+    expect(disconnects).toBe(1);
   });
 });

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { isCursor, isPosition } from '../event.js';
-import { Limiter } from '../limiter.js';
+import { isCursor, isPosition } from '../event/event.js';
+import { Limiter } from '../common/limiter.js';
 import type { ChannelEvent } from './channel-event.js';
 import type { Subscriber } from './subscribers.js';
 
-/** The start position of each channel of a stream. A channel without one begins live. */
+/** The start position of each channel of a connection. A channel without one begins live. */
 export type Starts = ReadonlyMap<string, string>;
 
-/** Length of a tag, and its length in streams with two channels whose short tags are equal. */
+/** Length of a tag, and its length if two channels of the connection have equal short tags. */
 const [SHORT, LONG] = [4, 8];
 
 /** Identifies a channel in a composite cursor. */
@@ -15,7 +15,7 @@ export function tagOf(channel: string, length = SHORT): string {
   return createHash('sha256').update(channel).digest('base64url').slice(0, length);
 }
 
-/** The position of a stream of several channels. */
+/** The position of a connection in several channels. */
 interface Position {
   /** One per channel; undefined while the channel has no position. */
   readonly parts: readonly (string | undefined)[];
@@ -23,16 +23,16 @@ interface Position {
 }
 
 /**
- * Makes the ids of streams with the same channels. An id is a composite cursor: one part `<tag>.<cursor>` per channel, joined by `~`.
+ * Makes the ids of connections with the same channels. An id is a composite cursor: one part `<tag>.<cursor>` per channel, joined by `~`.
  * The tag is a hash of the channel's name, so a part stays valid when the set or the order of the channels changes. The numbers of
  * the cursor are in base 36. Each id contains all channels, because an `EventSource` sends back the last id only.
  *
  * Six channels make some 110 characters of `[A-Za-z0-9._~-]`, 100 channels 1.9 kB. Up to 128 of them, browsers send a
- * Last-Event-ID to another origin without asking it first.
+ * Last-Event-ID to another origin without a preflight request.
  */
 export class ChannelSet {
-  /** How many streams use this object. At the same position they share ids, so each id is made once. */
-  streams = 0;
+  /** How many connections use this object. Connections at the same position share ids, so each id is made once. */
+  connections = 0;
   readonly #tags: readonly string[];
   #last: { readonly from: Position; readonly event: ChannelEvent; readonly to: Position } | undefined;
 
@@ -50,7 +50,7 @@ export class ChannelSet {
     return this.#last?.to.id === id ? this.#last.to : { parts, id };
   }
 
-  /** Caches the last step: each event goes to all streams in a row, and most of them are at the same position. */
+  /** Caches the last step: each event goes to all connections in a row, and most of them are at the same position. */
   after(from: Position, event: ChannelEvent, index: number): Position {
     if (this.#last?.from === from && this.#last.event === event) return this.#last.to;
     const [before, part] = [from.parts[index], this.part(index, event.cursor)];
@@ -61,8 +61,8 @@ export class ChannelSet {
   }
 }
 
-/** Merges several channels into one stream: each leg subscribes to one channel and forwards its events with composite ids. */
-export class CompositeStream {
+/** Merges several channels into one connection: each leg subscribes to one channel and forwards its events with composite ids. */
+export class CompositeSubscriber {
   readonly legs: readonly Subscriber[];
   readonly #opened = new Map<number, string>();
   #position: Position;
@@ -89,7 +89,7 @@ export class CompositeStream {
         subscriber.next(event, this.#position.id);
       },
       complete: () => subscriber.complete(),
-      cut: subscriber.cut && (() => subscriber.cut!()),
+      disconnectSlow: subscriber.disconnectSlow && (() => subscriber.disconnectSlow!()),
       drained: () => subscriber.drained?.(),
       get isBehind() {
         return subscriber.isBehind;
@@ -98,7 +98,7 @@ export class CompositeStream {
     }));
   }
 
-  /** Opens the stream, or adds further channels to it, after their legs were opened. See `Subscriber.open()`. */
+  /** Opens the subscriber, or adds further channels, after their legs were opened. See `Subscriber.open()`. */
   open(live: readonly string[]): void {
     const { parts } = this.#position;
     this.#position = this.set.at(parts.map((part, index) => this.#opened.get(index) ?? part));
@@ -110,8 +110,8 @@ export class CompositeStream {
 /**
  * Finds the start position of each channel in a Last-Event-ID.
  *
- * A composite cursor is taken apart, if it names any of the channels. Anything else is a position in the one channel
- * of the stream. An id that cannot be a position becomes '', which gives a reset.
+ * A composite cursor is split if it names any of the channels. Anything else is a position in the only channel
+ * of the connection. An id that cannot be a position becomes '', which gives a reset.
  *
  * @returns undefined if the id may be a position in one of several channels, and only the store knows in which
  */
@@ -153,7 +153,7 @@ let last = { cursor: '', short: '' };
 
 /** The cursor in base 36. Stays decimal if the numbers are too large to be restored exactly: other programs may write such cursors. */
 function shorten(cursor: string): string {
-  // Each event goes to all of its streams in a row.
+  // Each event goes to all of its connections in a row.
   if (last.cursor === cursor) return last.short;
   const short = inBase(cursor, 10, 36);
   last = { cursor, short: lengthen(short) === cursor ? short : cursor };

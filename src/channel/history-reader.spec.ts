@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { MemorySseBroker } from '../broker/memory.broker.js';
+import { MemorySseBroker } from '../broker/memory/memory.broker.js';
 import type { Page } from '../broker/broker.js';
 import { HistoryReader } from './history-reader.js';
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PAGE_EVENTS, type Page, type ReplayBounds, type SseBroker } from '../broker/broker.js';
-import { FailureLog, Limiter } from '../limiter.js';
+import { FailureLog } from '../common/failure-log.js';
+import { Limiter } from '../common/limiter.js';
 import { ChannelEvent } from './channel-event.js';
 
 /** Reads in flight to each server. Reconnecting clients must not keep Redis from publishing. */
@@ -13,7 +14,7 @@ export const retryMs = (failures: number): number => Math.min(5 * 2 ** failures,
 const PRIORITIES = { repair: 0, open: 1, replay: 2, audit: 3 } as const;
 
 /** A page of history as subscribers get it. */
-export interface Passage extends Omit<Page, 'events'> {
+export interface HistoryPage extends Omit<Page, 'events'> {
   readonly events: readonly ChannelEvent[];
 }
 
@@ -27,13 +28,13 @@ interface ReadOptions {
   readonly purpose: keyof typeof PRIORITIES;
   readonly limit?: number;
   readonly bounds?: ReplayBounds;
-  /** Asked when the read could be sent: nothing is read that is not wanted any more. */
+  /** Asked just before the read is sent. */
   readonly isWanted?: () => boolean;
 }
 
-/** All reading of history in this process. */
+/** Reads the history: bounded per server, ordered by purpose, shared where several subscribers need the same page. */
 export class HistoryReader {
-  readonly #shared = new Map<string, { page: Promise<Passage | undefined>; wanted: (() => boolean)[] }>();
+  readonly #shared = new Map<string, { page: Promise<HistoryPage | undefined>; wanted: (() => boolean)[] }>();
   readonly #reads = new Map<string, Limiter>();
 
   constructor(
@@ -51,7 +52,7 @@ export class HistoryReader {
     channel: string,
     positions: readonly string[],
     { purpose, limit = PAGE_EVENTS, bounds, isWanted }: ReadOptions,
-  ): Promise<Passage | undefined> {
+  ): Promise<HistoryPage | undefined> {
     const server = this.broker.serverOf(channel);
     const reads = this.#reads.get(server) ?? new Limiter(MAX_READS);
     this.#reads.set(server, reads);
@@ -66,12 +67,12 @@ export class HistoryReader {
     }
   }
 
-  /** The same until it succeeds; undefined once that is not wanted any more. */
+  /** Retries until the read succeeds. Resolves to undefined if the page is not wanted any more. */
   async readPatiently(
     channel: string,
     positions: readonly string[],
     options: ReadOptions & { readonly isWanted: () => boolean; readonly onError?: (error: Error) => void },
-  ): Promise<Passage | undefined> {
+  ): Promise<HistoryPage | undefined> {
     const read = options.purpose === 'replay' ? this.readShared.bind(this) : this.read.bind(this);
     for (let failures = 0; options.isWanted();) {
       try {
@@ -89,7 +90,7 @@ export class HistoryReader {
   report(channel: string, { message }: Error): void {
     if (!this.broker.connected) return;
     // One cause may affect thousands of channels: one log line for all of them.
-    const line = `Channel ${channel} is not live, and will be when this is mended: ${message}`;
+    const line = `Channel ${channel} delivers nothing until this is fixed: ${message}`;
     this.failures.error(`history ${message.split(' ', 1)[0]}`, line);
   }
 
@@ -98,7 +99,7 @@ export class HistoryReader {
     channel: string,
     positions: readonly string[],
     { limit, bounds, isWanted }: Pick<ReadOptions, 'limit' | 'bounds'> & { readonly isWanted: () => boolean },
-  ): Promise<Passage | undefined> {
+  ): Promise<HistoryPage | undefined> {
     const key = [limit, bounds !== undefined, channel, ...positions].join(' ');
     const reading = this.#shared.get(key);
     if (reading) {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ModelBroker, ModelStore } from '../../test/support/model-broker.js';
-import { type ChannelCounts, noCounts } from './channel-counts.js';
+import { type ChannelMetrics, noMetrics } from './channel-metrics.js';
 import type { ChannelEvent } from './channel-event.js';
 import { LiveHub } from './live-hub.js';
 
@@ -8,13 +8,13 @@ describe('A channel hub without history', () => {
   let store: ModelStore;
   let broker: ModelBroker;
   let hub: LiveHub;
-  let counts: ChannelCounts;
+  let metrics: ChannelMetrics;
 
   beforeEach(() => {
     store = new ModelStore();
     broker = new ModelBroker(store);
-    counts = noCounts();
-    hub = new LiveHub('c', broker, () => undefined, counts);
+    metrics = noMetrics();
+    hub = new LiveHub('c', broker, () => undefined, metrics);
   });
 
   const attach = () => {
@@ -46,6 +46,6 @@ describe('A channel hub without history', () => {
       ['event 1763884800000-2', ''],
       ['event 1763884800000-3', 'own'],
     ]);
-    expect(counts.delivered).toBe(2);
+    expect(metrics.delivered).toBe(2);
   });
 });

@@ -1,25 +1,25 @@
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
-import { decodeMessage } from '../broker/message.js';
-import type { FailureLog } from '../limiter.js';
-import type { ChannelCounts } from './channel-counts.js';
+import { decodeMessage } from '../event/message.js';
+import type { FailureLog } from '../common/failure-log.js';
+import type { ChannelMetrics } from './channel-metrics.js';
 import { ChannelEvent } from './channel-event.js';
 import { Liveness } from './liveness.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
-/** One channel in this process, without history: what arrives goes to who is there. */
+/** One channel in this process, without history: each message goes to the current subscribers. */
 export class LiveHub extends Liveness implements ChannelListener {
   readonly #subscribers: Subscribers;
 
-  // oxlint-disable-next-line max-params -- the last two are what all channels of a process share
+  // oxlint-disable-next-line max-params -- all channels of a process share the last two
   constructor(
     readonly channel: string,
     private readonly broker: SseBroker,
     private readonly onDropped: (channel: string) => void,
-    private readonly counts: ChannelCounts,
+    private readonly metrics: ChannelMetrics,
     failures?: FailureLog,
   ) {
     super(failures);
-    this.#subscribers = new Subscribers(this.failures, counts);
+    this.#subscribers = new Subscribers(this.failures, metrics);
     broker.subscribe(channel, this);
   }
 
@@ -33,17 +33,17 @@ export class LiveHub extends Liveness implements ChannelListener {
   }
 
   close(): void {
-    this.end();
+    this.enter('closed');
     this.#subscribers.clear();
     this.broker.unsubscribe(this.channel);
   }
 
   onInterrupted(): void {
-    this.interrupt();
+    this.enter('interrupted');
   }
 
   onSubscribed(): void {
-    this.begin();
+    this.enter('live');
   }
 
   onMessage(text: string): void {
@@ -52,6 +52,6 @@ export class LiveHub extends Liveness implements ChannelListener {
     // Another process may keep a history of the channel; its cursors mean nothing here.
     const id = message.id === message.cursor ? undefined : message.id;
     const event = new ChannelEvent(this.channel, { ...message, id }, '');
-    this.counts.delivered += this.#subscribers.deliver(event);
+    this.metrics.delivered += this.#subscribers.deliver(event);
   }
 }

@@ -1,10 +1,10 @@
 import type { Liveness } from './liveness.js';
 
-/** How long live channels wait for the other channels of their stream, in ms. */
+/** How long live channels wait for the other channels of their connection, in ms. */
 const GATHER_MS = 1_000;
 
 /**
- * Opens the channels of a stream, all at once when all are live. If some channels are not live within a second, for example because
+ * Opens the channels of a connection, all at once when all are live. If some channels are not live within a second, for example because
  * their Redis master is down, it opens the live ones first and the others later.
  */
 export class Opening<T extends Liveness> {
@@ -34,7 +34,7 @@ export class Opening<T extends Liveness> {
     clearInterval(this.#timer);
   }
 
-  /** Waits for one channel after the other: a callback per channel and stream would take much memory. */
+  /** Waits for one channel after the other: a callback per channel and connection would take much memory. */
   #await(): void {
     this.#forget();
     const late = this.#left.find(({ live }) => !live);

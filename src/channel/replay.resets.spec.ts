@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { at, Recorder, startHub } from '../../test/support/hub.js';
 import { until } from '../../test/support/until.js';
 import type { ModelBroker } from '../../test/support/model-broker.js';
-import { noCounts } from './channel-counts.js';
+import { noMetrics } from './channel-metrics.js';
 
 describe('A replay that cannot continue', () => {
   beforeAll(() => Logger.overrideLogger(false));
@@ -70,8 +70,8 @@ describe('A replay that cannot continue', () => {
     ['has missed nothing', 'that arrives in a moment', 0, (broker: ModelBroker) => broker.deliver()],
     ['has missed something', 'that does not arrive', 1, (broker: ModelBroker) => (broker.pending = [])],
   ])('resets a client with an invented id, while the hub %s %s', async (_what, _when, gaps, then) => {
-    const counts = noCounts();
-    const { broker, publish, attach, live } = startHub({ counts });
+    const metrics = noMetrics();
+    const { broker, publish, attach, live } = startHub({ metrics });
     await live();
     publish(1);
     const stranger = attach(at(1_000));
@@ -80,7 +80,7 @@ describe('A replay that cannot continue', () => {
     then(broker);
     await until(() => stranger.calls.length === 2);
     expect(stranger.calls).toEqual(['open 1000', 'reset lost 6']);
-    expect(counts.gaps).toBe(gaps);
+    expect(metrics.gaps).toBe(gaps);
   });
 
   it('resets after the hub is live again, unless the subscriber has left', async () => {

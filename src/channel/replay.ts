@@ -1,32 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { COUNTED, type ReplayBounds } from '../broker/broker.js';
-import { compareCursors, isCursor, isPosition } from '../event.js';
-import type { FailureLog } from '../limiter.js';
-import type { ChannelCounts } from './channel-counts.js';
+import { compareCursors, isCursor, isPosition } from '../event/event.js';
+import type { FailureLog } from '../common/failure-log.js';
+import type { ChannelMetrics } from './channel-metrics.js';
 import { type ChannelEvent, type ResetReason, resetEvent } from './channel-event.js';
-import { type HistoryReader, type Passage, retryMs } from './history-reader.js';
+import { type HistoryReader, type HistoryPage, retryMs } from './history-reader.js';
 import type { Ring, RingBounds, RingBudget } from './ring.js';
 import type { Subscriber, Subscribers } from './subscribers.js';
 
-/** What the hubs of a process have in common. */
+/** Shared by all hubs of a process. */
 export interface HubOptions {
   readonly reader: HistoryReader;
-  /** How much one subscriber may get when it comes back. */
+  /** Limits of what one subscriber gets when it reconnects. */
   readonly maxReplayEvents: number;
   readonly maxReplayBytes: number;
   readonly ring?: RingBounds;
   readonly budget?: RingBudget;
-  readonly counts: ChannelCounts;
+  readonly metrics: ChannelMetrics;
   readonly failures?: FailureLog;
-  /** Is told the channel of each message that is no event. */
+  /** Called for each message that is no event. */
   readonly onDropped: (channel: string) => void;
 }
 
-/** What a replay needs of its hub. */
+/** A hub, as replays use it. */
 export interface ReplayHub {
   readonly channel: string;
   readonly live: boolean;
-  /** While it is live. */
+  /** Defined while the hub is live. */
   readonly tip: string;
   readonly ring: Ring;
   readonly subscribers: Subscribers;
@@ -44,12 +44,12 @@ export interface ReplayHub {
 const [MAX_HELD, MAX_HELD_SIZE] = [1_024, 262_144];
 
 /**
- * Takes one subscriber from where it was to the live stream of its hub.
+ * Takes one subscriber from its position to live delivery.
  *
- * What it missed comes from the hub's ring where that reaches, and else from the history, page by page, as fast as
- * the subscriber takes them, until the ring is met. The last look at the ring and the joining are in one turn of the
- * event loop, so there is no seam. The channels of one connection take turns, so that one page waits for its client, and not
- * one of each; a channel that cannot be read, or is not live, leaves its turn to the others. Events that are not stored are delivered
+ * Missed events come from the hub's ring if it reaches back far enough, otherwise from the history, page by page, as fast as
+ * the client reads them, until the ring is reached. The last read of the ring and the step to live delivery are in one turn of the
+ * event loop, so no event is missed or repeated. The channels of one connection take turns, so that only one page waits for the client;
+ * an unreachable channel does not block the others. Events that are not stored are delivered
  * at the end.
  */
 export class Replay {
@@ -60,7 +60,7 @@ export class Replay {
   #size = 0;
   /** The store's position that the hub has to reach before the replay continues. */
   #storeTip: string | undefined;
-  /** Readings in a row that failed. */
+  /** Reads in a row that failed. */
   #failures = 0;
   #held: ChannelEvent[] = [];
   #heldSize = 0;
@@ -79,8 +79,8 @@ export class Replay {
   }
 
   /**
-   * Keeps an event that is not stored for the end of the replay. With too many of them, a reconnecting client gets none: it was away
-   * for others. A client that was live all the time is disconnected.
+   * Holds an event that is not stored until the end of the replay. If there are too many, a reconnecting client gets none: it has missed
+   * such events anyway. A client that was connected all the time is disconnected.
    */
   hold(event: ChannelEvent): void {
     if (this.#overflowed) return;
@@ -89,7 +89,7 @@ export class Replay {
     if (this.#held.length <= MAX_HELD && this.#heldSize <= MAX_HELD_SIZE) return;
     this.#held = [];
     this.#overflowed = true;
-    if (this.#wasLive) this.subscriber.cut?.();
+    if (this.#wasLive) this.subscriber.disconnectSlow?.();
   }
 
   /** Replays to a subscriber that was live and read too slowly. The limits are for reconnections, so they do not apply. */
@@ -112,10 +112,10 @@ export class Replay {
     }
   }
 
-  /** @returns from where to go on; undefined when it has come to its end */
+  /** @returns the position to continue from; undefined at the end of the replay */
   async #advance(position: string): Promise<string | undefined> {
     if (this.#cancelled) return undefined;
-    // It may have waited for its turn.
+    // The state may have changed while it waited for its turn.
     if (!this.hub.live) return position;
     const rest = this.hub.after(position);
     if (rest) {
@@ -149,8 +149,8 @@ export class Replay {
     return page.end;
   }
 
-  /** @returns undefined where it failed */
-  async #read(position: string): Promise<Passage | undefined> {
+  /** @returns undefined if the read failed */
+  async #read(position: string): Promise<HistoryPage | undefined> {
     try {
       const page = await this.options.reader.readShared(this.hub.channel, [position], {
         bounds: this.#isWithinLimits ? undefined : this.#bounds,
@@ -165,7 +165,7 @@ export class Replay {
     }
   }
 
-  /** With a reset, which takes no turn: it may have to wait until the hub is live. */
+  /** Ends the replay with a reset, outside of its turn: the reset may have to wait until the hub is live. */
   #end(...reset: [reason: ResetReason, storeTip?: string]): undefined {
     void this.#reset(...reset);
   }
@@ -187,24 +187,24 @@ export class Replay {
     return this.#events > events || this.#size > size;
   }
 
-  /** @returns false if the subscriber has left, or failed */
+  /** @returns false if the subscriber was closed */
   #send(events: readonly ChannelEvent[]): boolean {
     for (const event of events) {
       if (this.#cancelled || !this.hub.subscribers.resend(this.subscriber, event)) return false;
-      this.options.counts.delivered++;
-      this.options.counts.replayed++;
+      this.options.metrics.delivered++;
+      this.options.metrics.replayed++;
     }
     return true;
   }
 
-  /** @param storeTip where the store was, if it was read */
+  /** @param storeTip the tip of the store, if it was read */
   async #reset(reason: ResetReason, storeTip?: string): Promise<void> {
     if (!this.hub.live) await this.hub.untilLive();
-    // A reset to where this process is must not take a subscriber back that has been further on another.
+    // The client may have been further on another node: a reset must not take it back.
     if (storeTip !== undefined) await this.hub.reach(storeTip);
     if (this.#cancelled) return;
     const { channel, tip } = this.hub;
-    this.options.counts.resets[reason]++;
+    this.options.metrics.resets[reason]++;
     const reset = resetEvent(channel, reason, tip);
     if (this.hub.subscribers.send(this.subscriber, reset)) this.#join();
   }
@@ -212,7 +212,7 @@ export class Replay {
   #join(): void {
     for (const event of this.#held) {
       if (!this.hub.subscribers.send(this.subscriber, event.at(this.hub.tip))) return;
-      this.options.counts.delivered++;
+      this.options.metrics.delivered++;
     }
     this.hub.join(this.subscriber);
   }
@@ -243,7 +243,7 @@ export class Replays {
     for (const subscriber of this.#all.keys()) this.end(subscriber);
   }
 
-  /** Keeps an event that is not stored for the end of each replay. */
+  /** Holds an event that is not stored until the end of each replay. */
   hold(event: ChannelEvent): void {
     for (const replay of this.#all.values()) replay.hold(event);
   }

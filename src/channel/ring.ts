@@ -1,22 +1,22 @@
 import type { ChannelEvent } from './channel-event.js';
 
-/** Bounds of what a process holds of each channel it is subscribed to, for clients that come back soon. */
+/** Bounds of the recent events of a channel that a process keeps in memory, for clients that reconnect soon. */
 export interface RingBounds {
   readonly maxEvents: number;
-  /** Characters of the JSON that the events came in. */
+  /** Characters of the messages. */
   readonly maxSize: number;
 }
 
 const BOUNDS: RingBounds = { maxEvents: 256, maxSize: 262_144 };
 
-/** How many characters of JSON all rings of a process hold together. */
+/** Bound on the characters of all rings of a process together. */
 export class RingBudget {
   used = 0;
 
   constructor(readonly max = 67_108_864) {}
 }
 
-/** The most recent events of a channel, as they were delivered: without a gap after `start`. */
+/** The most recent events of a channel, in order of delivery, without a gap after `start`. */
 export class Ring {
   #events: ChannelEvent[] = [];
   /** How many events were in the ring at the last call of `age()`. */
@@ -39,7 +39,7 @@ export class Ring {
     return this.#events.some((event) => event.cursor === cursor);
   }
 
-  /** The events behind a position (a cursor, or a publisher's id), or undefined where the ring does not reach. */
+  /** The events after a position (a cursor, or a publisher's id), or undefined if the ring does not reach back to it. */
   after(position: string): ChannelEvent[] | undefined {
     if (position === this.#start) return this.#events.slice();
     // Where two have one id, the earlier counts: rather twice than never.

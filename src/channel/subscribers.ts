@@ -1,42 +1,43 @@
-import type { FailureLog, Limiter } from '../limiter.js';
-import { causeOf } from '../sse.errors.js';
-import type { ChannelCounts } from './channel-counts.js';
+import type { FailureLog } from '../common/failure-log.js';
+import type { Limiter } from '../common/limiter.js';
+import { causeOf } from '../common/sse.errors.js';
+import type { ChannelMetrics } from './channel-metrics.js';
 import { type ChannelEvent, resetEvent } from './channel-event.js';
 
-/** Where a channel's events go: an observable's subscriber, or an HTTP response. */
+/** A receiver of a channel's events: the subscriber of an observable, or an HTTP response. */
 export interface Subscriber {
   /**
-   * The stream begins, or further channels are added to it. Every event after `cursor` will be delivered; without history it is
+   * The connection begins, or further channels are added to it. Every event after `cursor` will be delivered; without history it is
    * undefined. Called before any event of these channels. `live` lists the channels that begin with events published from now on,
    * at a position that the client does not know.
    */
   open(cursor: string | undefined, live: readonly string[]): void;
   /**
-   * One event, published or `sse.reset`. `id` is given where it has another one in this stream than in its channel.
+   * One event, published or `sse.reset`. `id` is given if it differs from the event's id in its channel.
    */
   next(event: ChannelEvent, id?: string): void;
-  /** The stream has ended. It must not throw. */
+  /** The connection ends. It must not throw. */
   complete(): void;
-  /** Resolves when more may be sent, for one that cannot take everything at once. */
+  /** Resolves when the client has read enough for more events; undefined if it has already. */
   drained?(): Promise<void> | undefined;
   /** Whether the client reads too slowly for live delivery and must catch up from the history. */
   readonly isBehind?: boolean;
   /** Closes the connection because the client does not read events that are not stored. */
-  cut?(): void;
-  /** Where it is one of the channels of a connection, in which order these are brought up to date: a page each in turn. */
+  disconnectSlow?(): void;
+  /** The turns of the channels of one connection, which replay one page at a time. */
   readonly turns?: Limiter;
 }
 
 /** The live subscribers of a channel. */
 export class Subscribers {
   readonly #all = new Set<Subscriber>();
-  /** Those who came while an event was being delivered: it was before their time. */
+  /** Subscribers that were added during a delivery, and do not get that event. */
   readonly #newcomers = new Set<Subscriber>();
   #delivering = false;
 
   constructor(
     private readonly failures: FailureLog,
-    private readonly counts: ChannelCounts,
+    private readonly metrics: ChannelMetrics,
   ) {}
 
   add(subscriber: Subscriber): void {
@@ -54,10 +55,10 @@ export class Subscribers {
   }
 
   /**
-   * Delivers an event to all of them; one that fails is cut, and does not keep it from the others.
+   * Delivers an event to all subscribers. A subscriber that fails is closed; the others get the event.
    *
    * @param onBehind is called for each subscriber that is behind, in place of the delivery. The subscriber is then no longer live
-   * @returns to how many
+   * @returns the number of subscribers that got it
    */
   deliver(event: ChannelEvent, onBehind?: (subscriber: Subscriber) => void): number {
     let count = 0;
@@ -75,13 +76,13 @@ export class Subscribers {
     return count;
   }
 
-  /** @returns whether the subscriber has taken it */
+  /** @returns whether the subscriber got it */
   send(subscriber: Subscriber, event: ChannelEvent): boolean {
     try {
       subscriber.next(event);
       return true;
     } catch (error) {
-      // It missed this event, so it must not get the next one: it is cut, and comes back for both.
+      // It must not get the next event before this one: its client reconnects for both.
       const cause = causeOf(error);
       this.failures.error(cause, `A connection to ${event.channel} ends, as it failed: ${cause}`);
       subscriber.complete();
@@ -103,7 +104,7 @@ export class Subscribers {
         `again: ${cause}`,
         `A client does not get event ${event.id} of ${event.channel}, as its connection fails on it: ${cause}`,
       );
-      this.counts.resets.failed++;
+      this.metrics.resets.failed++;
       return this.send(subscriber, resetEvent(event.channel, 'failed', event.cursor));
     }
   }

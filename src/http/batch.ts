@@ -1,15 +1,15 @@
 import type { Frame } from './frame.js';
 
 /**
- * What goes to a client in one turn of the event loop, as the last step of a path of frames.
+ * The frames that a client gets in one turn of the event loop, as the last step of a path of frames.
  *
- * Clients that get the same are at the same step: it is found by one comparison per client and event, and its bytes are
+ * Clients that get the same frames are at the same step. Finding the step costs one comparison per client and event, and its bytes are
  * made once for all of them. A client costs one write per turn, however many events came in it (`bench/fanout`: turn, burst).
  */
 export class Batch {
-  /** The steps last taken from here: events come one after another, each to all of its clients. */
+  /** The last step from here: each event goes to all of its clients in a row. */
   #next: Batch | undefined;
-  /** The same for streams with ids of their own, so that the two kinds do not drive each other out. */
+  /** The same for connections with composite ids, so that the two kinds do not evict each other. */
   #nextOfOwn: Batch | undefined;
   #bytes: Buffer | undefined;
   #chunk: Buffer | undefined;
@@ -20,7 +20,7 @@ export class Batch {
     private readonly id?: string,
   ) {}
 
-  /** The batch with one more frame, which has another id in this stream if one is given. */
+  /** The batch with one more frame, whose id is replaced if another one is given. */
   with(frame: Frame, id?: string): Batch {
     const next = id === undefined ? this.#next : this.#nextOfOwn;
     if (next?.frame === frame && next.id === id) return next;
@@ -39,7 +39,7 @@ export class Batch {
     return this.#bytes;
   }
 
-  /** The same as a chunk of HTTP/1.1. */
+  /** The bytes as a chunk of HTTP/1.1. */
   get chunk(): Buffer {
     this.#chunk ??= Buffer.from(`${Buffer.byteLength(this.text).toString(16)}\r\n${this.text}\r\n`);
     return this.#chunk;

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { SseEvent } from '../event.js';
-import { show, SseError } from '../sse.errors.js';
+import type { SseEvent } from '../event/event.js';
+import { show, SseError } from '../common/sse.errors.js';
 
 /** Decides which events a connection gets. */
 export type EventFilter = (event: SseEvent) => boolean;

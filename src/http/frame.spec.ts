@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { completeBody, decodeMessage, encodeBody } from '../broker/message.js';
+import { completeBody, decodeMessage, encodeBody } from '../event/message.js';
 import { ChannelEvent } from '../channel/channel-event.js';
-import { checkPublication } from '../event.js';
+import { checkPublication } from '../event/event.js';
 import { Batch } from './batch.js';
 import { encodeEvent, frameOf, retryFrames } from './frame.js';
 

@@ -1,13 +1,13 @@
 import { channelData, type ChannelEvent } from '../channel/channel-event.js';
-import type { SseEvent } from '../event.js';
+import type { SseEvent } from '../event/event.js';
 
 const LINE_BREAK = /\r\n|\r|\n/;
 
 /**
- * An event as `text/event-stream`, byte for byte what Nest's own `@Sse()` writes for it; but numbers keep the digits they were
+ * An event as `text/event-stream`, byte for byte as Nest's own `@Sse()` writes it; but numbers keep the digits they were
  * published with.
  *
- * `type` and `id` hold no line break: `publish()` refuses it, and the decoder drops what others publish with one.
+ * `type` and `id` contain no line breaks: `publish()` refuses them, and the decoder drops messages with them.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
@@ -23,7 +23,7 @@ function afterId(json: string, retry?: number): string {
   return retry === undefined ? `\ndata: ${lines}\n\n` : `\nretry: ${retry}\ndata: ${lines}\n\n`;
 }
 
-/** A piece of a stream: one object for all who are sent it. */
+/** A part of a response, shared by all connections that get it. */
 export class Frame {
   constructor(
     private readonly before: string,
@@ -31,7 +31,7 @@ export class Frame {
     private readonly after = '',
   ) {}
 
-  /** With its own id, or with one of the stream's. */
+  /** With its own id, or with that of the connection. */
   text(id = this.id): string {
     return `${this.before}${id}${this.after}`;
   }
@@ -48,7 +48,7 @@ export function frameOf(event: ChannelEvent): Frame {
 type ControlType = 'sse.open' | 'sse.position';
 const last = new Map<ControlType, { id: string; channels: readonly string[]; frame: Frame }>();
 
-/** A control event that says where its client is. Clients that are told the same in a row share the frame. */
+/** A control event with a position. Connections that get the same one in a row share the frame. */
 export function controlFrame(type: ControlType, id: string, channels: readonly string[]): Frame {
   const made = last.get(type);
   if (made?.id === id && made.channels.join() === channels.join()) return made.frame;
@@ -58,15 +58,15 @@ export function controlFrame(type: ControlType, id: string, channels: readonly s
 }
 
 /**
- * A keep-alive comment. It is a line of the next block: some clients take the empty line that would end a block of its own
+ * A heartbeat comment. It is a line of the next block: some clients take the empty line after a block of its own
  * for an event without data.
  */
 export const HEARTBEAT = new Frame(':\n');
 
-/** Sets the reconnection time, which clients do when they have read the line; of the next block for the same reason. */
+/** Sets the reconnection time. Clients apply it when they have read the line, which is part of the next block for the same reason. */
 const retryOf = (ms: number) => new Frame(`retry: ${Math.round(ms)}\n`);
 
-/** For a client that is sent away: not before `ms`, and not all at once. */
+/** For a refused or disconnected client: reconnect after `ms`, with jitter. */
 export function retryFrame(ms: number): Frame {
   return retryOf(ms * (1 + Math.random() / 2));
 }
@@ -74,8 +74,8 @@ export function retryFrame(ms: number): Frame {
 const RETRIES = 64;
 
 /**
- * What streams begin with: between half of `ms` and half as much again, so that clients which lost their node together do
- * not come back together.
+ * The first line of responses: `ms` ± 50 %, so that clients which lost their node together do
+ * not reconnect together.
  */
 export function retryFrames(ms: number): Frame[] {
   return Array.from({ length: RETRIES }, (_, n) => retryOf(ms * (0.5 + n / (RETRIES - 1))));

@@ -19,12 +19,12 @@ export class HttpServer implements OnModuleInit {
     });
   }
 
-  /** Frees the port; connections that are open stay. Nest closes the server later, which then is no error. */
+  /** Frees the port; open connections stay. Closing the server again, as Nest does later, is no error. */
   stopListening(): void {
     if (this.#server?.listening) this.#server.close();
   }
 
-  /** HTTP/2: closes each session when its requests are served. Node.js before 24 waits for clients to do that. */
+  /** HTTP/2: closes each session when its requests are served. Node before 24 waits for clients to do so. */
   closeSessions(): void {
     for (const session of this.#sessions) session.close();
   }

@@ -1,24 +1,24 @@
 import { Batch } from './batch.js';
 
-/** What has something to send when this turn of the event loop has ended. */
+/** A response with frames to send at the end of this turn of the event loop. */
 export interface Outgoing {
   /** Must not throw. */
   flush(): void;
 }
 
 /**
- * Collects, for all streams of a process, what one turn of the event loop brings.
+ * Collects the frames of one turn of the event loop, for all responses of a process.
  *
- * It is sent when all input that was there has been read (`setImmediate`): what Redis sends in one go is read by Node
- * in blocks of 64 KiB, and a write per block and client would cost more than the blocks do.
+ * They are sent when all available input has been read (`setImmediate`): Node reads a burst from Redis
+ * in blocks of 64 KiB, and one write per block and client would cost more than reading the blocks.
  */
 export class Outbox {
   #start = new Batch();
   #waiting: Outgoing[] = [];
 
-  /** Where the first frame that a stream gets in a turn goes. */
-  begin(stream: Outgoing): Batch {
-    if (this.#waiting.push(stream) === 1) setImmediate(() => this.#flush());
+  /** The batch for the first frame of a response in this turn. */
+  begin(response: Outgoing): Batch {
+    if (this.#waiting.push(response) === 1) setImmediate(() => this.#flush());
     return this.#start;
   }
 
@@ -26,6 +26,6 @@ export class Outbox {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#start = new Batch();
-    for (const stream of waiting) stream.flush();
+    for (const response of waiting) response.flush();
   }
 }

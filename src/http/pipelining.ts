@@ -6,20 +6,20 @@ import type { AnyResponse } from './platform.js';
 /** How long a response may wait for those ahead of it on its connection, in ms. */
 const WAIT_MS = 2_000;
 
-/** An event stream that other responses wait behind. */
+/** A response that others wait behind. */
 interface Ahead {
   end(): void;
 }
 
 /**
- * HTTP/1.1 answers the requests of a connection one after the other. A response behind an event stream would wait for ever,
- * and take the place of an open one meanwhile: it is refused, and its connection closed. Browsers send no such requests.
+ * HTTP/1.1 answers the requests of a connection in order. A response behind an event stream would wait for ever,
+ * and count as a connection: it is refused, and its connection closed. Browsers send no such requests.
  */
 export class Pipelining {
   readonly #open = new WeakMap<Socket, Ahead>();
   readonly #waiting = new WeakSet<Socket>();
 
-  /** Resolves to whether the response is the next on its connection, once it is; if not, it was refused. */
+  /** Resolves to true when the response is the next one on its connection, or to false if it was refused. */
   async isNext(response: AnyResponse): Promise<boolean> {
     const { socket } = response.req;
     if (!isQueued(response) || !(socket instanceof Socket)) return true;
@@ -38,11 +38,11 @@ export class Pipelining {
     return false;
   }
 
-  /** Has those that come behind a response refused, until it has ended. */
-  begin(response: AnyResponse, stream: Ahead): void {
+  /** Refuses responses behind this one, until it has ended. */
+  begin(response: AnyResponse, ahead: Ahead): void {
     const { socket } = response.req;
     if (response.stream || !(socket instanceof Socket)) return;
-    this.#open.set(socket, stream);
+    this.#open.set(socket, ahead);
     response.once('close', () => this.#open.delete(socket));
   }
 }
@@ -50,7 +50,7 @@ export class Pipelining {
 /** HTTP/2 has no such order. */
 const isQueued = (response: AnyResponse) => !response.stream && response.socket === null;
 
-/** The same for event streams that others write, such as Nest's: known when they begin, by their content type. */
+/** The same for event streams of other code, such as Nest's: their content type shows them. */
 export function refuseQueuedStreams({ socket }: IncomingMessage, response: ServerResponse): void {
   if (!isQueued(response)) return;
   // oxlint-disable-next-line typescript/unbound-method -- it is called on the response

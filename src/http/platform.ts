@@ -29,7 +29,7 @@ export function isGone({ destroyed, stream }: AnyResponse): boolean {
   return destroyed || stream?.destroyed === true;
 }
 
-/** The view of `@SseChannel()` routes. Nest renders it once all interceptors have completed, and for nothing else. */
+/** The view of `@SseChannel()` routes. Nest renders it when all interceptors have completed. */
 export const VIEW = 'nestjs-sse-channels';
 
 interface Pending {
@@ -39,7 +39,7 @@ interface Pending {
 
 const pending = new WeakMap<PlatformResponse, Pending>();
 
-/** Calls `serve` when all interceptors have completed, unless one of them, or a filter, answers the request. */
+/** Calls `serve` when all interceptors have completed, unless one of them, or an exception filter, answers the request. */
 export function serveAtEnd(response: PlatformResponse, serve: () => unknown): void {
   const known = pending.get(response);
   // An interceptor may subscribe more than once, as `retry()` does.
@@ -58,7 +58,7 @@ export function serveAtEnd(response: PlatformResponse, serve: () => unknown): vo
 
 const adapters = new WeakSet<AbstractHttpAdapter>();
 
-/** Has an adapter serve where it is to render `VIEW`; it renders all other views as before. */
+/** Makes an adapter call `serve` when it renders `VIEW`. */
 export function serveViews(adapter: AbstractHttpAdapter): void {
   if (adapters.has(adapter)) return;
   adapters.add(adapter);
@@ -87,7 +87,7 @@ function answerWith(adapter: AbstractHttpAdapter, response: PlatformResponse, gi
 const isAnswer = (status: number) => status === 204 || status >= 300;
 
 /**
- * Has Fastify answer without a body, into the headers of `raw` alone: those of the reply, and those that its `onSend` hooks
+ * Makes Fastify write the headers of the reply to `raw`, without a body: those of the reply, and those that its `onSend` hooks
  * add, such as cookies.
  *
  * @returns whether the response may be served; not where a hook has failed, or has set another status, which Fastify answers
@@ -120,7 +120,7 @@ export function takeHeaders(reply: PlatformResponse, raw: ServerResponse): Promi
   });
 }
 
-/** Headers that describe the body in whose place the stream goes. */
+/** Headers of a body, which the event stream replaces. */
 const OF_THE_BODY = new Set(['content-length', 'content-encoding', 'transfer-encoding', 'etag']);
 
 /** @returns why one of them cannot be set, which must not go into the answer to that error either */

@@ -1,9 +1,9 @@
-import type { ConnectionSource } from '../access/access.js';
+import type { ConnectionSource } from '../connections/access.js';
 import type { PlatformRequest } from './platform.js';
 
 /**
- * Where a request comes from: its route's path on Express and on Fastify, and the address as the application trusts proxies.
- * A Unix socket has none: a proxy in front of it is the one client, unless it is trusted to name others.
+ * The route's path on Express and Fastify, and the client's address as the application's trust in proxies gives it.
+ * A Unix socket has no address: the proxy in front of it counts as one client, unless it is trusted to name its clients.
  */
 export function sourceOf({ route, routeOptions, ip }: PlatformRequest): ConnectionSource {
   const path = route?.path ?? routeOptions?.url;

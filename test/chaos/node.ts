@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { kill } from 'node:process';
-import type { SseModuleOptions } from '../../src/sse.options.js';
+import type { SseModuleOptions } from '../../src/options/sse.options.js';
 import { Proxy } from '../support/proxy.js';
 import { eventually } from '../support/until.js';
 import { proxyOf, redisOf, type Way } from './way.js';
 
 /** What a node has open. */
 export interface Resources {
-  readonly streams: number;
+  readonly connections: number;
   readonly channels: number;
   readonly sockets: number;
   /** In bytes. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisSseBroker } from '../../src/broker/redis.broker.js';
-import { checkPublication } from '../../src/event.js';
-import type { SseError } from '../../src/sse.errors.js';
-import type { SseHistoryOptions } from '../../src/sse.options.js';
+import { RedisSseBroker } from '../../src/broker/redis/redis.broker.js';
+import { checkPublication } from '../../src/event/event.js';
+import type { SseError } from '../../src/common/sse.errors.js';
+import type { SseHistoryOptions } from '../../src/options/sse.options.js';
 import type { Proxy } from '../support/proxy.js';
 import type { Random } from './random.js';
 import { proxyOf, redisOf, type Way } from './way.js';

@@ -240,7 +240,8 @@ export class Rig {
 }
 
 /** Two connections to Redis, and the one that asks. */
-const isBare = ({ sockets, streams, channels }: Resources) => sockets === 3 && streams + channels === 0;
+const isBare = ({ sockets, connections, channels }: Resources) =>
+  sockets === 3 && connections + channels === 0;
 
 /** Undefined for what nobody can read. */
 function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry | undefined {

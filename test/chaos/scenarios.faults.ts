@@ -105,7 +105,7 @@ describe('Under faults of one kind', () => {
     await until(subscribed, ({ length }) => length === 0);
     await until(
       () => rig.nodes[0]!.resources(),
-      ({ sockets, streams, channels }) => sockets === 3 && streams + channels === 0,
+      ({ sockets, connections, channels }) => sockets === 3 && connections + channels === 0,
     );
   });
 
@@ -128,7 +128,7 @@ describe('Under faults of one kind', () => {
     const reading = read(response, (text) => text.includes('a 0 2'));
     await until(
       () => rig.nodes[0]!.resources(),
-      ({ streams }) => streams === 1,
+      ({ connections }) => connections === 1,
     );
     await rig.publishers[0]!.send('a');
     await rig.publishers[0]!.send('a', { own: true });

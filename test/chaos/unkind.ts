@@ -1,8 +1,8 @@
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisSseBroker } from '../../src/broker/redis.broker.js';
-import { PUBLISH } from '../../src/broker/scripts.js';
-import { checkPublication } from '../../src/event.js';
+import { RedisSseBroker } from '../../src/broker/redis/redis.broker.js';
+import { PUBLISH } from '../../src/broker/redis/scripts.js';
+import { checkPublication } from '../../src/event/event.js';
 import { HoppingClient, Sightings } from './client.js';
 import type { Fault } from './faults.js';
 import { HISTORY } from './rig.js';

@@ -1,12 +1,13 @@
-const REDIS_SPEC = 'test/redis.spec.ts';
-const CONNECTION_SPEC = 'test/connection.spec.ts';
-const SUBSCRIBER_SPEC = 'test/subscriber.spec.ts';
-const PUBLISH_SPEC = 'test/publish.spec.ts';
-const SHUTDOWN_SPEC = 'test/shutdown.spec.ts';
+const specOf = (name) => `test/${name}.spec.ts`;
+const [REDIS_SPEC, REDIS_OUTAGE_SPEC, REDIS_REFUSALS_SPEC] = ['redis', 'redis.outage', 'redis.refusals'].map(
+  specOf,
+);
+const [CONNECTION_SPEC, SUBSCRIBER_SPEC] = ['connection', 'subscriber'].map(specOf);
+const [PUBLISH_SPEC, SHUTDOWN_SPEC] = ['publish', 'shutdown'].map(specOf);
 
-const redisBroker = { file: 'src/broker/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
-const connection = { file: 'src/broker/redis.connection.ts', tests: [CONNECTION_SPEC] };
-const subscriber = { file: 'src/broker/redis.subscriber.ts', tests: [SUBSCRIBER_SPEC] };
+const redisBroker = { file: 'src/broker/redis/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
+const connection = { file: 'src/broker/redis/connection.ts', tests: [CONNECTION_SPEC] };
+const subscriber = { file: 'src/broker/redis/subscriber.ts', tests: [SUBSCRIBER_SPEC] };
 
 export const broker = [
   {
@@ -32,14 +33,14 @@ export const broker = [
   {
     ...redisBroker,
     guard: 'an outage is reported once',
-    file: 'src/broker/redis.outage.ts',
+    file: 'src/broker/redis/outage.ts',
     find: `this.#since === undefined && trouble`,
     replace: `trouble`,
   },
   {
     ...redisBroker,
     guard: 'Redis is back when both connections are',
-    file: 'src/broker/redis.outage.ts',
+    file: 'src/broker/redis/outage.ts',
     find: `this.#since !== undefined && this.isConnected()`,
     replace: `this.#since !== undefined`,
   },
@@ -62,15 +63,15 @@ export const broker = [
     guard: 'what is unanswered is looked for as far as needed',
     find: `      from = next;\n`,
     replace: `      from = next && '';\n`,
-    tests: [`${PUBLISH_SPEC} › finds an event among thousands`],
+    tests: [`${PUBLISH_SPEC} › finds an event among thousands that another publisher`],
   },
   {
     ...redisBroker,
     guard: 'a server that hangs is noticed by the connection for commands',
-    file: 'src/broker/redis.servers.ts',
+    file: 'src/broker/redis/standalone.ts',
     find: `{ socketTimeout: 3_000 }`,
     replace: `{}`,
-    tests: [`${REDIS_SPEC} › notices a hung Redis`],
+    tests: [`${REDIS_OUTAGE_SPEC} › notices a hung Redis`],
   },
   {
     ...connection,
@@ -108,7 +109,7 @@ export const broker = [
     guard: 'another database than the one asked for is not used',
     find: `      if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › does not take another database`],
+    tests: [`${REDIS_SPEC} › does not use another database`],
   },
   {
     ...connection,
@@ -158,20 +159,20 @@ export const broker = [
     guard: 'the query of a URL does not change our settings',
     find: `    for (const name of Object.keys(options)) url.searchParams.delete(name);\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › keeps to its own settings`],
+    tests: [`${REDIS_SPEC} › keeps its own settings`],
   },
   {
     ...subscriber,
     guard: 'a server that hangs is noticed by the connection that receives',
-    file: 'src/broker/redis.connection.ts',
+    file: 'src/broker/redis/connection.ts',
     find: `this.ready && this.client.ping()`,
     replace: `this.ready && Promise.resolve()`,
-    tests: [`${REDIS_SPEC} › notices a hung Redis`],
+    tests: [`${REDIS_OUTAGE_SPEC} › notices a hung Redis`],
   },
   {
     ...subscriber,
     guard: 'a listener that fails does not harm the others',
-    find: `    try {\n      this.#listeners.get(channel)?.onMessage(text);\n    } catch (error) {\n      // An exception that left a listener of ioredis would end the process.\n      this.logger.error(\`A message on \${channel} was not taken: \${causeOf(error)}\`);\n    }`,
+    find: `    try {\n      this.#listeners.get(channel)?.onMessage(text);\n    } catch (error) {\n      // An exception in a listener of ioredis would end the process.\n      this.logger.error(\`A message on \${channel} was not processed: \${causeOf(error)}\`);\n    }`,
     replace: `    this.#listeners.get(channel)?.onMessage(text);`,
   },
   {
@@ -179,14 +180,14 @@ export const broker = [
     guard: 'an interrupted subscription is made anew',
     find: `    this.#acknowledged.clear();\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › goes on without a reset when the connections broke`],
+    tests: [`${REDIS_OUTAGE_SPEC} › sends no reset after the connections broke`],
   },
   {
     ...subscriber,
     guard: 'an interrupted channel is subscribed again',
     find: `      this.#unsettled.add(channel);\n      listener.onInterrupted();`,
     replace: `      listener.onInterrupted();`,
-    tests: [`${REDIS_SPEC} › goes on without a reset when the connections broke`],
+    tests: [`${REDIS_OUTAGE_SPEC} › sends no reset after the connections broke`],
   },
   {
     ...subscriber,
@@ -205,14 +206,14 @@ export const broker = [
     guard: 'a refused channel does not keep the others from being subscribed',
     find: `if (channels.length > 1) return`,
     replace: `if (channels.length > 1_000) return`,
-    tests: [`${REDIS_SPEC} › subscribes to what it may`],
+    tests: [`${REDIS_REFUSALS_SPEC} › subscribes to the other channels`],
   },
   {
     ...subscriber,
     guard: 'a refused channel is tried again',
     find: `setTimeout(retry, waitMs)`,
     replace: `setTimeout(() => undefined, waitMs)`,
-    tests: [`${REDIS_SPEC} › subscribes to what it may`],
+    tests: [`${REDIS_REFUSALS_SPEC} › subscribes to the other channels`],
   },
   {
     ...subscriber,

@@ -1,19 +1,17 @@
 const RESPONSES_SPEC = 'test/responses.spec.ts';
 const WRITES_SPEC = 'test/writes.spec.ts';
-const STREAM_SPEC = 'src/http/event-stream.spec.ts';
+const STREAM_SPEC = 'src/http/sse-response.spec.ts';
 
-const SLOW_SPEC = 'src/http/event-stream.back-pressure.spec.ts';
+const SLOW_SPEC = 'src/http/sse-response.back-pressure.spec.ts';
 
-const stream = { file: 'src/http/event-stream.ts', tests: [STREAM_SPEC, SLOW_SPEC] };
+const stream = { file: 'src/http/sse-response.ts', tests: [STREAM_SPEC, SLOW_SPEC] };
 const writer = { file: 'src/http/response-writer.ts', tests: [STREAM_SPEC, SLOW_SPEC] };
-const streams = { file: 'src/http/event-streams.ts', tests: [RESPONSES_SPEC] };
-const openStreams = { file: 'src/http/open-streams.ts', tests: ['src/http/open-streams.spec.ts'] };
 
 export const http = [
   {
     ...stream,
-    guard: 'a client that does not read is cut',
-    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.cut();\n`,
+    guard: 'a client that does not read is disconnected',
+    find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.disconnectSlow();\n`,
     replace: '',
     tests: ['test/shutdown.spec.ts › disconnects a client with 1 MiB'],
   },
@@ -28,6 +26,13 @@ export const http = [
     guard: 'a client for whom much waits is behind',
     find: `    if (this.pending > MAX_LIVE_BYTES) void this.drained();\n`,
     replace: '',
+  },
+  {
+    ...stream,
+    guard: 'an HTTP/2 stream that the client resets without an error is closed',
+    find: `    response.stream?.once('aborted', () => response.destroy());\n`,
+    replace: '',
+    tests: [SLOW_SPEC],
   },
   {
     ...stream,
@@ -95,21 +100,21 @@ export const http = [
     guard: 'a heartbeat does not begin a stream',
     find: `if (!this.response.headersSent || this.pending > 0)`,
     replace: `if (this.pending > 0)`,
-    tests: [`${RESPONSES_SPEC} › has its own head after 2 s`],
+    tests: [`${RESPONSES_SPEC} › sends its response headers after 2 s`],
   },
   {
     ...stream,
     guard: 'a heartbeat tells the position behind what a filter has held back',
     find: `if (this.#isNew || !this.#tellPosition()) this.#append(HEARTBEAT)`,
     replace: `this.#append(HEARTBEAT)`,
-    tests: ['test/filters.spec.ts › tells the position with the next heartbeat'],
+    tests: ['test/filters.spec.ts › sends the position with the next heartbeat'],
   },
   {
     ...stream,
     guard: 'so does the end of a connection',
     find: `      this.begin();\n      this.#tellPosition();\n`,
     replace: `      this.begin();\n`,
-    tests: ['test/filters.spec.ts › come back without a reset'],
+    tests: ['test/filters.spec.ts › reconnect without a reset'],
   },
   {
     ...stream,
@@ -133,18 +138,18 @@ export const http = [
     tests: ['test/filters.spec.ts › in the context of its own request (/mine)'],
   },
   {
-    file: 'src/http/filter-events.ts',
+    file: 'src/routes/filter-events.ts',
     guard: 'filterEvents() tells the position at the end',
     find: `            tell();\n`,
     replace: '',
-    tests: ['test/filters.spec.ts › by filterEvents()'],
+    tests: ['test/filters.operators.spec.ts › by filterEvents()'],
   },
   {
     file: 'src/sse.service.ts',
     guard: 'what finalize() throws keeps no other connection open',
     find: `          this.#failures.error(cause, \`An observable of`,
     replace: `          throw error;\n          this.#failures.error(cause, \`An observable of`,
-    tests: ['test/filters.spec.ts › whose finalize() throws'],
+    tests: ['test/filters.operators.spec.ts › whose finalize() throws'],
   },
   {
     file: 'src/sse.service.ts',
@@ -197,14 +202,14 @@ export const http = [
     guard: 'a write() that somebody has put in front is used',
     find: `response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket`,
     replace: `response.socket instanceof Socket`,
-    tests: [`${WRITES_SPEC} › goes through a write()`],
+    tests: [`${WRITES_SPEC} › go through a write()`],
   },
   {
     ...writer,
     guard: 'HTTP/1.0 has no chunks',
     find: `response.chunkedEncoding ? batch.chunk : batch.bytes`,
     replace: `batch.chunk`,
-    tests: ['test/input.spec.ts › HTTP/1.0'],
+    tests: ['test/input.subscribe.spec.ts › HTTP/1.0'],
   },
   {
     file: 'src/http/outbox.ts',
@@ -228,82 +233,10 @@ export const http = [
     tests: ['src/http/batch.spec.ts'],
   },
   {
-    file: 'src/http/sse-channel.decorator.ts',
+    file: 'src/routes/sse-channel.decorator.ts',
     guard: 'Nest answers although a handler takes the response',
     find: `    Render(VIEW)(target, key, descriptor);\n`,
     replace: '',
     tests: [`${RESPONSES_SPEC} › leaves a handler its own @Res`],
-  },
-  {
-    ...streams,
-    guard: 'who has left while a guard was at work is not subscribed',
-    find: `    if (isGone(raw) || raw.writableEnded) return;\n`,
-    replace: '',
-  },
-  {
-    ...streams,
-    guard: 'an answer to HEAD has no body',
-    find: `if (request.method === 'HEAD') {`,
-    replace: `if (request.method === 'NONE') {`,
-    tests: ['test/input.spec.ts › `HEAD`'],
-  },
-  {
-    ...streams,
-    file: 'src/http/platform.ts',
-    guard: 'an unfit header is not part of the answer to the error that it is',
-    find: `      reply.removeHeader(name);\n`,
-    replace: '',
-  },
-  {
-    ...streams,
-    guard: 'a head does not wait for the broker for ever',
-    find: `await Promise.race([ready, stream.closed(), sleep(HEAD_WAIT_MS, undefined, { ref: false })]);`,
-    replace: `await Promise.race([ready, stream.closed()]);`,
-    tests: ['test/shutdown.spec.ts › opens streams with the head alone'],
-  },
-  {
-    ...streams,
-    guard: 'the end does not wait for clients that do not read',
-    find: `await Promise.race([Promise.all(all), sleep(END_MS, undefined, { ref: false })]);`,
-    replace: `await Promise.all(all);`,
-    tests: ['test/shutdown.spec.ts'],
-  },
-  {
-    ...openStreams,
-    guard: 'a client that reads, if slowly, is let be',
-    find: `else if (mark?.progress !== progress)`,
-    replace: `else if (!mark)`,
-  },
-  {
-    ...openStreams,
-    guard: 'a client that does not read in time is cut',
-    find: `      else if (now - mark.since >= STALL_MS) stream.cut();\n`,
-    replace: '',
-  },
-  {
-    ...openStreams,
-    guard: 'heartbeats go to a part of the streams at a time',
-    find: `if (stream.number % PARTS === this.#part) stream.heartbeat();`,
-    replace: `stream.heartbeat();`,
-  },
-  {
-    ...openStreams,
-    guard: 'the last stream ends the timers',
-    find: `    for (const timer of this.#timers) clearInterval(timer);\n`,
-    replace: '',
-  },
-  {
-    file: 'src/http/pipelining.ts',
-    guard: 'a response behind an event stream is refused',
-    find: `    response.writeHead(503, { Connection: 'close' }).end();\n    this.#open.get(socket)?.end();\n    return false;`,
-    replace: `    return true;`,
-    tests: ['test/shares.spec.ts'],
-  },
-  {
-    file: 'src/http/pipelining.ts',
-    guard: 'one behind an answer that ends is not',
-    find: `      if (!isQueued(response)) return true;\n`,
-    replace: '',
-    tests: [`${WRITES_SPEC} › comes behind the answer`],
   },
 ];

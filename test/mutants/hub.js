@@ -31,14 +31,14 @@ export const hub = [
     replace: `if (!page) return;`,
   },
   {
-    guard: 'an interruption makes the readings under way those of an older generation',
-    find: `  onInterrupted(): void {\n    this.#generation++;`,
-    replace: `  onInterrupted(): void {`,
+    guard: 'a read from before an interruption is not used',
+    find: `    this.enter('interrupted');\n`,
+    replace: '',
   },
   {
     guard: 'one synchronisation at a time',
-    find: `this.#synchronise(++this.#generation)`,
-    replace: `this.#synchronise(this.#generation)`,
+    find: `if (state !== 'live') this.#generation++;`,
+    replace: `if (state !== 'live' && state !== 'synchronising') this.#generation++;`,
   },
   {
     guard: 'a reading that fails is not tried again for a hub that does not want it any more',
@@ -46,13 +46,13 @@ export const hub = [
     replace: `isWanted: () => true,`,
   },
   {
-    guard: 'closing ends the readings',
-    find: `  close(): void {\n    this.#generation++;`,
-    replace: `  close(): void {`,
+    guard: 'a closed hub reads nothing more',
+    find: `if (state !== 'live') this.#generation++;`,
+    replace: `if (state !== 'live' && state !== 'closed') this.#generation++;`,
   },
   {
     guard: 'a closed hub is not live',
-    find: `    this.end();\n`,
+    find: `    this.enter('closed');\n`,
     replace: '',
   },
   {
@@ -121,9 +121,9 @@ export const hub = [
     replace: `;\n    if (!page`,
   },
   {
-    guard: 'subscribers are told of what is lost',
-    find: `this.subscribers.deliver(resetEvent(this.channel, 'lost', page.tip));`,
-    replace: `0;`,
+    guard: 'subscribers get a reset when events are lost',
+    find: `this.subscribers.deliver(\n        resetEvent(this.channel, 'lost', page.tip),\n      )`,
+    replace: `0`,
   },
   {
     guard: 'an event that was delivered is not delivered again from the history',
@@ -147,13 +147,13 @@ export const hub = [
   },
   {
     guard: 'what came since the subscription is live, although the tip was read after it',
-    find: `this.#goOn(page.after ?? page.tip);\n      return [];`,
-    replace: `this.#goOn(page.tip);\n      return [];`,
+    find: `this.#restart(page.after ?? page.tip);\n      return [];`,
+    replace: `this.#restart(page.tip);\n      return [];`,
   },
   {
     guard: 'a channel begins with nothing that the store does not know',
-    find: `      if (start !== page.tip && !from.includes(start)) return [start];\n      this.#goOn(page.after ?? page.tip);`,
-    replace: `      this.#goOn(start);`,
+    find: `      if (start !== page.tip && !from.includes(start)) return [start];\n      this.#restart(page.after ?? page.tip);`,
+    replace: `      this.#restart(start);`,
     tests: ['test/shared-redis.spec.ts'],
   },
   {
@@ -162,14 +162,14 @@ export const hub = [
     replace: '',
   },
   {
-    guard: 'who waits for the hub gets what is held back, too',
-    find: `      this.begin();\n      if (this.#drain(round >= MAX_ROUNDS)) {\n`,
-    replace: `      if (this.#drain(round >= MAX_ROUNDS)) {\n        this.begin();\n`,
+    guard: 'waiting subscribers get held messages, too',
+    find: `      this.enter('live');\n      if (this.#drain(round >= MAX_ROUNDS)) {\n`,
+    replace: `      if (this.#drain(round >= MAX_ROUNDS)) {\n        this.enter('live');\n`,
   },
   {
     guard: 'a hub that reads once more is not live',
-    find: `      this.interrupt();\n      from =`,
-    replace: `      from =`,
+    find: `      this.enter('synchronising');\n      generation = this.#generation;\n`,
+    replace: '',
   },
   {
     guard: 'what no reading explains is given up',
@@ -177,9 +177,9 @@ export const hub = [
     replace: `this.#drain(false)`,
   },
   {
-    guard: 'a message from before the ring is passed over',
-    find: `this.#accept(message) || isKnown || givesUp`,
-    replace: `this.#accept(message) || givesUp`,
+    guard: 'a message from before the ring is ignored',
+    find: `this.#accept(message) || isKnown || dropsRest`,
+    replace: `this.#accept(message) || dropsRest`,
   },
   {
     guard: 'what comes behind a message that is not explained waits with it',

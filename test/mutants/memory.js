@@ -1,8 +1,14 @@
 const BROKER_SPEC = 'test/broker.spec.ts';
+const HISTORY_SPEC = 'test/broker.history.spec.ts';
+const CURSORS_SPEC = 'test/broker.cursors.spec.ts';
+const MODEL_SPEC = 'test/brokers.model.spec.ts';
 const WIRE_FORMAT = 'test/wire-format.spec.ts';
 
-const broker = { file: 'src/broker/memory.broker.ts', tests: [BROKER_SPEC, 'test/brokers.model.spec.ts'] };
-const message = { file: 'src/broker/message.ts', tests: ['src/broker/message.spec.ts', WIRE_FORMAT] };
+const broker = {
+  file: 'src/broker/memory/memory.broker.ts',
+  tests: [BROKER_SPEC, MODEL_SPEC],
+};
+const message = { file: 'src/event/message.ts', tests: ['src/event/message.spec.ts', WIRE_FORMAT] };
 
 export const memory = [
   {
@@ -31,24 +37,27 @@ export const memory = [
   },
   {
     ...broker,
-    file: 'src/broker/memory.chain.ts',
+    file: 'src/broker/memory/chain.ts',
     guard: 'a history is bounded by count',
     find: `    this.#start = Math.max(this.#start, length - maxEvents);\n`,
     replace: ``,
+    tests: [HISTORY_SPEC, MODEL_SPEC],
   },
   {
     ...broker,
-    file: 'src/broker/memory.chain.ts',
+    file: 'src/broker/memory/chain.ts',
     guard: 'a history is bounded by age',
     find: `    while (this.#start < length && this.#entries[this.#start]!.at < since) this.#start++;\n`,
     replace: ``,
+    tests: [HISTORY_SPEC, MODEL_SPEC],
   },
   {
     ...broker,
-    file: 'src/broker/expiring-map.ts',
+    file: 'src/broker/memory/expiring-map.ts',
     guard: 'what expires is not there any more',
     find: `entry && entry.expires > performance.now() ? entry.value : undefined`,
     replace: `entry?.value`,
+    tests: ['src/broker/memory/expiring-map.spec.ts'],
   },
   {
     ...broker,
@@ -62,26 +71,30 @@ export const memory = [
     guard: 'cursors increase when the clock goes back',
     find: 'return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;',
     replace: 'return `${now}-${randomInt(2 ** 20)}`;',
+    tests: [CURSORS_SPEC, MODEL_SPEC],
   },
   {
     ...broker,
-    file: 'src/broker/memory.chain.ts',
+    file: 'src/broker/memory/chain.ts',
     guard: 'a page is bounded by size',
     find: ` || size >= PAGE_BYTES`,
     replace: ``,
+    tests: [HISTORY_SPEC, MODEL_SPEC],
   },
   {
     ...broker,
-    file: 'src/broker/memory.chain.ts',
+    file: 'src/broker/memory/chain.ts',
     guard: 'the position before the oldest event is known',
     find: `cursor === tip || cursor === trimmed || `,
     replace: `cursor === tip || `,
+    tests: [HISTORY_SPEC, MODEL_SPEC],
   },
   {
     ...broker,
     guard: 'an id that was used before is marked',
     find: `const reused = chain.has(id);`,
     replace: `const reused = false;`,
+    tests: [HISTORY_SPEC, MODEL_SPEC],
   },
   {
     ...message,

@@ -1,19 +1,16 @@
 /** Guards of what goes on for long, and of how it ends. */
-const PROBE_SPEC = 'src/broker/redis.probe.spec.ts';
+const PROBE_SPEC = 'src/broker/redis/probe.spec.ts';
 const SUBSCRIBER_SPEC = 'test/subscriber.spec.ts';
 const REQUIRE_SPEC = 'test/require-redis.spec.ts';
 const DRAIN_SPEC = 'test/drain.spec.ts';
-const HEALTH_SPEC = 'test/health.spec.ts';
+const HEALTH_SPEC = 'test/health.prometheus.spec.ts';
 
-const probe = { file: 'src/broker/redis.probe.ts', tests: [PROBE_SPEC] };
-const redisBroker = { file: 'src/broker/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
-const check = { file: 'src/broker/redis.check.ts', tests: [REQUIRE_SPEC] };
+const probe = { file: 'src/broker/redis/probe.ts', tests: [PROBE_SPEC] };
+const redisBroker = { file: 'src/broker/redis/redis.broker.ts', tests: [SUBSCRIBER_SPEC] };
+const check = { file: 'src/broker/redis/inspect.ts', tests: [REQUIRE_SPEC] };
 const module = { file: 'src/sse.module.ts', tests: [DRAIN_SPEC] };
-const connections = { file: 'src/access/connections.ts', tests: [DRAIN_SPEC] };
-const publisher = { file: 'src/broker/redis.publisher.ts', tests: [`${DRAIN_SPEC} › At the end`] };
-const terminus = { file: 'src/terminus.ts', tests: [HEALTH_SPEC] };
-const prometheus = { file: 'src/prometheus.ts', tests: [HEALTH_SPEC] };
-const counts = { tests: [`${HEALTH_SPEC} › count`] };
+const connections = { file: 'src/connections/connections.ts', tests: [DRAIN_SPEC] };
+const prometheus = { file: 'src/integrations/prometheus.ts', tests: [HEALTH_SPEC] };
 
 export const production = [
   {
@@ -60,9 +57,9 @@ export const production = [
   },
   {
     file: 'src/sse.module.ts',
-    guard: 'figures are told until the end',
-    find: `    await this.broker.close();\n    this.figures.stop();`,
-    replace: `    this.figures.stop();\n    await this.broker.close();`,
+    guard: 'metrics are available until the end',
+    find: `    await this.broker.close();\n    this.#stopMetrics?.();`,
+    replace: `    this.#stopMetrics?.();\n    await this.broker.close();`,
     tests: [`${DRAIN_SPEC} › At the end`],
   },
   {
@@ -80,36 +77,36 @@ export const production = [
   {
     ...redisBroker,
     guard: 'the connection that publishes is suspected, too',
-    find: `    if (isStill) this.#servers.placeOf(channel).connection.reconnect();\n`,
+    find: `    if (isStill) this.#topology.routeOf(channel).connection.reconnect();\n`,
     replace: '',
   },
   {
-    file: 'src/broker/redis.connection.ts',
+    file: 'src/broker/redis/connection.ts',
     guard: 'a server that is wrong again and again is not asked all the time',
     find: `now - this.#leftAt < everyMs || `,
     replace: '',
     tests: ['test/connection.spec.ts'],
   },
   {
-    file: 'src/broker/redis.connection.ts',
+    file: 'src/broker/redis/connection.ts',
     guard: 'what is called while a server is left waits for the next',
     find: ` && !this.#leaving;`,
     replace: `;`,
     tests: ['test/connection.spec.ts'],
   },
   {
-    file: 'src/broker/redis.connection.ts',
+    file: 'src/broker/redis/connection.ts',
     guard: 'connections do not come back together',
     find: ` * (0.5 + Math.random())`,
     replace: ``,
     tests: ['test/connection.spec.ts'],
   },
   {
-    file: 'src/http/open-streams.ts',
+    file: 'src/connections/heartbeats.ts',
     guard: 'streams do not end together at their age',
     find: `(0.8 + 0.4 * Math.random())`,
     replace: `1`,
-    tests: ['src/http/open-streams.spec.ts'],
+    tests: ['src/connections/heartbeats.spec.ts'],
   },
   {
     ...connections,
@@ -119,26 +116,26 @@ export const production = [
   },
   {
     file: 'src/channel/live-hub.ts',
-    guard: 'what is delivered without history is counted',
-    find: `this.counts.delivered += this.#subscribers`,
+    guard: 'deliveries without history are counted',
+    find: `this.metrics.delivered += this.#subscribers`,
     replace: `this.#subscribers`,
     tests: ['src/channel/live-hub.spec.ts'],
   },
   {
-    file: 'src/figures.ts',
+    file: 'src/sse.module.ts',
     guard: 'metrics that do not start leave nothing open',
-    find: `      await this.broker.close();\n`,
-    replace: '',
+    find: `      await this.broker.close();\n      throw error;`,
+    replace: `      throw error;`,
     tests: [HEALTH_SPEC],
   },
   {
     ...prometheus,
     guard: 'a registry is not filled by half',
-    find: `    if (taken) {`,
-    replace: `    if (taken && !taken) {`,
+    find: `    if (existing) {`,
+    replace: `    if (existing && !existing) {`,
   },
   {
-    file: 'src/broker/memory.broker.ts',
+    file: 'src/broker/memory/memory.broker.ts',
     guard: 'a closed broker takes nothing',
     find: `    if (this.#closed) throw closedError();\n`,
     replace: '',
@@ -159,7 +156,7 @@ export const production = [
   {
     ...redisBroker,
     guard: 'Redis that comes does not begin an outage',
-    file: 'src/broker/redis.outage.ts',
+    file: 'src/broker/redis/outage.ts',
     find: ` && trouble !== undefined`,
     replace: '',
   },
@@ -233,76 +230,4 @@ export const production = [
     find: `this.options.retryMs * (0.5 + Math.random() / 2)`,
     replace: `this.options.retryMs * 2`,
   },
-  {
-    ...publisher,
-    guard: 'what is under way at the end is waited for',
-    find: `    await Promise.race([settled, sleep(CLOSE_MS, undefined, { ref: false })]);\n`,
-    replace: '',
-  },
-  {
-    ...publisher,
-    guard: 'for a while',
-    find: `await Promise.race([settled, sleep(CLOSE_MS, undefined, { ref: false })])`,
-    replace: `await settled`,
-  },
-  {
-    file: 'src/http/open-streams.ts',
-    guard: 'a stream ends at its age',
-    find: `      stream.end();\n`,
-    replace: '',
-    tests: [DRAIN_SPEC],
-  },
-  {
-    file: 'src/resolve-options.ts',
-    guard: 'without history a stream has no age',
-    find: `    ...(history === false && { maxConnectionAgeMs: false }),\n`,
-    replace: '',
-    tests: ['test/module.spec.ts'],
-  },
-  {
-    ...terminus,
-    guard: 'health is down while the application ends',
-    find: `connected && !draining`,
-    replace: `connected`,
-  },
-  {
-    ...terminus,
-    guard: 'health is down without Redis',
-    find: `connected && !draining`,
-    replace: `!draining`,
-  },
-  {
-    ...prometheus,
-    guard: 'counters do not add up with every scrape',
-    find: `        this.reset();\n`,
-    replace: '',
-  },
-  {
-    ...prometheus,
-    guard: 'metrics leave the registry',
-    find: `registry.removeSingleMetric(metric.name)`,
-    replace: `void metric`,
-  },
-  ...[
-    [
-      'src/channel/replay.ts',
-      `      this.options.counts.delivered++;\n      this.options.counts.replayed++;\n`,
-    ],
-    [
-      'src/channel/channel-hub.ts',
-      `      this.options.counts.behind++;\n`,
-      ['src/channel/channels.catch-up.spec.ts'],
-    ],
-    ['src/channel/replay.ts', `    this.options.counts.resets[reason]++;\n`],
-    ['src/channel/channel-hub.ts', `    if (this.#hasMissed) this.options.counts.gaps++;\n`],
-    ['src/sse.service.ts', `this.#published++`],
-    ['src/sse.service.ts', `this.#rejected++`],
-  ].map(([file, find, tests = counts.tests]) => ({
-    ...counts,
-    file,
-    guard: `${find.trim()}: it is counted`,
-    find,
-    tests,
-    replace: find.includes(';') ? '' : 'void 0',
-  })),
 ];

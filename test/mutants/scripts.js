@@ -1,10 +1,16 @@
 const BROKER_SPEC = 'test/broker.spec.ts';
-const PUBLISH_SPEC = 'test/publish.spec.ts';
+const HISTORY_SPEC = 'test/broker.history.spec.ts';
+const CURSORS_SPEC = 'test/broker.cursors.spec.ts';
+const BROKER_REDIS_SPEC = 'test/broker.redis.spec.ts';
+const ORDER_SPEC = 'test/publish.order.spec.ts';
+const REFUSALS_SPEC = 'test/publish.refusals.spec.ts';
+const BOUNDS_SPEC = 'test/publish.bounds.spec.ts';
 const REDIS_SPEC = 'test/redis.spec.ts';
+const REDIS_REFUSALS_SPEC = 'test/redis.refusals.spec.ts';
 
-const publish = { file: 'src/broker/publish.lua', tests: [BROKER_SPEC] };
-const read = { file: 'src/broker/read.lua', tests: [BROKER_SPEC] };
-const takesBack = [`${PUBLISH_SPEC} › takes back what a user may not do`];
+const publish = { file: 'src/broker/redis/publish.lua', tests: [BROKER_SPEC] };
+const read = { file: 'src/broker/redis/read.lua', tests: [HISTORY_SPEC] };
+const takesBack = [`${REFUSALS_SPEC} › rolls back and does not deliver an event`];
 
 export const scripts = [
   {
@@ -12,88 +18,98 @@ export const scripts = [
     guard: 'an idempotency key counts once',
     find: `  if first then return first end\n`,
     replace: '',
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
     guard: 'an idempotency key counts without history, too',
     find: `  if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end\n`,
     replace: '',
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
     guard: 'a channel takes each publication once, and none after a later one',
     find: `  if last >= tonumber(number) then`,
     replace: `  if false then`,
-    tests: [`${PUBLISH_SPEC} › stores nothing of an attempt that arrives after`],
+    tests: [`${ORDER_SPEC} › stores nothing for an attempt that arrives after its retry`],
   },
   {
     ...publish,
     guard: 'a channel takes no publication before the one that was sent before it',
     find: `  if after and after ~= '' and last < tonumber(after) then`,
     replace: `  if false then`,
-    tests: [`${PUBLISH_SPEC} › stores an event before the later ones of its channel`],
+    tests: [`${ORDER_SPEC} › stores an event before the later ones of its channel`],
   },
   {
     ...publish,
     guard: 'the publishers of a channel are bounded by count',
     find: `redis.call('HLEN', meta) > PUBLISHERS then`,
     replace: `false then`,
-    tests: [`${PUBLISH_SPEC} › keeps a bounded number of the publishers`],
+    tests: [`${BOUNDS_SPEC} › keeps a bounded number of the publishers`],
   },
   {
     ...publish,
     guard: 'what may not be sent keeps no key',
     find: `  if idempotency then redis.call('DEL', idempotency) end\n  return sent`,
     replace: `  return sent`,
-    tests: [`${PUBLISH_SPEC} › publishes nothing, and keeps no key`],
+    tests: [`${REFUSALS_SPEC} › publishes nothing and keeps no idempotency key`],
   },
   {
     ...publish,
     guard: 'a chain goes on where Redis has forgotten its position',
     find: `  prev = last and last[1]\n`,
     replace: '',
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...publish,
     guard: 'cursors increase when the clock goes back',
     find: `if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random\nelseif`,
     replace: `if`,
+    tests: [CURSORS_SPEC],
   },
   {
     ...publish,
     guard: 'while the clock is behind, no replica gives cursors anew',
     find: `prevN + 1 + random`,
     replace: `prevN + 1`,
+    tests: [CURSORS_SPEC],
   },
   {
     ...publish,
     guard: 'an id that was used before is marked',
     find: `if reused then body = string.sub(body, 1, -2) .. ',"reused":true}' end\n`,
     replace: '',
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
     guard: 'an id is used before where its event is kept',
     find: `reused or cursor and #redis.call('XRANGE', history, cursor, cursor) > 0`,
     replace: `reused or cursor`,
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...publish,
     guard: 'a history is bounded by count',
     find: `'MAXLEN', '~', size, cursor`,
     replace: `cursor`,
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
     guard: 'a history is bounded by age',
     find: `    redis.call('XTRIM', history, 'MINID', '~', string.format('%.0f', now - ttl))\n`,
     replace: '',
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
     guard: 'a history expires',
     find: `    redis.call('PEXPIRE', history, math.ceil(ttl * 1.1))\n`,
     replace: '',
+    tests: [HISTORY_SPEC],
   },
   {
     ...publish,
@@ -114,13 +130,14 @@ export const scripts = [
     guard: 'ids of publishers are bounded by count',
     find: `if redis.call('HLEN', ids) >= tonumber(size) then`,
     replace: `if false then`,
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...publish,
     guard: 'without a setting the one that is there counts',
     find: `maxEvents or known[2] or 1000`,
     replace: `maxEvents or 1000`,
-    tests: [`${PUBLISH_SPEC} › leaves what an application keeps to it`],
+    tests: [`${BOUNDS_SPEC} › keeps the history length of the application`],
   },
   {
     ...publish,
@@ -134,34 +151,35 @@ export const scripts = [
     guard: 'where a later command is refused, the last id of the stream is taken back',
     find: `redis.pcall('XSETID', history, prev)\n`,
     replace: '',
-    tests: [`${PUBLISH_SPEC} › publishes behind what it took back`],
+    tests: [`${REFUSALS_SPEC} › publishes after a rolled-back event`],
   },
   {
     ...publish,
     guard: 'where a later command is refused, the position is taken back',
     find: `redis.pcall('HSET', meta, 'cursor', prev)\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › takes back what Redis would not send`],
+    tests: [`${REDIS_REFUSALS_SPEC} › rolls back an event that Redis refuses to send`],
   },
   {
     ...publish,
     guard: 'where a later command is refused, the id is taken back',
     find: `if id ~= '' and not reused then redis.pcall('HDEL', ids, id) end\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › takes back what Redis would not send`],
+    tests: [`${REDIS_REFUSALS_SPEC} › rolls back an event that Redis refuses to send`],
   },
   {
     ...publish,
     guard: 'where a later command is refused, the idempotency key is taken back',
     find: `if idempotency then redis.pcall('DEL', idempotency) end\n`,
     replace: '',
-    tests: [`${REDIS_SPEC} › takes back what Redis would not send`],
+    tests: [`${REDIS_REFUSALS_SPEC} › rolls back an event that Redis refuses to send`],
   },
   {
     ...read,
     guard: 'a chain goes on where Redis has forgotten its position',
     find: `tip = last and last[1] or genesis`,
     replace: `tip = genesis`,
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...read,
@@ -174,6 +192,7 @@ export const scripts = [
     guard: 'a reader keeps the position from expiring',
     find: `  if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end\n`,
     replace: ``,
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...read,
@@ -187,21 +206,21 @@ export const scripts = [
     guard: 'where Redis takes no writes, a channel begins before all that will be kept',
     find: `  if type(written) == 'table' and not last then tip = OLDEST end\n`,
     replace: '',
-    tests: ['test/broker.spec.ts › goes on while Redis takes no writes'],
+    tests: [`${BROKER_REDIS_SPEC} › succeeds while Redis refuses writes`],
   },
   {
     ...read,
     guard: 'a reading soon after another one writes nothing',
     find: `if left < UNUSED_S * 0.9 or left > UNUSED_S then`,
     replace: `if left then`,
-    tests: ['test/broker.spec.ts › writes nothing soon after another one'],
+    tests: [`${BROKER_REDIS_SPEC} › writes nothing soon after another read`],
   },
   {
     ...read,
     guard: 'nothing is read of what is more than a client gets',
     find: `if not isWithinLimits() then return { tip, after, {}, 1 } end\n`,
     replace: '',
-    tests: ['test/broker.spec.ts › gives none of what follows where that is more'],
+    tests: [`${HISTORY_SPEC} › returns no event if more events follow`],
   },
   {
     ...read,
@@ -214,6 +233,7 @@ export const scripts = [
     guard: 'a page is bounded by size',
     find: `(#entries >= limit or bytes >= PAGE_BYTES)`,
     replace: `#entries >= limit`,
+    tests: [BROKER_REDIS_SPEC],
   },
   {
     ...read,

@@ -15,7 +15,7 @@ const FILES = [
   'package.json',
   ...list('docs', /\.md$/).map((name) => `docs/${name}`),
   ...list('bench/fanout', /\.svg$/).map((name) => `bench/fanout/${name}`),
-  ...list('src/broker', /\.lua$/).map((name) => `src/broker/${name}`),
+  ...list('src/broker/redis', /\.lua$/).map((name) => `src/broker/redis/${name}`),
   ...list('src', /(?<!\.spec|\.d)\.ts$/).flatMap((name) =>
     ['.js', '.d.ts'].map((extension) => `dist/${name.replace(/\.ts$/, extension)}`),
   ),

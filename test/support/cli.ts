@@ -13,7 +13,11 @@ export class Cli {
   readonly #closed: Promise<unknown>;
   readonly #exited: Promise<unknown>;
 
-  constructor(args: string, env: Record<string, string> = {}, program = ['node', 'dist/cli/main.js']) {
+  constructor(
+    args: string,
+    env: Record<string, string> = {},
+    program = ['node', 'dist/integrations/cli/main.js'],
+  ) {
     const [command, ...first] = program;
     this.process = spawn(command!, [...first, ...args.split(' ').filter(Boolean)], {
       env: { ...process.env, ...env },

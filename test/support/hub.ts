@@ -1,6 +1,6 @@
 import { ChannelHub } from '../../src/channel/channel-hub.js';
 import type { ChannelEvent } from '../../src/channel/channel-event.js';
-import { noCounts } from '../../src/channel/channel-counts.js';
+import { noMetrics } from '../../src/channel/channel-metrics.js';
 import { HistoryReader } from '../../src/channel/history-reader.js';
 import type { Subscriber } from '../../src/channel/subscribers.js';
 import { ModelBroker, ModelStore } from './model-broker.js';
@@ -42,7 +42,7 @@ export function startHub(options: Partial<ConstructorParameters<typeof ChannelHu
     maxReplayEvents: 1_000,
     maxReplayBytes: 1_000_000,
     reader: new HistoryReader(broker),
-    counts: noCounts(),
+    metrics: noMetrics(),
     onDropped: (channel) => dropped.push(channel),
     ...options,
   });

@@ -5,8 +5,8 @@ import {
   type ReplayBounds,
   SseBroker,
 } from '../../src/broker/broker.js';
-import type { StoredEvent } from '../../src/broker/message.js';
-import { isCursor } from '../../src/event.js';
+import type { StoredEvent } from '../../src/event/message.js';
+import { isCursor } from '../../src/event/event.js';
 
 /** A store of one channel, as plain as can be: what the contract of `SseBroker` says, and what may happen to stores. */
 export class ModelStore {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 
-/** `EventSource` says what it accepts. The paths are for clients that do not. */
+/** `EventSource` sends this `Accept` header. The paths are for clients that do not. */
 export const isStream = ({ headers, url = '' }: IncomingMessage): boolean =>
   headers.accept?.includes('text/event-stream') || /^\/orders\/\d+\/events\b/.test(url);
 

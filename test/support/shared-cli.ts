@@ -17,7 +17,7 @@ export class SharedCli {
   #process: ChildProcess | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly program = 'dist/cli/main.js') {
+  constructor(private readonly program = 'dist/integrations/cli/main.js') {
     afterAll(async () => {
       if (!this.#process) return;
       const exited = once(this.#process, 'exit');

@@ -1,8 +1,8 @@
-import { MemorySseBroker } from '../../src/broker/memory.broker.js';
+import { MemorySseBroker } from '../../src/broker/memory/memory.broker.js';
 import type { ChannelListener } from '../../src/broker/broker.js';
 import type { ChannelEvent } from '../../src/channel/channel-event.js';
 import type { Subscriber } from '../../src/channel/subscribers.js';
-import type { SseEvent } from '../../src/event.js';
+import type { SseEvent } from '../../src/event/event.js';
 
 /** Reads take as long as the test wants, and anything may arrive. */
 export class SlowBroker extends MemorySseBroker {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach } from '@jest/globals';
 import { ChannelEvent } from '../../src/channel/channel-event.js';
 import { Batch } from '../../src/http/batch.js';
-import { EventStream } from '../../src/http/event-stream.js';
+import { SseResponse } from '../../src/http/sse-response.js';
 import { Frame } from '../../src/http/frame.js';
 import { Outbox } from '../../src/http/outbox.js';
 import { until } from './until.js';
@@ -18,12 +18,10 @@ export const eventOf = (data: string): ChannelEvent =>
 /** Servers whose responses become event streams, for each test of a file. */
 export function useStreamServer() {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const counts = { cut: 0 };
   let server: Server;
   let ends: (() => void)[] = [];
 
   beforeEach(async () => {
-    counts.cut = 0;
     server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
   });
@@ -57,18 +55,14 @@ export function useStreamServer() {
   }
 
   const streamOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
-    new EventStream(response, outbox, {
-      number: 0,
+    new SseResponse(response, outbox, {
       channels: ['c'],
       resumes: true,
       retry: new Batch().with(new Frame(retry)),
-      dueAt: Infinity,
-      onCut: () => counts.cut++,
     });
 
   return {
     outbox,
-    counts,
     request,
     requestHttp2,
     streamOn,
@@ -78,7 +72,7 @@ export function useStreamServer() {
 }
 
 /** Resolves to the progress of a stream whose client does not read, once the buffers of the system are full. */
-export async function stillProgress(stream: EventStream): Promise<number> {
+export async function stillProgress(stream: SseResponse): Promise<number> {
   await until(() => stream.pending > 0);
   let before = NaN;
   await until(async () => {

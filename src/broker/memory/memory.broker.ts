@@ -1,0 +1,156 @@
+import { randomInt } from 'node:crypto';
+import type { Publication } from '../../event/event.js';
+import { type History, HISTORY_DEFAULTS } from '../../options/sse.options.js';
+import {
+  closedError,
+  CONTROL_CHANNEL,
+  CONTROL_KEEPS,
+  type ChannelListener,
+  IDEMPOTENCY_MS,
+  type Page,
+  POSITION_MS,
+  type ReplayBounds,
+  SseBroker,
+  UNUSED_MS,
+} from '../broker.js';
+import { ExpiringMap } from './expiring-map.js';
+import { Chain } from './chain.js';
+import { completeBody, encodeBody } from '../../event/message.js';
+
+/** How often expired events and positions are freed, in ms. */
+const SWEEP_MS = 10_000;
+
+/**
+ * Carries and stores events in one process. It does in a few lines what the Redis broker does in scripts, messages
+ * included: subscribers get a copy of the data, and the same bytes with either broker.
+ */
+export class MemorySseBroker extends SseBroker {
+  readonly state = 'up';
+  override readonly isLocal = true;
+  readonly #positions: ExpiringMap<string>;
+  /** Positions of channels without publications. */
+  readonly #beginnings = new ExpiringMap<string>(UNUSED_MS);
+  readonly #chains: ExpiringMap<Chain>;
+  /** The chain of the control channel, which is independent of `history`. */
+  readonly #controlChains = new ExpiringMap<Chain>(CONTROL_KEEPS.maxAgeMs);
+  readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
+  readonly #listeners = new Map<string, ChannelListener>();
+  #sweep: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(private readonly history: History | false = HISTORY_DEFAULTS) {
+    super();
+    const { maxAgeMs } = history || HISTORY_DEFAULTS;
+    this.#positions = new ExpiringMap(Math.max(POSITION_MS, 2 * maxAgeMs));
+    this.#chains = new ExpiringMap(maxAgeMs);
+  }
+
+  async publish(channel: string, publication: Publication): Promise<string> {
+    if (this.#closed) throw closedError();
+    this.#expire();
+    const { id, idempotencyKey, transient } = publication;
+    const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
+    const first = key === undefined ? undefined : this.#published.get(key);
+    if (first !== undefined) return first;
+    const kept = !transient && this.history !== false;
+    const body = encodeBody(publication, kept);
+    const publicId = kept ? this.#store(channel, body, id) : (id ?? '');
+    if (!kept) this.#send(channel, body);
+    if (key !== undefined) this.#published.set(key, publicId);
+    return publicId;
+  }
+
+  subscribe(channel: string, listener: ChannelListener): void {
+    this.#listeners.set(channel, listener);
+    if (this.history) this.#tip(channel);
+    queueMicrotask(() => {
+      if (this.#listeners.get(channel) === listener) listener.onSubscribed();
+    });
+  }
+
+  unsubscribe(channel: string): void {
+    this.#listeners.delete(channel);
+  }
+
+  async read(
+    channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page> {
+    this.#expire();
+    const tip = this.#tip(channel);
+    const chain = this.#chainsOf(channel).get(channel);
+    const found = chain?.find(positions, tip) ?? positions.find((position) => position === tip);
+    if (found === undefined) return { tip, events: [], end: tip };
+    if (bounds && chain?.exceeds(found, bounds)) {
+      return { tip, after: found, events: [], end: tip, isTooMuch: true };
+    }
+    const events = chain?.after(found, limit) ?? [];
+    return { tip, after: found, events, end: events.at(-1)?.cursor ?? tip };
+  }
+
+  /** Loses the history of a channel and interrupts its subscription, for tests. */
+  forget(channel: string): void {
+    this.#chains.set(channel, new Chain());
+    this.#positions.set(channel, nextCursor(this.#tip(channel)));
+    const listener = this.#listeners.get(channel);
+    listener?.onInterrupted();
+    if (listener) this.subscribe(channel, listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    this.#listeners.clear();
+  }
+
+  #store(channel: string, body: string, id: string | undefined): string {
+    const { maxEvents, maxAgeMs } = channel === CONTROL_CHANNEL ? CONTROL_KEEPS : (this.history as History);
+    const prev = this.#tip(channel);
+    const cursor = nextCursor(prev);
+    const chain = this.#chainsOf(channel).get(channel) ?? new Chain();
+    const reused = chain.has(id);
+    const text = completeBody(body, { cursor, prev, id, reused });
+    chain.push({ cursor, prev, text });
+    chain.trim(maxEvents, maxAgeMs);
+    if (id !== undefined && !reused) chain.index(id, cursor, maxEvents);
+    this.#chainsOf(channel).set(channel, chain);
+    this.#positions.set(channel, cursor);
+    this.#send(channel, text);
+    return id ?? cursor;
+  }
+
+  /** A channel without events gets a cursor that marks its beginning. */
+  #tip(channel: string): string {
+    const known = this.#positions.get(channel);
+    const tip = known ?? this.#beginnings.get(channel) ?? nextCursor(undefined);
+    (known === undefined ? this.#beginnings : this.#positions).set(channel, tip);
+    return tip;
+  }
+
+  #chainsOf(channel: string): ExpiringMap<Chain> {
+    return channel === CONTROL_CHANNEL ? this.#controlChains : this.#chains;
+  }
+
+  #expire(): void {
+    const maps = [this.#positions, this.#beginnings, this.#chains, this.#controlChains, this.#published];
+    for (const map of maps) map.expire();
+    if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
+  }
+
+  /** In a microtask, so that an event published from within a subscriber comes after the one being delivered. */
+  #send(channel: string, text: string): void {
+    const listener = this.#listeners.get(channel);
+    queueMicrotask(() => {
+      if (listener && this.#listeners.get(channel) === listener) listener.onMessage(text);
+    });
+  }
+}
+
+/** By the clock, or after the last cursor if the clock went back. Memory has no replicas, so it needs no random step. */
+function nextCursor(prev: string | undefined): string {
+  const [prevMs, prevN] = prev === undefined ? [0, 0] : (prev.split('-').map(Number) as [number, number]);
+  const now = Date.now();
+  return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;
+}

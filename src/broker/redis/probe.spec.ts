@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { RedisProbe } from './probe.js';
+
+/** When it is sent, and what is made of what comes back. That it finds a real deaf connection: `test/subscriber.spec.ts`. */
+describe('A probe', () => {
+  let sent: string[];
+  let isAccepted: boolean;
+  let changes: boolean[];
+  let stills: boolean[];
+  let probe: RedisProbe;
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    [sent, isAccepted, changes, stills] = [[], true, [], []];
+    const publish = async (text: string) => {
+      sent.push(text);
+      if (!isAccepted) throw new Error('Redis is unreachable');
+    };
+    probe = new RedisProbe(publish, (isDeaf, isStill) => {
+      changes.push(isDeaf);
+      stills.push(isStill);
+    });
+    probe.onSubscribed();
+  });
+  afterEach(() => void jest.useRealTimers());
+
+  const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
+  const arrive = () => probe.onMessage(sent.at(-1)!);
+
+  it('is sent as soon as its channel is subscribed, and 10 s after one that has arrived', async () => {
+    expect(sent).toEqual(['1']);
+    arrive();
+    await pass(9_900);
+    expect(sent).toHaveLength(1);
+    await pass(200);
+    expect(sent).toEqual(['1', '2']);
+    expect(changes).toEqual([]);
+  });
+
+  it('shows after 10 s that what was accepted has not arrived, and that it does again', async () => {
+    await pass(9_900);
+    expect(probe.isDeaf).toBe(false);
+    await pass(200);
+    expect([probe.isDeaf, changes]).toEqual([true, [true]]);
+    probe.onInterrupted();
+    probe.onSubscribed();
+    expect([probe.isDeaf, changes]).toEqual([true, [true]]);
+    arrive();
+    expect([probe.isDeaf, changes]).toEqual([false, [true, false]]);
+  });
+
+  it('proves nothing where it was not accepted', async () => {
+    arrive();
+    isAccepted = false;
+    await pass(60_000);
+    expect([sent.length, changes]).toEqual([6, []]);
+  });
+
+  it('does not wait any longer where the next one is not accepted', async () => {
+    await pass(10_100);
+    isAccepted = false;
+    probe.onInterrupted();
+    probe.onSubscribed();
+    await pass(100);
+    isAccepted = true;
+    // And not 20 s, as after one that was.
+    await pass(10_000);
+    arrive();
+    expect(changes).toEqual([true, false]);
+  });
+
+  it('proves nothing where an earlier one arrives in its place', async () => {
+    const [first] = sent;
+    arrive();
+    await pass(10_100);
+    probe.onMessage(first!);
+    await pass(10_100);
+    expect(changes).toEqual([true]);
+  });
+
+  it('waits while nothing is subscribed', async () => {
+    probe.onInterrupted();
+    expect(jest.getTimerCount()).toBe(0);
+    await pass(60_000);
+    expect([sent.length, changes]).toEqual([1, []]);
+    probe.onSubscribed();
+    expect(sent).toHaveLength(2);
+  });
+
+  it('is not judged where it is interrupted in the same turn', async () => {
+    // Before what is due behind it.
+    setTimeout(() => probe.onInterrupted(), 10_000);
+    await pass(60_000);
+    expect([sent, changes]).toEqual([['1'], []]);
+  });
+
+  it('says when another connection did not help', async () => {
+    await pass(10_100);
+    probe.onInterrupted();
+    probe.onSubscribed();
+    await pass(20_100);
+    expect(stills).toEqual([false, true]);
+  });
+
+  it('does not take a process for deaf that was busy, and finds what has arrived meanwhile', async () => {
+    jest.useRealTimers();
+    probe.onInterrupted();
+    probe = new RedisProbe(
+      async () => undefined,
+      (isDeaf) => changes.push(isDeaf),
+      20,
+    );
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    const arrived = once(client, 'data').then(() => probe.onMessage('1'));
+    await new Promise<void>((resolve) => {
+      // Then timers are due before sockets are read.
+      setImmediate(() => {
+        probe.onSubscribed();
+        socket.write('1');
+        for (const end = Date.now() + 60; Date.now() < end;);
+        resolve();
+      });
+    });
+    await arrived;
+    await turn();
+    expect(changes).toEqual([]);
+    probe.onInterrupted();
+    client.destroy();
+    server.close();
+  });
+
+  it('gives each new connection more time, up to ten times as much', async () => {
+    const restarts: number[] = [];
+    for (let second = 0; second < 400; second++) {
+      const { length } = changes;
+      await pass(1_000);
+      if (changes.length === length) continue;
+      restarts.push(second + 1);
+      probe.onInterrupted();
+      probe.onSubscribed();
+    }
+    const waits = restarts.map((at, n) => at - (restarts[n - 1] ?? 0));
+    for (const [n, wait] of [10, 20, 40, 80, 100, 100].entries()) {
+      expect(waits[n]).toBeGreaterThanOrEqual(wait);
+      expect(waits[n]).toBeLessThanOrEqual(wait + 1);
+    }
+  });
+});

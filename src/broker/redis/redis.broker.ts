@@ -1,0 +1,248 @@
+import { randomInt } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { isCursor, type Publication } from '../../event/event.js';
+import { clusterOf, keyPrefixOf } from '../../options/redis-source.js';
+import { SseError } from '../../common/sse.errors.js';
+import { type History, HISTORY_DEFAULTS, type RedisSource } from '../../options/sse.options.js';
+import {
+  type BrokerState,
+  type ChannelListener,
+  CONTROL_CHANNEL,
+  CONTROL_KEEPS,
+  type Page,
+  type ReplayBounds,
+  SseBroker,
+} from '../broker.js';
+import { decodeEntry, encodeBody } from '../../event/message.js';
+import { type Findings, inspect } from './inspect.js';
+import { RedisCluster } from './cluster.js';
+import { RedisOutage } from './outage.js';
+import type { Find } from './publication.js';
+import { RedisProbe } from './probe.js';
+import { RedisPublisher } from './publisher.js';
+import { SCRIPTS } from './script.js';
+import { StandaloneRedis } from './standalone.js';
+import type { RedisTopology, Route, TopologyListener } from './topology.js';
+import { RedisSubscriptions } from './subscriptions.js';
+
+/** How long an application that requires Redis waits for it at its start, in ms. */
+const OPEN_MS = 5_000;
+/** How long another application waits, to log what is wrong with the server: three weeks. */
+const INSPECT_MS = 1_814_400_000;
+
+/**
+ * Carries events between all processes through one Redis, or one Redis Cluster, and stores them there.
+ *
+ * Connections: one for commands (in a cluster, one to each master), and one for subscriptions, opened with the first one (with
+ * sharded Pub/Sub, one to each master that has subscribed channels). Cost: one script call per event (one PUBLISH if it is not
+ * stored) and per read, one SUBSCRIBE per channel and process; in the background a PING per connection in 2 s, and a PUBLISH in
+ * 10 s while anything is subscribed.
+ */
+export class RedisSseBroker extends SseBroker {
+  readonly #logger = new Logger('SseModule');
+  readonly #topology: RedisTopology;
+  readonly #isCluster: boolean;
+  readonly #publisher: RedisPublisher;
+  readonly #prefix: string;
+  /** How much history channels keep, as arguments of the scripts. */
+  readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
+  readonly #probe: RedisProbe;
+  readonly #subscriptions: RedisSubscriptions;
+  readonly #outage = new RedisOutage(() => this.connected, this.#logger);
+  #hasSubscribed = false;
+
+  constructor(
+    source: RedisSource,
+    prefix: string,
+    private readonly history: History | false = HISTORY_DEFAULTS,
+    probeMs?: number,
+  ) {
+    super();
+    // ioredis would add its keyPrefix to keys, but not to Pub/Sub channels. Here both get it.
+    this.#prefix = keyPrefixOf(source) + prefix;
+    if (history === false) this.#kept = [0, ''];
+    else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
+    const cluster = clusterOf(source);
+    this.#isCluster = cluster !== undefined;
+    const listener: TopologyListener = {
+      onConnection: (connection) => this.#outage.observe(connection),
+      onChange: () => this.#change(),
+    };
+    this.#topology = cluster
+      ? new RedisCluster(cluster, (channel) => this.#key(channel, 'history'), listener)
+      : new StandaloneRedis(source, listener);
+    this.#publisher = new RedisPublisher(this.#topology, (route, where) => this.#find(route, where));
+    this.#subscriptions = new RedisSubscriptions(
+      this.#topology,
+      (channel) => this.#live(channel),
+      listener,
+      this.#logger,
+    );
+    this.#probe = new RedisProbe(
+      (text) =>
+        this.#topology.run(this.#probe.channel, (route) => this.#send(route, this.#probe.channel, text)),
+      (isDeaf, isStill) => this.#reconnect(isDeaf, isStill),
+      probeMs,
+    );
+  }
+
+  get state(): BrokerState {
+    if (!this.#topology.ready || !this.#subscriptions.ready) return 'down';
+    return this.#probe.isDeaf ? 'deaf' : 'up';
+  }
+
+  /**
+   * Resolves once the server can be used.
+   *
+   * @throws SseError `SSE_UNAVAILABLE` if it is unreachable for 5 s, or cannot be used
+   */
+  async opened(): Promise<void> {
+    const { error, warning } = await this.#inspect(OPEN_MS);
+    if (error !== undefined) throw new SseError('SSE_UNAVAILABLE', error);
+    if (warning !== undefined) this.#logger.warn(warning);
+  }
+
+  /** Logs why the server cannot be used, or may lose events, as soon as it is reachable. */
+  async inspect(): Promise<void> {
+    // An outage is logged by `RedisOutage`.
+    const { error, warning } = await this.#inspect(INSPECT_MS).catch((): Findings => ({}));
+    if (error !== undefined) this.#logger.error(error);
+    if (warning !== undefined) this.#logger.warn(warning);
+  }
+
+  async #inspect(waitMs: number): Promise<Findings> {
+    const given = { cluster: this.#isCluster, sharded: this.#topology.sharded };
+    const all = await this.#topology.runOnAll((client) => inspect(client, given), waitMs);
+    return all.find(({ error }) => error) ?? all.find(({ warning }) => warning) ?? {};
+  }
+
+  publish(channel: string, publication: Publication): Promise<string> {
+    const { id = '', idempotencyKey, transient } = publication;
+    const kept = !transient && this.history !== false;
+    const body = encodeBody(publication, kept);
+    const size = body.length;
+    if (!kept && idempotencyKey === undefined) {
+      const send = (route: Route) => this.#send(route, channel, body).then(() => id);
+      return this.#publisher.publish({ channel, size, isRepeatable: false, send, idOf: () => id });
+    }
+    const keys = this.#keys(channel, id !== '');
+    if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
+    const command = this.#topology.sharded ? 'SPUBLISH' : 'PUBLISH';
+    return this.#publisher.publish({
+      channel,
+      size,
+      isRepeatable: true,
+      send: (route, { publisher, number, after = '', whole }) => {
+        const event = [this.#live(channel), body, id, publisher + number.toString(36), randomInt(2 ** 20)];
+        const args = [...event, ...this.#keptOf(channel), command, number, after];
+        return SCRIPTS.publish[whole ? 'load' : 'call'](route, keys, args);
+      },
+      idOf: (cursor) => id || cursor,
+    });
+  }
+
+  subscribe(channel: string, listener: ChannelListener): void {
+    if (!this.#hasSubscribed) this.#subscriptions.subscribe(this.#probe.channel, this.#probe);
+    this.#hasSubscribed = true;
+    this.#subscriptions.subscribe(channel, listener);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#subscriptions.unsubscribe(channel);
+  }
+
+  async read(
+    channel: string,
+    positions: readonly string[],
+    limit: number,
+    bounds?: ReplayBounds,
+  ): Promise<Page> {
+    const cursors = positions.filter(isCursor);
+    const id = positions.find((position) => !isCursor(position)) ?? '';
+    const keys = this.#keys(channel, id !== '');
+    const most = [bounds?.events ?? '', bounds?.size ?? ''];
+    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, ...most, id, ...cursors];
+    const answer = await this.#topology.run(channel, (route) => SCRIPTS.read.run(route, keys, args));
+    const [tip, after, entries, isTooMuch] = answer as [string, string, [string, string[]][], unknown];
+    return {
+      tip,
+      after: after === '' ? undefined : after,
+      events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
+      end: entries.at(-1)?.[0] ?? tip,
+      isTooMuch: Number(isTooMuch) === 1 || undefined,
+    };
+  }
+
+  override async now(channel: string): Promise<number> {
+    const [s, us] = await this.#topology.run(channel, ({ connection }) => connection.client.time());
+    return Number(s) * 1_000 + Number(us) / 1_000;
+  }
+
+  override serverOf(channel: string): string {
+    return this.#topology.routeOf(channel).connection.address;
+  }
+
+  async close(): Promise<void> {
+    this.#outage.close();
+    this.#probe.onInterrupted();
+    await Promise.all([
+      this.#subscriptions.close(),
+      this.#publisher.close().then(() => this.#topology.close()),
+    ]);
+  }
+
+  async #find(route: Route, { channel, publisher, first }: Parameters<Find>[1]): ReturnType<Find> {
+    const cursors = new Map<number, string>();
+    for (let from = '+'; from !== '';) {
+      const args = [publisher, first.toString(36), from];
+      const answer = await SCRIPTS.find.run(route, [this.#key(channel, 'history')], args);
+      const [next, ...found] = answer as [string, ...string[]];
+      from = next;
+      const numberOf = (nonce: string) => parseInt(nonce.slice(publisher.length), 36);
+      for (let n = 0; n < found.length; n += 2) cursors.set(numberOf(found[n]!), found[n + 1]!);
+    }
+    return cursors;
+  }
+
+  #keptOf(channel: string): readonly (number | '')[] {
+    const isControl = channel === CONTROL_CHANNEL && this.history !== false;
+    return isControl ? [CONTROL_KEEPS.maxEvents, CONTROL_KEEPS.maxAgeMs] : this.#kept;
+  }
+
+  /** Only the keys that a script needs: while a slot migrates, Redis rejects a command if one of its keys has not moved yet. */
+  #keys(channel: string, withIds = false): string[] {
+    const names = withIds ? ['history', 'meta', 'ids', 'ids:old'] : ['history', 'meta'];
+    return names.map((name) => this.#key(channel, name));
+  }
+
+  /** The Pub/Sub channel of a channel. With sharded Pub/Sub it has to be in the slot of the keys. */
+  #live(channel: string): string {
+    return this.#prefix + (this.#topology.sharded ? `{${channel}}` : channel);
+  }
+
+  /** Sends a message that is not stored. */
+  #send(route: Route, channel: string, text: string): Promise<unknown> {
+    // While a slot migrates, its subscribers are still on the server that it leaves.
+    const { client } = (route.asking ? this.#topology.routeOf(channel) : route).connection;
+    return client[this.#topology.sharded ? 'spublish' : 'publish'](this.#live(channel), text);
+  }
+
+  /** In a cluster, the hash tag keeps all keys of a channel in one slot. */
+  #key(channel: string, name: string): string {
+    return `${this.#prefix}{${channel}}:${name}`;
+  }
+
+  #change(): void {
+    this.#publisher.flush();
+    this.#subscriptions.route();
+    this.#outage.report();
+  }
+
+  /** The connections for commands and for subscriptions may lead to different servers. */
+  #reconnect(isDeaf: boolean, isStill: boolean): void {
+    this.#outage.report('Published events do not arrive: the subscriber connection reconnects');
+    const { channel } = this.#probe;
+    if (isDeaf) this.#subscriptions.leave(channel);
+    if (isStill) this.#topology.routeOf(channel).connection.reconnect();
+  }
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { SseGrant } from '../connections/access.js';
+import { Connections } from '../connections/connections.js';
+import { Channels } from '../channel/channels.js';
+import { FailureLog } from '../common/failure-log.js';
+import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
+import { Batch } from './batch.js';
+import type { EventFilter } from './event-filter.js';
+import { retryFrames } from './frame.js';
+import { lastEventIdOf } from './last-event-id.js';
+import { Outbox } from './outbox.js';
+import { Pipelining } from './pipelining.js';
+import { isGone, type PlatformRequest, type PlatformResponse, serveViews, takeHeaders } from './platform.js';
+import { sourceOf } from './source.js';
+import { HEADERS, SseResponse } from './sse-response.js';
+
+/** How long the response headers wait for the subscription: clients connect even while the broker is unreachable. */
+const HEADERS_WAIT_MS = 2_000;
+
+/** What a response delivers, and to which client. */
+export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | 'renew'> {
+  readonly filter?: EventFilter;
+  /** When the permission was asked for. @default now */
+  readonly askedAt?: number;
+}
+
+/** Turns HTTP responses into connections. */
+@Injectable()
+export class SseResponses implements OnModuleInit {
+  readonly #outbox = new Outbox();
+  readonly #pipelining = new Pipelining();
+  readonly #failures = new FailureLog();
+  readonly #retries: readonly Batch[];
+  #count = 0;
+
+  constructor(
+    private readonly channels: Channels,
+    private readonly connections: Connections,
+    @Inject(RESOLVED_OPTIONS) { retryMs }: ResolvedOptions,
+    private readonly host: HttpAdapterHost,
+  ) {
+    this.#retries = retryFrames(retryMs).map((frame) => new Batch().with(frame));
+  }
+
+  onModuleInit(): void {
+    if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
+  }
+
+  /**
+   * Delivers the events of a target through a response.
+   *
+   * @returns when the response headers are sent, which wait up to 2 s for the broker
+   */
+  async serve(
+    request: PlatformRequest,
+    response: PlatformResponse,
+    { channels, access, filter, askedAt, renew }: ResponseTarget,
+  ): Promise<void> {
+    const lastEventId = lastEventIdOf(request);
+    const raw = response.raw ?? response;
+    // The client may have left while guards, pipes and interceptors ran.
+    if (isGone(raw) || raw.writableEnded) return;
+    if (!(await this.#pipelining.isNext(raw))) {
+      response.hijack?.();
+      return;
+    }
+    if (response.raw && !(await takeHeaders(response, raw))) return;
+    response.hijack?.();
+    if (isGone(raw)) return;
+    if (request.method === 'HEAD') {
+      raw.writeHead(200, HEADERS).end();
+      return;
+    }
+    const resumes = lastEventId !== undefined;
+    const sse = new SseResponse(raw, this.#outbox, {
+      channels,
+      filter,
+      resumes,
+      retry: this.#retries[this.#count++ % this.#retries.length]!,
+      failures: this.#failures,
+    });
+    let unsubscribe = () => {};
+    let onReady = () => {};
+    const ready = new Promise<void>((resolve) => (onReady = resolve));
+    const remove = this.connections.admit({
+      channels,
+      access,
+      askedAt,
+      renew,
+      resumes,
+      source: sourceOf(request),
+      http2Session: raw.stream?.session,
+      response: sse,
+      begin: () => {
+        const subscription = this.channels.subscribe(channels, sse, lastEventId);
+        ({ unsubscribe } = subscription);
+        void subscription.ready.then(onReady);
+      },
+      end: (retryMs) => {
+        unsubscribe();
+        sse.end(retryMs);
+      },
+    });
+    if (typeof remove === 'number') {
+      sse.end(remove);
+      return;
+    }
+    this.#pipelining.begin(raw, sse);
+    raw.once('close', () => {
+      // Without another reason, the client has closed it.
+      remove(sse.endReason ?? (raw.writableEnded ? 'error' : 'client'));
+      unsubscribe();
+    });
+    if (raw.headersSent) return;
+    await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
+    sse.begin();
+  }
+}

@@ -1,0 +1,82 @@
+import {
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  mixin,
+  type OnModuleInit,
+  Optional,
+  type Type,
+} from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { type SseGrant, UndecidedError } from '../connections/access.js';
+import { checkChannels } from '../event/event.js';
+import { SseError } from '../common/sse.errors.js';
+import { Authorization } from './authorization.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
+import { type ChannelRequest, type ChannelSource, checkSource } from './requested-channels.js';
+
+const grants = new WeakMap<object, SseGrant>();
+
+/**
+ * A guard for `@Sse()` routes: it checks the channels of a request, and `@GrantedChannels()` gives them
+ * to the handler. Put it after the guards that authenticate the user: `@UseGuards(SessionGuard, ChannelGuard(OrderReaders, fromQuery))`.
+ *
+ * Authorize an `@Sse()` route in a guard: Nest may send the response headers before the handler has ended.
+ *
+ * @param allow which channels may be read; others are refused with 403, or with the status of the authorizer's exception
+ * @param channel finds the channel or channels of a request: `fromQuery`, or for example `({ params }) => params.id`
+ * @throws SseError `SSE_OPTIONS`, when the class is defined, for anything but a rule
+ */
+export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanActivate> {
+  const check = checkOf(allow);
+  checkSource(channel);
+  @Injectable()
+  class RuleGuard implements CanActivate, OnModuleInit {
+    authorizer?: SseAuthorizer;
+
+    constructor(
+      @Inject(ModuleRef) readonly moduleRef: ModuleRef,
+      @Optional() @Inject(Authorization) readonly authorization = new Authorization(),
+    ) {}
+
+    async onModuleInit(): Promise<void> {
+      this.authorizer = await authorizerOf(this.moduleRef, allow, this.authorizer);
+    }
+
+    async canActivate(context: ExecutionContext): Promise<boolean> {
+      const http = context.switchToHttp();
+      const request = http.getRequest<ChannelRequest & PlatformRequest>();
+      const response = http.getResponse<PlatformResponse>();
+      this.authorization.checkOrigin(request, response);
+      const isWanted = () => !isGone(response.raw ?? response);
+      const channels = checkChannels(channel(request));
+      const question = { check, authorizer: this.authorizer, context, isWanted };
+      try {
+        grants.set(request, await this.authorization.grant(question, channels));
+        return true;
+      } catch (error) {
+        if (!(error instanceof UndecidedError)) throw error;
+        await this.authorization.postpone(response);
+        // The request is answered. If the guard returned, Nest or an exception filter would answer it again.
+        return new Promise(() => {});
+      }
+    }
+  }
+  injectProvided(RuleGuard, allow);
+  return mixin(RuleGuard);
+}
+
+/**
+ * The channels that the route's `ChannelGuard` has granted, for `SseService.messages()`, or for an `@SseChannel()` handler to
+ * return.
+ */
+export const GrantedChannels = createParamDecorator((_: unknown, context: ExecutionContext): SseGrant => {
+  const grant = grants.get(context.switchToHttp().getRequest<object>());
+  if (!grant) {
+    throw new SseError('SSE_OPTIONS', '@GrantedChannels() needs the guard ChannelGuard() on its route');
+  }
+  return grant;
+});

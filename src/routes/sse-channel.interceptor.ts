@@ -1,0 +1,131 @@
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  mixin,
+  type NestInterceptor,
+  type OnModuleInit,
+  Optional,
+  type Type,
+} from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { firstValueFrom, type Observable, of } from 'rxjs';
+import { mergeGrant, SseGrant, UndecidedError } from '../connections/access.js';
+import { inputError, SseError } from '../common/sse.errors.js';
+import { SseService } from '../sse.service.js';
+import { Authorization, type Question } from './authorization.js';
+import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { type ResponseTarget, SseResponses } from '../http/sse-responses.js';
+import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from '../http/platform.js';
+import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
+import { checkTarget } from './sse-target.js';
+
+const SERVED = of(undefined);
+
+/**
+ * Finds the target of a request, and has it served in place of the answer that Nest sends when all interceptors have
+ * completed; before that, errors are Nest's to answer.
+ */
+@Injectable()
+export class SseChannelInterceptor implements NestInterceptor<unknown, undefined>, OnModuleInit {
+  /** Without `SseModule`, in a unit test of a controller, its routes serve nothing. */
+  constructor(
+    @Inject(ModuleRef) protected readonly moduleRef: ModuleRef,
+    @Optional() @Inject(Authorization) private readonly authorization = new Authorization(),
+    @Optional() @Inject(SseResponses) private readonly responses?: SseResponses,
+    @Optional() @Inject(SseService) private readonly sse?: SseService,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    if (!this.sse) throw withoutModule();
+  }
+
+  /** Of the route, with where its channels come from if the handler does not name them. */
+  protected get rule(): (Pick<Question, 'check' | 'authorizer'> & { channel?: ChannelSource }) | undefined {
+    return undefined;
+  }
+
+  async intercept(context: ExecutionContext, next: CallHandler<unknown>): Promise<Observable<undefined>> {
+    const { responses } = this;
+    if (!responses) throw withoutModule();
+    const http = context.switchToHttp();
+    const request = http.getRequest<PlatformRequest>();
+    const response = http.getResponse<PlatformResponse>();
+    this.authorization.checkOrigin(request, response);
+    const askedAt = Date.now();
+    const returned = await firstValueFrom(next.handle());
+    try {
+      // A guard has asked earlier than this interceptor.
+      const target = { askedAt, ...(await this.#targetOf(returned, context, request, response)) };
+      serveAtEnd(response, () => responses.serve(request, response, target));
+    } catch (error) {
+      if (!(error instanceof UndecidedError)) throw error;
+      serveAtEnd(response, () => this.authorization.postpone(response));
+    }
+    return SERVED;
+  }
+
+  async #targetOf(
+    returned: unknown,
+    context: ExecutionContext,
+    request: PlatformRequest,
+    response: PlatformResponse,
+  ): Promise<ResponseTarget> {
+    const { rule } = this;
+    const target = this.#named(returned, request);
+    if (!rule) return target;
+    const raw = response.raw ?? response;
+    const { check, authorizer } = rule;
+    const question = { check, authorizer, context, isWanted: () => !isGone(raw) };
+    const { access, renew } = await this.authorization.grant(question, target.channels);
+    const before = target.renew;
+    return {
+      ...target,
+      access: mergeGrant(target.access, access),
+      renew:
+        (renew ?? before) &&
+        (async () => mergeGrant((await before?.()) ?? target.access, (await renew?.()) ?? access)),
+    };
+  }
+
+  #named(returned: unknown, request: PlatformRequest): ResponseTarget {
+    const channel = this.rule?.channel;
+    if (!channel) {
+      if (returned instanceof SseGrant) return returned;
+      const named = listOf(returned);
+      const target = checkTarget(named);
+      checkOwn(named, request);
+      return target;
+    }
+    if (returned !== undefined) {
+      throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);
+    }
+    return checkTarget({ channel: channel(request as unknown as ChannelRequest) });
+  }
+}
+
+const withoutModule = () =>
+  new SseError(
+    'SSE_OPTIONS',
+    '@SseChannel() needs SseModule: import SseModule.forRoot() in the root module (a unit test may provide an SseService of its own)',
+  );
+
+/** The interceptor of a route with a rule. */
+export function authorizingInterceptor(allow: SseRule, channel?: ChannelSource): Type<NestInterceptor> {
+  const check = checkOf(allow);
+  class AuthorizingInterceptor extends SseChannelInterceptor {
+    authorizer?: SseAuthorizer;
+
+    override async onModuleInit(): Promise<void> {
+      await super.onModuleInit();
+      this.authorizer = await authorizerOf(this.moduleRef, allow, this.authorizer);
+    }
+
+    protected override get rule() {
+      return { check, authorizer: this.authorizer, channel };
+    }
+  }
+  injectProvided(AuthorizingInterceptor, allow);
+  return mixin(AuthorizingInterceptor);
+}
