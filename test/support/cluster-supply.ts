@@ -1,5 +1,6 @@
 import { afterAll } from '@jest/globals';
-import { startMember, TestCluster } from './cluster.js';
+import { TestCluster } from './cluster.js';
+import { startMembers } from './cluster-member.js';
 import { stopAfterTest } from './redis.js';
 
 /**
@@ -32,7 +33,7 @@ export class ClusterSupply {
 }
 
 async function startEmpty(): Promise<TestCluster> {
-  const servers = await Promise.all([1, 2, 3].map(startMember));
+  const servers = await startMembers(3);
   try {
     return await TestCluster.of(servers, 0);
   } catch (error) {

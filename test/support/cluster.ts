@@ -4,12 +4,9 @@ import { promisify } from 'node:util';
 import calculateSlot from 'cluster-key-slot';
 import { Cluster } from 'ioredis';
 import type { RedisClusterOptions } from 'nestjs-sse-channels';
-import { freePort } from './port.js';
-import { type RedisServer, startRedis, stopAfterTest } from './redis.js';
+import { NODE_TIMEOUT_MS, startMembers } from './cluster-member.js';
+import { type RedisServer, stopAfterTest } from './redis.js';
 import { until } from './until.js';
-
-/** How long a master may be silent before the others take it for gone. */
-const NODE_TIMEOUT_MS = 1_500;
 
 /** A server as the others see it. */
 interface Member {
@@ -39,7 +36,7 @@ export class TestCluster {
 
   static async start({ masters = 3, replicas = 1 } = {}): Promise<TestCluster> {
     const count = masters * (1 + replicas);
-    const servers = await Promise.all(Array.from({ length: count }, startMember));
+    const servers = await startMembers(count);
     for (const server of servers) stopAfterTest(server);
     return TestCluster.of(servers, replicas);
   }
@@ -240,11 +237,3 @@ export class TestCluster {
 
 /** The slot of a channel, with `sse:` as prefix. */
 export const slotOf = (channel: string): number => calculateSlot(`sse:{${channel}}:history`);
-
-/** Starts a server that can be a member of a cluster. It outlives the test. */
-export async function startMember(): Promise<RedisServer> {
-  const cluster = ['enabled', 'yes', 'node-timeout', `${NODE_TIMEOUT_MS}`, 'port', `${await freePort()}`];
-  const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
-  for (let n = 0; n < cluster.length; n += 2) args.push(`--cluster-${cluster[n]}`, cluster[n + 1]!);
-  return startRedis(args, { outlivesTest: true });
-}

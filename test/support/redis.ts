@@ -27,7 +27,7 @@ const FAKETIME = {
   FAKETIME_DONT_RESET: '1',
 };
 
-/** Another server has taken the port since it was found free. */
+/** Another server has taken one of its ports since they were found free. */
 class PortTakenError extends Error {}
 
 /** A redis-server process of a test's own. */
@@ -69,9 +69,11 @@ export class RedisServer {
     const env = this.ownClock ? { ...process.env, ...clock } : process.env;
     this.#process = spawn('redis-server', args, { stdio: 'ignore', env });
     const admin = this.admin({ retryStrategy: () => 20 });
-    const info = await admin.info('server');
+    const reading = admin.info('server').catch(() => undefined);
+    const info = await Promise.race([reading, once(this.#process, 'exit')]);
     admin.disconnect();
-    if (!info.includes(`process_id:${this.#process.pid}\r\n`)) throw new PortTakenError();
+    const isOwn = typeof info === 'string' && info.includes(`process_id:${this.#process.pid}\r\n`);
+    if (!isOwn) throw new PortTakenError(`${args.join(' ')} does not start`);
   }
 
   /** A client for looking at the server, and for doing to it what happens to servers. */
@@ -112,22 +114,25 @@ export class RedisServer {
 }
 
 const servers = new Set<RedisServer>();
+/** Starts that may fail because other tests take the ports. */
+const MAX_ATTEMPTS = 10;
 
 /** Starts a server; it is stopped after the test, unless it is to outlive it. */
 export async function startRedis(
-  args: readonly string[] = [],
+  args: readonly string[] | (() => Promise<readonly string[]>) = [],
   { ownClock = false, outlivesTest = false } = {},
 ): Promise<RedisServer> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const dir = mkdtempSync(join(tmpdir(), 'sse-redis-'));
-    const server = new RedisServer(await freePort(), dir, args, ownClock);
+    const given = typeof args === 'function' ? await args() : args;
+    const server = new RedisServer(await freePort(), dir, given, ownClock);
     if (!outlivesTest) stopAfterTest(server);
     try {
       await server.start();
       return server;
     } catch (error) {
       await server.stop();
-      if (!(error instanceof PortTakenError)) throw error;
+      if (!(error instanceof PortTakenError) || attempt === MAX_ATTEMPTS) throw error;
     }
   }
 }
