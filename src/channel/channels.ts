@@ -122,7 +122,7 @@ export class Channels {
     return { ready, unsubscribe };
   }
 
-  /** Unsubscribes from all channels. Their subscribers get nothing more; further ones are completed at once. */
+  /** Unsubscribes from all channels, for good: `Connections` accepts no further connections. */
   close(): void {
     this.#closed = true;
     for (const { hub, linger, audit } of this.#entries.values()) {

@@ -82,6 +82,19 @@ describe('A process that hears of a disconnection late', () => {
     expect(ended).toEqual([]);
   });
 
+  it('applies live disconnections, although its reads fail', async () => {
+    const [one, other] = [start(), start()];
+    other.admit('ann');
+    await settle();
+    const read = jest.spyOn(broker, 'read').mockRejectedValue(new Error('This read fails'));
+    jest.advanceTimersByTime(60_000);
+    await settle();
+    expect(read).toHaveBeenCalled();
+    await one.connections.disconnect({ user: 'ann' });
+    await settle();
+    expect(ended).toEqual(['ann']);
+  });
+
   it('applies each of them once, although the history is read again', async () => {
     const [one, other] = [start(), start()];
     other.admit('bob');

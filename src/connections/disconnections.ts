@@ -23,7 +23,7 @@ const RETRY_MS = [10, 1_000] as const;
 const MAX_CALLS = 10_000;
 /** How long this node listens after its last connection has ended: most clients reconnect within that time. */
 const LINGER_MS = 10_000;
-/** How often the history is read although nothing seems to be missing: the last message may have been lost. */
+/** How often the position is compared with the store's, in ms: the last message may have been lost. */
 const AUDIT_MS = 30_000;
 
 /** The state while this node has connections. */
@@ -154,8 +154,15 @@ export class Disconnections implements ChannelListener {
     // Later disconnections arrive within a second, and end the connections that are open by then.
     listening.caughtUp = undefined;
     listening.since = since;
-    if (this.hasHistory) listening.audit = setInterval(() => void this.#catchUp(), AUDIT_MS).unref();
+    if (this.hasHistory) listening.audit = setInterval(() => void this.#audit(), AUDIT_MS).unref();
     this.broker.subscribe(CONTROL_CHANNEL, this);
+  }
+
+  /** Reads only the tip: a failing read must not hold back live messages. */
+  async #audit(): Promise<void> {
+    const reading = this.#reader.read(CONTROL_CHANNEL, [], { purpose: 'audit', limit: 0 });
+    const page = await reading.catch(() => undefined);
+    if (page && page.tip !== this.#position && this.#listening) void this.#catchUp();
   }
 
   /** Reads what is missing. Messages that arrive in the meantime are read, too, so each is applied once and in order. */

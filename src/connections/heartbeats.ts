@@ -50,7 +50,7 @@ export class Heartbeats {
     for (const connection of this.connections) {
       const { response } = connection;
       if (response && this.#isStalled(connection, response, now)) response.disconnectSlow();
-      if (now >= connection.dueAt) this.close(connection, 'age');
+      else if (now >= connection.dueAt) this.close(connection, 'age');
     }
   }
 

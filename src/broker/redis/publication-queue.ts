@@ -14,10 +14,8 @@ import type { Route } from './topology.js';
 const DEADLINE_MS = 4_500;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
-/** How long REPEATED answers are collected before one search for all their ids, in ms. */
-const GATHER_MS = 10;
-/** Channels that are searched at once. */
-const FIND_BATCH = 200;
+/** How long REPEATED answers are collected before one search for their ids, in ms, and channels that are searched at once. */
+const [GATHER_MS, FIND_BATCH] = [10, 200];
 
 /**
  * Sends publications to one server in call order. A retry may go to another server.
@@ -60,13 +58,12 @@ export class PublicationQueue {
     return this.#publications.size === 0;
   }
 
-  /** @throws SseError `SSE_UNAVAILABLE` */
   publish(command: PublishCommand, number: number): Promise<string> {
     const publication = new Pending(command, number);
     this.#publications.add(publication);
     this.usage.count++;
     this.usage.size += command.size;
-    // Usually no other publication waits. There may be 100,000 in flight, so none of these is looked at.
+    // Usually none waits. There may be 100,000 in flight, so this does not iterate them.
     if (this.#waiting++ > 0) this.flush();
     else if (this.#state === 'open' && this.#isReady()) this.#send(publication);
     return publication.id;
@@ -198,12 +195,16 @@ export class PublicationQueue {
 
   /** Searches for the ids of publications that an earlier attempt has stored. */
   async #find(): Promise<void> {
-    const stored = [...this.#publications].filter(({ state }) => state === 'stored');
-    const channels = [...new Set(stored.map(({ command }) => command.channel))];
-    for (let n = 0; n < channels.length; n += FIND_BATCH) {
-      const batch = channels.slice(n, n + FIND_BATCH);
-      const storedIn = (channel: string) => stored.filter(({ command }) => command.channel === channel);
-      await Promise.all(batch.map((channel) => this.#findIn(channel, storedIn(channel))));
+    const channels = new Map<string, Pending[]>();
+    for (const publication of this.#publications) {
+      if (publication.state !== 'stored') continue;
+      const stored = channels.get(publication.command.channel);
+      if (stored) stored.push(publication);
+      else channels.set(publication.command.channel, [publication]);
+    }
+    const all = [...channels];
+    for (let n = 0; n < all.length; n += FIND_BATCH) {
+      await Promise.all(all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each)));
     }
     this.#search = undefined;
     if (this.#closed || ![...this.#publications].some(({ state }) => state === 'stored')) return;
