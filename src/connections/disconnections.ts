@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChannelListener, CONTROL_CHANNEL, OLDEST, type SseBroker } from '../broker/broker.js';
 import { HistoryReader } from '../channel/history-reader.js';
 import { FailureLog } from '../common/failure-log.js';
 import { checkPublication } from '../event/event.js';
 import { decodeMessage, type Message } from '../event/message.js';
+import { ClockSkew } from './clock-skew.js';
 import {
   checkRefuseMs,
   checkTarget,
@@ -16,9 +16,6 @@ import {
 } from './disconnection.js';
 import { Refusals } from './refusals.js';
 
-/** How long the clock difference to the broker counts as known. */
-const SKEW_MS = 60_000;
-const RETRY_MS = [10, 1_000] as const;
 /** Calls that wait to arrive here. */
 const MAX_CALLS = 10_000;
 /** How long this node listens after its last connection has ended: most clients reconnect within that time. */
@@ -53,9 +50,7 @@ export class Disconnections implements ChannelListener {
   #reading: Promise<void> | undefined;
   /** Whether something arrived during the read that may not be part of it. */
   #readAgain = false;
-  /** By how much the clock of this node is ahead of the broker's, at most. */
-  #skewMs = Infinity;
-  #measuredAt = -Infinity;
+  readonly #skew: ClockSkew;
 
   constructor(
     private readonly broker: SseBroker,
@@ -69,6 +64,10 @@ export class Disconnections implements ChannelListener {
     private readonly onDisconnection: (disconnection: Disconnection, isLate: boolean) => number,
   ) {
     this.#reader = new HistoryReader(broker);
+    this.#skew = new ClockSkew(
+      () => broker.now(CONTROL_CHANNEL),
+      (error) => this.#report(error),
+    );
   }
 
   /**
@@ -147,7 +146,7 @@ export class Disconnections implements ChannelListener {
 
   async #listen(listening: Listening): Promise<void> {
     const isWanted = () => this.#listening === listening;
-    await this.#measure(isWanted);
+    if (this.hasHistory && this.#skew.isStale) await this.#skew.measure(isWanted);
     const since = Date.now();
     if (this.hasHistory) await this.#catchUp();
     if (!isWanted()) return;
@@ -200,13 +199,10 @@ export class Disconnections implements ChannelListener {
 
   #take({ json, cursor }: Pick<Message, 'json' | 'cursor'>, isLate?: true): void {
     if (cursor !== undefined) this.#position = cursor;
-    const now = Date.now();
     const time = Number(cursor?.split('-')[0] ?? 0);
-    // No message arrives before it was sent, so the smallest difference is the best estimate.
-    if (time > 0) this.#skewMs = Math.min(this.#skewMs, now - time);
-    const at = time > 0 ? time + this.#skewMs : now;
-    this.#apply(JSON.parse(json), at, isLate ?? at < (this.#listening?.since ?? now));
-    if (now - this.#measuredAt > SKEW_MS) void this.#measure(() => this.#listening !== undefined);
+    const at = time > 0 ? this.#skew.toLocal(time) : Date.now();
+    this.#apply(JSON.parse(json), at, isLate ?? at < (this.#listening?.since ?? at));
+    if (this.hasHistory && this.#skew.isStale) void this.#skew.measure(() => this.#listening !== undefined);
   }
 
   /** @returns how many connections it has ended, now or when it arrived first */
@@ -233,25 +229,5 @@ export class Disconnections implements ChannelListener {
       'disconnections',
       `No connection opens, as disconnections cannot be read: ${error.message}`,
     );
-  }
-
-  /** Credentials are dated by the clocks of nodes, disconnections by the broker's. */
-  async #measure(isWanted: () => boolean): Promise<void> {
-    if (!this.hasHistory) return;
-    if (this.#skewMs < Infinity && Date.now() - this.#measuredAt < SKEW_MS) return;
-    const [first, last] = RETRY_MS;
-    this.#measuredAt = Date.now();
-    for (let delay: number = first; isWanted(); delay = Math.min(2 * delay, last)) {
-      try {
-        const time = await this.broker.now(CONTROL_CHANNEL);
-        this.#measuredAt = Date.now();
-        this.#skewMs = this.#measuredAt - time;
-        return;
-      } catch (error) {
-        this.#report(error as Error);
-        await sleep(delay * (1 + Math.random()), undefined, { ref: false });
-      }
-    }
-    this.#measuredAt = -Infinity;
   }
 }

@@ -62,8 +62,8 @@ export const connections = [
   {
     ...disconnections,
     guard: 'credentials are compared by one clock',
-    find: `time > 0 ? time + this.#skewMs : now`,
-    replace: `time > 0 ? time : now`,
+    find: `time > 0 ? this.#skew.toLocal(time) : Date.now()`,
+    replace: `time > 0 ? time : Date.now()`,
   },
   {
     ...limits,

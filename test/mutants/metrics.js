@@ -21,7 +21,7 @@ export const metrics = [
   {
     file: 'src/connections/heartbeats.ts',
     guard: 'a connection ends at its age',
-    find: `      if (now >= connection.dueAt) this.close(connection, 'age');\n`,
+    find: `      else if (now >= connection.dueAt) this.close(connection, 'age');\n`,
     replace: '',
     tests: [DRAIN_SPEC],
   },

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import calculateSlot from 'cluster-key-slot';
 import { Cluster } from 'ioredis';
 import type { RedisClusterOptions } from 'nestjs-sse-channels';
-import { NODE_TIMEOUT_MS, startMembers } from './cluster-member.js';
+import { startMembers } from './cluster-member.js';
 import { type RedisServer, stopAfterTest } from './redis.js';
 import { until } from './until.js';
 
