@@ -77,7 +77,8 @@ describe('Streams of several channels, some of which are not live,', () => {
     expect(subscriber.opens).toEqual([]);
     broker.broken.clear();
     await ready;
-    expect(subscriber.opens.map(({ live }) => live)).toEqual([['a', 'b']]);
+    // Together, or one after the other: their reads are retried at different times.
+    expect(subscriber.opens.flatMap(({ live }) => live).toSorted()).toEqual(['a', 'b']);
   });
 
   it('open no further channels if the first ones end them', async () => {
