@@ -8,6 +8,7 @@ const list = (dir: string, pattern: RegExp) =>
 
 const FILES = [
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'LICENSE',
   'README.md',
   'SECURITY.md',
