@@ -26,7 +26,8 @@ export class WorkingCopy {
   constructor() {
     const filter = (path) => !LEFT_OUT.includes(basename(path));
     for (const name of COPIED) cpSync(join(ROOT, name), join(this.#dir, name), { recursive: true, filter });
-    symlinkSync(join(ROOT, 'node_modules'), join(this.#dir, 'node_modules'));
+    // Some tests start the command line as it was built, without the mutant.
+    for (const name of ['node_modules', 'dist']) symlinkSync(join(ROOT, name), join(this.#dir, name));
     this.apply(WITHOUT_BUILD);
   }
 
