@@ -16,7 +16,7 @@ import { causeOf, checkKeys } from './common/sse.errors.js';
 import type { SseStats } from './options/sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
 
-/** Where a connection begins, and to whom it belongs. All fields are optional. */
+/** The start of a connection, and its user and credential. All fields are optional. */
 export interface MessagesOptions extends SseAccess {
   /** The id to resume after, as `@LastEventId()` gives it. */
   lastEventId?: string;

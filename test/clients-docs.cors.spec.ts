@@ -18,12 +18,11 @@ describe.each(platforms)('A page of another origin, with %s,', (_, platform) => 
       .map((head) => /^access-control-request-headers: (.*)$/im.exec(head)![1]);
   const gets = ({ heads }: Relay) => heads.filter((head) => head.startsWith('GET '));
 
-  it.each([
-    ['the option origins alone', undefined],
-    ['the documented enableCors() as well', documentedCors],
-  ])('reads with cookies by %s, and resumes without a preflight', async (_what, configure) => {
-    const { sse, publish, relay } = await startOrders(platform, { options: { retryMs: 500 }, configure });
-    const page = await runInPage(withCookies(relay), cookieFor(relay));
+  /** Publishes, breaks the connection, and publishes again: the page gets both events, once. */
+  const resumes = async (
+    { sse, publish, relay }: Awaited<ReturnType<typeof startOrders>>,
+    page: Awaited<ReturnType<typeof runInPage>>,
+  ) => {
     await until(() => sse.stats().connections === 1);
     await publish('paid');
     await until(() => page.lines.includes('paid'));
@@ -31,6 +30,16 @@ describe.each(platforms)('A page of another origin, with %s,', (_, platform) => 
     await publish('packed');
     await until(() => page.lines.includes('packed'));
     expect(page.lines).toEqual(['paid', 'packed']);
+  };
+
+  it.each([
+    ['the option origins alone', undefined],
+    ['the documented enableCors() as well', documentedCors],
+  ])('reads with cookies by %s, and resumes without a preflight', async (_what, configure) => {
+    const orders = await startOrders(platform, { options: { retryMs: 500 }, configure });
+    const { relay } = orders;
+    const page = await runInPage(withCookies(relay), cookieFor(relay));
+    await resumes(orders, page);
     expect(preflights(relay)).toEqual([]);
     expect(gets(relay).at(-1)).toMatch(/^last-event-id: \d+-\d+$/im);
   });
@@ -43,18 +52,11 @@ describe.each(platforms)('A page of another origin, with %s,', (_, platform) => 
   });
 
   it('reads with a bearer token after a preflight, and resumes', async () => {
-    const { sse, publish, relay } = await startOrders(platform, {
-      options: { origins: [], retryMs: 500 },
-      configure: documentedCors,
-    });
+    const options = { origins: [], retryMs: 500 };
+    const orders = await startOrders(platform, { options, configure: documentedCors });
+    const { relay } = orders;
     const page = await runInPage(AROUND + snippetsOf('fetch-event-source', relay.url)[0]!);
-    await until(() => sse.stats().connections === 1);
-    await publish('paid');
-    await until(() => page.lines.includes('paid'));
-    relay.cut();
-    await publish('packed');
-    await until(() => page.lines.includes('packed'));
-    expect(page.lines).toEqual(['paid', 'packed']);
+    await resumes(orders, page);
     expect(preflights(relay)[0]).toBe('authorization');
     expect(gets(relay).at(-1)).toMatch(/^last-event-id: \d+-\d+$/im);
   });

@@ -1,25 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
+import { useChannels } from '../../test/support/channels.js';
+import { Recorder } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { checkPublication } from '../event/event.js';
 import { HISTORY_DEFAULTS } from '../options/sse.options.js';
-import { Channels } from './channels.js';
 import { ChannelSet } from './composite.js';
 
 describe('The channels of a connection that catches up', () => {
-  let broker: SlowBroker;
-  let channels: Channels;
-
-  beforeEach(() => {
-    broker = new SlowBroker();
-    channels = new Channels(broker);
-  });
-  afterEach(() => channels.close());
-
-  const publish = (channel: string, data: unknown) =>
-    broker.publish(channel, checkPublication(data, {}, 1_000));
+  const rig = useChannels();
+  const { publish } = rig;
 
   /** Takes no more than a page, until it is told to go on. */
   class Slow extends Recorder {
@@ -39,7 +29,7 @@ describe('The channels of a connection that catches up', () => {
     const parts: string[] = [];
     const set = new ChannelSet(names);
     for (const [index, name] of names.entries()) {
-      parts.push(set.part(index, (await broker.read(name, [], 0)).tip));
+      parts.push(set.part(index, (await rig.broker.read(name, [], 0)).tip));
       for (let n = 0; n < count; n++) await publish(name, `${name}${n}`);
     }
     return set.at(parts).id;
@@ -49,7 +39,7 @@ describe('The channels of a connection that catches up', () => {
   it('take turns: each sends a page, and the next page is read once the client has taken that', async () => {
     const id = await behind(NAMES, 150);
     const slow = new Slow();
-    await channels.subscribe(NAMES, slow, id).ready;
+    await rig.channels.subscribe(NAMES, slow, id).ready;
     const seen: number[] = [];
     while (slow.events.length < NAMES.length * 150) {
       await until(() => slow.waiting.length > 0);
@@ -68,11 +58,11 @@ describe('The channels of a connection that catches up', () => {
   });
 
   it('take turns also with events that the node holds in memory', async () => {
-    const first = channels.subscribe(NAMES, new Recorder());
+    const first = rig.channels.subscribe(NAMES, new Recorder());
     await first.ready;
     const id = await behind(NAMES, 50);
     const slow = new Slow();
-    await channels.subscribe(NAMES, slow, id).ready;
+    await rig.channels.subscribe(NAMES, slow, id).ready;
     for (let n = 1; n <= NAMES.length; n++) {
       await until(() => slow.waiting.length > 0);
       await turn();
@@ -87,10 +77,10 @@ describe('The channels of a connection that catches up', () => {
     const names = ['a', 'b', 'c', 'd'];
     const id = await behind(names, 150);
     const slow = new Slow();
-    await channels.subscribe(names, new Recorder()).ready;
-    broker.broken.add('a');
-    const { ready } = channels.subscribe(names, slow, id);
-    broker.listeners.get('b')!.onInterrupted();
+    await rig.channels.subscribe(names, new Recorder()).ready;
+    rig.broker.broken.add('a');
+    const { ready } = rig.channels.subscribe(names, slow, id);
+    rig.broker.listeners.get('b')!.onInterrupted();
     await ready;
     const dataOf = (name: string) => slow.events.filter(({ channel }) => channel === name).length;
     await until(() => {
@@ -98,8 +88,8 @@ describe('The channels of a connection that catches up', () => {
       return dataOf('c') === 150 && dataOf('d') === 150;
     });
     expect(dataOf('a') + dataOf('b')).toBe(0);
-    broker.broken.delete('a');
-    broker.listeners.get('b')!.onSubscribed();
+    rig.broker.broken.delete('a');
+    rig.broker.listeners.get('b')!.onSubscribed();
     await until(() => {
       slow.goOn();
       return dataOf('a') === 150 && dataOf('b') === 150;
@@ -109,14 +99,7 @@ describe('The channels of a connection that catches up', () => {
 });
 
 describe('A subscriber that is behind', () => {
-  let broker: SlowBroker;
-  let channels: Channels;
-
-  beforeEach(() => {
-    broker = new SlowBroker();
-    channels = new Channels(broker);
-  });
-  afterEach(() => channels.close());
+  const rig = useChannels();
 
   class Behind extends Recorder {
     isBehind = true;
@@ -137,8 +120,7 @@ describe('A subscriber that is behind', () => {
     }
   }
 
-  const publish = (data: unknown, transient = false) =>
-    broker.publish('a', checkPublication(data, { transient }, 1_000));
+  const publish = (data: unknown, transient = false) => rig.publish('a', data, { transient });
   const range = (count: number) => Array.from({ length: count }, (_, n) => n);
 
   it.each([
@@ -147,23 +129,23 @@ describe('A subscriber that is behind', () => {
   ])('catches up from %s once the client has read everything before', async (_, count, reads) => {
     const behind = new Behind();
     const other = new Recorder();
-    await channels.subscribe(['a'], behind).ready;
-    await channels.subscribe(['a'], other).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], other).ready;
     for (const n of range(count)) await publish(n);
     expect([behind.data, other.data]).toEqual([[], range(count)]);
-    const before = broker.asked.length;
+    const before = rig.broker.asked.length;
     behind.readOn();
     await until(() => behind.events.length === count);
     expect(behind.data).toEqual(range(count));
     await publish('live');
     expect(behind.data.at(-1)).toBe('live');
-    expect(broker.asked.length - before).toBe(reads);
-    expect([channels.metrics.behind, behind.cuts]).toEqual([1, 0]);
+    expect(rig.broker.asked.length - before).toBe(reads);
+    expect([rig.channels.metrics.behind, behind.cuts]).toEqual([1, 0]);
   });
 
   it('becomes live only after the client has read the replayed events', async () => {
     const behind = new Behind();
-    await channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
     await publish(0);
     behind.next = (event) => {
       behind.isBehind = true;
@@ -176,12 +158,12 @@ describe('A subscriber that is behind', () => {
     behind.readOn();
     await until(() => behind.data.length === 4);
     expect(behind.data).toEqual(range(4));
-    expect(channels.metrics.behind).toBe(1);
+    expect(rig.channels.metrics.behind).toBe(1);
   });
 
   it('gets events that are not stored after the replayed ones, at the position of the last of these', async () => {
     const behind = new Behind();
-    await channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
     const [first, second] = [await publish(1), await publish('passing', true).then(() => publish(2))];
     behind.readOn();
     await until(() => behind.events.length === 3);
@@ -197,7 +179,7 @@ describe('A subscriber that is behind', () => {
     ['large', 300, 'x'.repeat(1_000)],
   ])('is closed if too %s events that are not stored arrive', async (_, count, data) => {
     const behind = new Behind();
-    await channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
     await publish(1);
     expect(behind.cuts).toBe(0);
     for (let n = 0; n < count; n++) await publish(data, true);
@@ -206,7 +188,7 @@ describe('A subscriber that is behind', () => {
 
   it('whose response never drains causes no endless loop', async () => {
     const behind = new Behind();
-    await channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
     behind.drained = () => undefined;
     await publish(1);
     await turn();
@@ -218,12 +200,12 @@ describe('A subscriber that is behind', () => {
   it('since it reconnected gets no events that are not stored if there are too many', async () => {
     const id = await publish(0);
     await publish(1);
-    await channels.subscribe(['a'], new Recorder()).ready;
+    await rig.channels.subscribe(['a'], new Recorder()).ready;
     const resuming = new Behind();
     resuming.isBehind = false;
     let goOn = () => {};
-    broker.gate = new Promise((resolve) => (goOn = resolve));
-    await channels.subscribe(['a'], resuming, id).ready;
+    rig.broker.gate = new Promise((resolve) => (goOn = resolve));
+    await rig.channels.subscribe(['a'], resuming, id).ready;
     for (let n = 0; n < 1_100; n++) await publish('x', true);
     goOn();
     await until(() => resuming.data.length > 0);
@@ -233,10 +215,9 @@ describe('A subscriber that is behind', () => {
   });
 
   it('gets all missed events: the limits for reconnections do not apply', async () => {
-    channels.close();
-    channels = new Channels(broker, { ...HISTORY_DEFAULTS, maxReplayEvents: 5 });
+    rig.restart({ ...HISTORY_DEFAULTS, maxReplayEvents: 5 });
     const behind = new Behind();
-    await channels.subscribe(['a'], behind).ready;
+    await rig.channels.subscribe(['a'], behind).ready;
     for (const n of range(400)) await publish(n);
     behind.readOn();
     await until(() => behind.events.length === 400);

@@ -1,30 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { useChannels } from '../../test/support/channels.js';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { checkPublication, type PublishOptions } from '../event/event.js';
 import { Channels, type Subscription } from './channels.js';
 import type { Subscriber } from './subscribers.js';
 
-describe('Streams of several channels', () => {
-  let broker: SlowBroker;
-  let channels: Channels;
+describe('Connections with several channels', () => {
+  const rig = useChannels();
+  const { publish } = rig;
 
-  beforeEach(() => {
-    broker = new SlowBroker();
-    channels = new Channels(broker);
-  });
-  afterEach(() => {
-    channels.close();
-    jest.restoreAllMocks();
-  });
-
-  const publish = (channel: string, data: unknown, options: PublishOptions = {}) =>
-    broker.publish(channel, checkPublication(data, options, 1_000));
   const subscribe = (lastEventId?: string, subscriber = new Recorder()) => ({
     subscriber,
-    ...channels.subscribe(['a', 'b'], subscriber, lastEventId),
+    ...rig.channels.subscribe(['a', 'b'], subscriber, lastEventId),
   });
 
   it.each(['own', 'unknown'])(
@@ -34,7 +23,7 @@ describe('Streams of several channels', () => {
       for (const n of [1, 2, 3]) await publish('a', n);
       const { subscriber, ready } = subscribe(id);
       await ready;
-      broker.gate = sleep(50);
+      rig.broker.gate = sleep(50);
       await publish('b', 'meanwhile');
       await until(() => subscriber.data.includes('meanwhile'));
       const cut = subscriber.events.slice(0, subscriber.data.indexOf('meanwhile') + 1);
@@ -47,7 +36,7 @@ describe('Streams of several channels', () => {
     },
   );
 
-  it('end where their subscriber fails, and nothing else does', async () => {
+  it('end if their subscriber fails, and no others do', async () => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const failing = () =>
       new (class extends Recorder {
@@ -66,40 +55,40 @@ describe('Streams of several channels', () => {
       return live.events[0]!.id;
     })();
     const bad = [subscribe(id, failing()), subscribe(composite, failing()), subscribe('nonsense', failing())];
-    await Promise.all(bad.map((stream) => stream.ready));
+    await Promise.all(bad.map((each) => each.ready));
     await until(() => bad.every(({ subscriber }) => subscriber.completed));
     expect(logged).toHaveBeenCalled();
     logged.mockRestore();
   });
 
   it.each([
-    ['given up', ({ unsubscribe }: Subscription) => unsubscribe()],
-    ['closed', () => channels.close()],
-  ])('are not looked for any more once they are %s', async (_, end) => {
+    ['unsubscribed', ({ unsubscribe }: Subscription) => unsubscribe()],
+    ['closed', () => rig.channels.close()],
+  ])('look for no position any more once they are %s', async (_, end) => {
     const elsewhere = new SlowBroker();
     const others = new Channels(elsewhere);
     const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), id);
     await Promise.all([subscribe().ready, subscribeOther().ready]);
-    broker.fails = elsewhere.fails = true;
+    rig.broker.fails = elsewhere.fails = true;
     const gone = subscribe('gone');
-    await until(() => broker.asked.filter((position) => position === 'gone').length === 2);
+    await until(() => rig.broker.asked.filter((position) => position === 'gone').length === 2);
     end(gone);
     subscribeOther('there');
     await until(() => elsewhere.asked.filter((position) => position === 'there').length > 8);
-    expect(broker.asked.filter((position) => position === 'gone')).toHaveLength(2);
+    expect(rig.broker.asked.filter((position) => position === 'gone')).toHaveLength(2);
     others.close();
   });
 
   it('look for an id without reading what follows it', async () => {
     for (let n = 0; n < 5; n++) await publish('a', n, { id: `own${n}` });
-    const limits = jest.spyOn(broker, 'read');
+    const limits = jest.spyOn(rig.broker, 'read');
     const { subscriber } = subscribe('own1');
     await until(() => subscriber.data.length === 3);
     const asked = limits.mock.calls.filter(([, [position]]) => position === 'own1');
     expect(asked.map(([, , limit]) => limit)).toEqual([0, 0]);
   });
 
-  it('leave no subscriber behind that leaves with the first event', async () => {
+  it('leave no subscriber behind that unsubscribes with its first event', async () => {
     for (const n of [0, 1, 2]) await publish('a', n);
     const all = subscribe();
     await all.ready;
@@ -115,8 +104,7 @@ describe('Streams of several channels', () => {
         unsubscribe();
       }
     })();
-    const stream = subscribe(all.subscriber.events[0]!.id, leaving);
-    ({ unsubscribe } = stream);
+    ({ unsubscribe } = subscribe(all.subscriber.events[0]!.id, leaving));
     await publish('a', 6);
     await until(() => all.subscriber.events.length === 4);
     unsubscribe();
@@ -148,7 +136,7 @@ describe('A channel of a process', () => {
     return channels.size;
   };
 
-  it('is given up a while after its last stream, and not while it has one', () => {
+  it('stays subscribed for a while after its last subscriber has left', () => {
     const [one, two] = [subscribe(), subscribe()];
     one.unsubscribe();
     one.unsubscribe();
@@ -161,7 +149,7 @@ describe('A channel of a process', () => {
     expect(subscribedAfter(10_000)).toBe(0);
   });
 
-  it('is compared with the store now and then', async () => {
+  it('is audited from time to time', async () => {
     const { ready, unsubscribe } = subscribe();
     await ready;
     const reads = broker.asked.length;
@@ -170,7 +158,7 @@ describe('A channel of a process', () => {
     unsubscribe();
   });
 
-  it('is reported once for messages that are none, as are a bounded number of others', async () => {
+  it('is logged once for messages that are no events; the number of such channels is bounded', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     for (let n = 0; n < 1_001; n++) {
       await subscribe(`c${n}`).ready;

@@ -78,26 +78,26 @@ describe('A composite cursor', () => {
   });
 });
 
-describe('A stream of several channels', () => {
+describe('A connection with several channels', () => {
   const event = (channel: string, cursor: string) =>
     new ChannelEvent(channel, { id: 'own', json: `"of ${channel}"`, cursor, size: 1 }, cursor);
-  const streamOf = (set: ChannelSet, starts?: ReadonlyMap<string, string>) => {
+  const connectionOf = (set: ChannelSet, starts?: ReadonlyMap<string, string>) => {
     const calls: unknown[] = [];
     const subscriber = {
       open: (...call: unknown[]) => calls.push(['open', ...call]),
       next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
       complete: () => calls.push('complete'),
     };
-    return { calls, stream: new CompositeSubscriber(set, subscriber, starts) };
+    return { calls, composite: new CompositeSubscriber(set, subscriber, starts) };
   };
 
   it('opens with all positions, and then each event moves its own', () => {
-    const { calls, stream } = streamOf(new ChannelSet(['a', 'b']));
-    const [a, b] = stream.legs;
+    const { calls, composite } = connectionOf(new ChannelSet(['a', 'b']));
+    const [a, b] = composite.legs;
     a!.open(A, []);
     b!.open(B, []);
     expect(calls).toEqual([]);
-    stream.open(['a', 'b']);
+    composite.open(['a', 'b']);
     a!.next(event('a', A));
     b!.next(event('b', C));
     expect(calls).toEqual([
@@ -109,12 +109,12 @@ describe('A stream of several channels', () => {
 
   it('contains the client’s own position for a channel that is not open, or no part', () => {
     const set = new ChannelSet(['a', 'b', 'c']);
-    const { calls, stream } = streamOf(set, new Map([['c', C]]));
-    stream.legs[0]!.open(A, []);
-    stream.open(['a']);
-    stream.legs[0]!.next(event('a', B));
-    stream.legs[1]!.open(B, []);
-    stream.open(['b']);
+    const { calls, composite } = connectionOf(set, new Map([['c', C]]));
+    composite.legs[0]!.open(A, []);
+    composite.open(['a']);
+    composite.legs[0]!.next(event('a', B));
+    composite.legs[1]!.open(B, []);
+    composite.open(['b']);
     expect(calls).toEqual([
       ['open', idOf({ a: A, c: C }), ['a']],
       ['of a', idOf({ a: B, c: C })],
@@ -122,35 +122,35 @@ describe('A stream of several channels', () => {
     ]);
   });
 
-  it('has no part for a channel whose reset the client has not got', () => {
+  it('has no part for a channel whose reset was not sent yet', () => {
     const set = new ChannelSet(['a', 'b']);
-    const { calls, stream } = streamOf(set, new Map(['a', 'b'].map((channel) => [channel, ''])));
-    for (const leg of stream.legs) leg.open(A, []);
-    stream.open([]);
-    stream.legs[0]!.next(event('a', A));
+    const { calls, composite } = connectionOf(set, new Map(['a', 'b'].map((channel) => [channel, ''])));
+    for (const leg of composite.legs) leg.open(A, []);
+    composite.open([]);
+    composite.legs[0]!.next(event('a', A));
     expect(calls).toEqual([
       ['open', '', []],
       ['of a', idOf({ a: A })],
     ]);
   });
 
-  it('shares ids with streams of the same channels once they are at the same position', () => {
+  it('shares ids with connections of the same channels once they are at the same position', () => {
     const set = new ChannelSet(['a', 'b']);
     const made = jest.spyOn(set, 'at');
-    const streams = [A, B].map((cursor) => {
-      const { calls, stream } = streamOf(set);
-      stream.legs[0]!.open(cursor, []);
-      stream.legs[1]!.open(B, []);
-      stream.open([]);
-      return { calls, stream };
+    const connections = [A, B].map((cursor) => {
+      const { calls, composite } = connectionOf(set);
+      composite.legs[0]!.open(cursor, []);
+      composite.legs[1]!.open(B, []);
+      composite.open([]);
+      return { calls, composite };
     });
     const [first, second] = [event('a', C), event('b', C)];
-    for (const { stream } of streams) stream.legs[0]!.next(first);
+    for (const { composite } of connections) composite.legs[0]!.next(first);
     const before = made.mock.calls.length;
-    for (const { stream } of streams) stream.legs[1]!.next(second);
+    for (const { composite } of connections) composite.legs[1]!.next(second);
     expect(made).toHaveBeenCalledTimes(before + 1);
-    expect(streams.map(({ calls }) => calls.at(-1))).toEqual(
-      streams.map(() => ['of b', idOf({ a: C, b: C })]),
+    expect(connections.map(({ calls }) => calls.at(-1))).toEqual(
+      connections.map(() => ['of b', idOf({ a: C, b: C })]),
     );
   });
 

@@ -54,7 +54,7 @@ describe('HistoryReader', () => {
     expect(await late).toMatchObject({ events: [] });
   });
 
-  it('repairs live channels first, then opens new ones, then serves those who come back', async () => {
+  it('repairs live channels first, then opens new ones, then replays to reconnecting clients', async () => {
     const { broker, reader, fill } = start();
     await fill('a');
     const isWanted = () => true;
@@ -66,7 +66,7 @@ describe('HistoryReader', () => {
     expect(broker.asked).toEqual(['a-repair', 'a-open', 'a-replay', 'a-audit']);
   });
 
-  it('does not read what nobody waits for any more when its turn comes', async () => {
+  it('skips reads that are not wanted any more', async () => {
     const { broker, reader, fill } = start();
     await fill('a');
     const clients = [{ isThere: true }, { isThere: true }, { isThere: true }];

@@ -1,42 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
+import { useChannels } from '../../test/support/channels.js';
+import { Recorder } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { checkPublication, type SseEvent } from '../event/event.js';
-import { Channels } from './channels.js';
+import type { SseEvent } from '../event/event.js';
 import { splitLastEventId } from './composite.js';
 
-describe('Streams of several channels, some of which are not live,', () => {
-  let broker: SlowBroker;
-  let channels: Channels;
+describe('Connections with several channels, some of which are not live,', () => {
+  const rig = useChannels();
+  const { publish } = rig;
 
-  beforeEach(() => {
-    broker = new SlowBroker();
-    channels = new Channels(broker);
-  });
-  afterEach(() => {
-    channels.close();
-    jest.restoreAllMocks();
-  });
-
-  const publish = (channel: string, data: unknown) =>
-    broker.publish(channel, checkPublication(data, {}, 1_000));
   const subscribe = (lastEventId?: string) => {
     const subscriber = new Recorder();
-    return { subscriber, ...channels.subscribe(['a', 'b'], subscriber, lastEventId) };
+    return { subscriber, ...rig.channels.subscribe(['a', 'b'], subscriber, lastEventId) };
   };
 
   it('begin with the live channels after a second, and add the others later', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    broker.broken.add('b');
+    rig.broker.broken.add('b');
     const { subscriber, ready } = subscribe();
     await until(() => subscriber.opens.length === 1);
     await publish('a', 1);
     expect([subscriber.opens[0]!.live, subscriber.data]).toEqual([['a'], [1]]);
     const [{ id }] = subscriber.events as [SseEvent];
     expect(splitLastEventId(['a', 'b'], id)).toEqual(new Map([['a', expect.any(String)]]));
-    broker.broken.delete('b');
+    rig.broker.broken.delete('b');
     await ready;
     await publish('b', 2);
     await publish('a', 3);
@@ -52,17 +41,16 @@ describe('Streams of several channels, some of which are not live,', () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const before = subscribe();
     await before.ready;
-    channels.close();
     for (const n of [1, 2, 3]) await publish('b', n);
-    channels = new Channels(broker);
-    broker.broken.add('b');
+    rig.restart();
+    rig.broker.broken.add('b');
     const { subscriber, ready } = subscribe(before.subscriber.opens[0]!.id);
     await until(() => subscriber.opens.length === 1);
     await publish('a', 'meanwhile');
     expect([subscriber.opens[0]!.live, subscriber.data]).toEqual([[], ['meanwhile']]);
     // A reconnection with this id misses nothing.
     const elsewhere = subscribe(subscriber.events[0]!.id);
-    broker.broken.delete('b');
+    rig.broker.broken.delete('b');
     await Promise.all([ready, elsewhere.ready]);
     await until(() => subscriber.data.length === 4 && elsewhere.subscriber.data.length === 3);
     expect(subscriber.data).toEqual(['meanwhile', 1, 2, 3]);
@@ -71,11 +59,11 @@ describe('Streams of several channels, some of which are not live,', () => {
 
   it('do not begin before one of the channels is live', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    broker.broken.add('a').add('b');
+    rig.broker.broken.add('a').add('b');
     const { subscriber, ready } = subscribe();
     await sleep(1_200);
     expect(subscriber.opens).toEqual([]);
-    broker.broken.clear();
+    rig.broker.broken.clear();
     await ready;
     // Together, or one after the other: their reads are retried at different times.
     expect(subscriber.opens.flatMap(({ live }) => live).toSorted()).toEqual(['a', 'b']);
@@ -83,7 +71,7 @@ describe('Streams of several channels, some of which are not live,', () => {
 
   it('open no further channels if the first ones end them', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    broker.broken.add('b');
+    rig.broker.broken.add('b');
     let unsubscribe = () => {};
     const leaving = new (class extends Recorder {
       override open(...args: Parameters<Recorder['open']>): void {
@@ -91,16 +79,16 @@ describe('Streams of several channels, some of which are not live,', () => {
         unsubscribe();
       }
     })();
-    ({ unsubscribe } = channels.subscribe(['a', 'b'], leaving));
+    ({ unsubscribe } = rig.channels.subscribe(['a', 'b'], leaving));
     await until(() => leaving.opens.length === 1);
-    broker.broken.delete('b');
+    rig.broker.broken.delete('b');
     await subscribe().ready;
     await publish('b', 1);
     expect([leaving.opens.map(({ live }) => live), leaving.data]).toEqual([[['a']], []]);
   });
 
   it('wait for all channels if these become live within a second', async () => {
-    broker.gate = sleep(300);
+    rig.broker.gate = sleep(300);
     const { subscriber, ready } = subscribe();
     await ready;
     expect(subscriber.opens.map(({ live }) => live)).toEqual([['a', 'b']]);
@@ -108,7 +96,7 @@ describe('Streams of several channels, some of which are not live,', () => {
 
   it('open a channel that the client adds with its position', async () => {
     const one = new Recorder();
-    await channels.subscribe(['a'], one).ready;
+    await rig.channels.subscribe(['a'], one).ready;
     await publish('a', 1);
     const { subscriber, ready } = subscribe(one.events[0]!.id);
     await ready;
@@ -121,11 +109,11 @@ describe('Streams of several channels, some of which are not live,', () => {
 
   it.each([0, 1_200])('open no further channels after they were unsubscribed after %i ms', async (ms) => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    broker.broken.add('b');
+    rig.broker.broken.add('b');
     const { subscriber, unsubscribe } = subscribe();
     await sleep(ms);
     unsubscribe();
-    broker.broken.delete('b');
+    rig.broker.broken.delete('b');
     const { ready } = subscribe();
     await ready;
     await publish('b', 1);

@@ -84,7 +84,7 @@ export function checkAccess(access: unknown, known = ACCESS_KEYS): SseAccess {
 /** @throws SseError `SSE_INPUT` for a value that identifies no user, such as `NaN` or `''` */
 export function checkUser(user: unknown): string {
   if ((typeof user === 'string' && user !== '') || Number.isFinite(user)) return String(user);
-  throw inputError('user', 'a string or a number that names somebody', user);
+  throw inputError('user', 'a string or a number that identifies a user', user);
 }
 
 /** @throws SseError `SSE_INPUT` */

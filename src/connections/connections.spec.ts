@@ -5,7 +5,7 @@ import { Channels } from '../channel/channels.js';
 import { resolveOptions } from '../options/resolve-options.js';
 import { Connections } from './connections.js';
 
-describe('A process that hears of a disconnection late', () => {
+describe('A node and the disconnections of others', () => {
   let broker: MemorySseBroker;
   let ended: string[];
   const made: Connections[] = [];
@@ -37,7 +37,7 @@ describe('A process that hears of a disconnection late', () => {
     for (let n = 0; n < 5; n++) await turn();
   };
 
-  it('ends what may not be there yet, and nothing else', async () => {
+  it('ends only the connections of the target', async () => {
     const [one, other] = [start(), start()];
     await one.connections.disconnect({ user: 'ann' });
     jest.advanceTimersByTime(10_000);
@@ -47,7 +47,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(other.admit('ann')).toBe(50_000);
   });
 
-  it('leaves alone what was let in since', async () => {
+  it('leaves connections alone that were accepted after the refusal', async () => {
     const [one, other] = [start(), start()];
     await one.connections.disconnect({ user: 'ann' });
     jest.advanceTimersByTime(60_001);
@@ -57,7 +57,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(other.admit('ann')).toBeInstanceOf(Function);
   });
 
-  it('knows of all that was said while it had no streams', async () => {
+  it('knows all disconnections from a time without connections', async () => {
     const [one, other] = [start(), start()];
     const leave = other.admit('bob') as () => void;
     await settle();
@@ -109,7 +109,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(ended).toEqual([]);
   });
 
-  it('has who was asked about before it asked about again', async () => {
+  it('refuses a client whose permission was asked for before the disconnection', async () => {
     const [one, other] = [start(), start()];
     other.admit('bob');
     await settle();
@@ -121,7 +121,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(other.admit('ann', { askedAt: Date.now() + 1 })).toBeInstanceOf(Function);
   });
 
-  it('ends all that are open while it listens, whatever their clocks say', async () => {
+  it('ends open connections, even if their credentials are dated later', async () => {
     const [one, other] = [start(), start()];
     for (const name of ['issuedAt', 'expiresAt'] as const) {
       other.admit('ann', { access: { user: 'ann', [name]: new Date(Date.now() + 10_000) } });
@@ -151,7 +151,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(connections.slow).toBe(1);
   });
 
-  it('lets nobody in whose credential has expired', () => {
+  it('refuses a client whose credential has expired', () => {
     const { admit } = start();
     expect(admit('ann', { access: { user: 'ann', expiresAt: new Date(Date.now() - 1) } })).toBe(1_000);
   });
@@ -169,7 +169,7 @@ describe('A process that hears of a disconnection late', () => {
     expect(unsubscribe).toHaveBeenCalledWith('!disconnect');
   });
 
-  it('takes nothing for one that is none', async () => {
+  it('ignores messages that are no disconnections', async () => {
     const { admit } = start();
     admit('ann');
     await settle();

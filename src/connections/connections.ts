@@ -113,7 +113,7 @@ export class Connections {
     // Most connections need no timers.
     if (renew || access.expiresAt) open.lease = this.#lease(open, renew);
     this.#open.add(open);
-    this.#heartbeats.start();
+    if (response) this.#heartbeats.start();
     const begin = () => this.#begin(open, connection);
     const caughtUp = this.#disconnections.listen();
     if (caughtUp) void caughtUp.then(begin);
@@ -217,7 +217,7 @@ export class Connections {
     });
   }
 
-  /** When a client may reconnect to another node: after half of `retryMs` to all of it. The response adds no jitter. */
+  /** When a client may reconnect to another node: after half of `retryMs` to all of it; the response adds up to half as much again. */
   #elsewhereMs(): number {
     return this.options.retryMs * (0.5 + Math.random() / 2);
   }

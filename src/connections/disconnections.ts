@@ -36,7 +36,7 @@ interface Listening {
 /**
  * The calls of `disconnect()` on all nodes.
  *
- * They are events of an internal channel. A node that was cut off from Redis, or has just started, reads those that it missed.
+ * They are events of an internal channel. A node that lost Redis, or has just started, reads the ones that it missed.
  */
 export class Disconnections implements ChannelListener {
   readonly #reader: HistoryReader;

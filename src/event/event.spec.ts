@@ -72,7 +72,7 @@ describe('The data of an event', () => {
   });
 });
 
-describe('Channels of a stream', () => {
+describe('Channels of a connection', () => {
   it('are in one form, each once', () => {
     expect(checkChannels(['cafe\u0301', 'caf\u00e9', 'a'])).toEqual(['caf\u00e9', 'a']);
     expect(checkChannels('a')).toEqual(['a']);

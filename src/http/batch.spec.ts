@@ -33,7 +33,7 @@ describe('A batch', () => {
     ]);
   });
 
-  it('is shared by streams that give an event the same id of theirs, and by no others', () => {
+  it('is shared by connections that give an event the same id, and by no others', () => {
     const start = new Batch();
     const batches = [
       start.with(a, '1~1'),

@@ -113,7 +113,7 @@ describe('A frame', () => {
     { type: 'ü', id: 'own', data: 'a\nb' },
     { id: 'by somebody else: ü', data: 'x' },
     { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
-  ])('has another id where the stream gives it one, and is the same otherwise: %j', (given) => {
+  ])('differs only in its id, if the connection gives another one: %j', (given) => {
     const { data, ...fields } = given;
     const event = new ChannelEvent('c', { ...fields, json: JSON.stringify(data), size: 3 }, '');
     const id = 'tag.1-1~tag.2-2';
@@ -122,7 +122,7 @@ describe('A frame', () => {
   });
 });
 
-describe('Frames with the time to come back after', () => {
+describe('Frames with the reconnection time', () => {
   it('are from half of it to half as much again, and no events', () => {
     const frames = retryFrames(100).map((frame) => Buffer.from(frame.text()));
     expect(frames.map((frame) => parse([frame]))).toEqual(

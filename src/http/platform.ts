@@ -3,7 +3,7 @@ import { Readable, type Writable } from 'node:stream';
 import { StreamableFile } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 
-/** A response of HTTP/1, or one of HTTP/2, which has a stream in place of much else. */
+/** A response of HTTP/1, or one of HTTP/2, which has a stream instead of its own socket. */
 export type AnyResponse = ServerResponse & { readonly stream?: Writable & { readonly session?: object } };
 
 /** Express's request and response are Node's own; Fastify's request and reply hold them. */
@@ -24,7 +24,7 @@ export type PlatformResponse = AnyResponse & {
   getHeaders(): OutgoingHttpHeaders;
 };
 
-/** Whether the client has left; HTTP/2 only says so on its stream. */
+/** Whether the client has disconnected. With HTTP/2, only the stream shows it. */
 export function isGone({ destroyed, stream }: AnyResponse): boolean {
   return destroyed || stream?.destroyed === true;
 }

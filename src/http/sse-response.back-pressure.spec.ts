@@ -1,132 +1,132 @@
 import { constants } from 'node:http2';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { eventOf, stillProgress, useStreamServer } from '../../test/support/stream-server.js';
+import { eventOf, stillProgress, useSseServer } from '../../test/support/sse-server.js';
 import { until } from '../../test/support/until.js';
 
-describe('An event stream whose client reads slowly', () => {
-  const { request, requestHttp2, streamOn } = useStreamServer();
+describe('The response of a client that reads slowly', () => {
+  const { request, requestHttp2, sseOn } = useSseServer();
 
   it('is behind with more than 512 KiB unread, until the client has read all of it', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     const message = (await answer).pause();
-    while (stream.pending <= 524_288) {
-      expect(stream.isBehind).toBe(false);
-      stream.next(eventOf('x'.repeat(100_000)));
+    while (sse.pending <= 524_288) {
+      expect(sse.isBehind).toBe(false);
+      sse.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
-    expect(stream.isBehind).toBe(true);
+    expect(sse.isBehind).toBe(true);
     message.resume();
-    await stream.drained();
-    expect([stream.isBehind, stream.pending, stream.endReason]).toEqual([false, 0, undefined]);
+    await sse.drained();
+    expect([sse.isBehind, sse.pending, sse.endReason]).toEqual([false, 0, undefined]);
   });
 
   it('is not behind with less unread, after it was behind once', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     const message = (await answer).pause();
     const fill = async (bytes: number) => {
-      while (stream.pending <= bytes) {
-        stream.next(eventOf('x'.repeat(100_000)));
+      while (sse.pending <= bytes) {
+        sse.next(eventOf('x'.repeat(100_000)));
         await turn();
       }
     };
     await fill(524_288);
-    expect(stream.isBehind).toBe(true);
+    expect(sse.isBehind).toBe(true);
     message.resume();
-    await stream.drained();
+    await sse.drained();
     message.pause();
     await fill(50_000);
-    expect(stream.drained()).toBeInstanceOf(Promise);
-    expect(stream.isBehind).toBe(false);
+    expect(sse.drained()).toBeInstanceOf(Promise);
+    expect(sse.isBehind).toBe(false);
   });
 
   it('is closed if 1 MiB more comes for a client that is behind', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     (await answer).pause();
     for (let n = 0; n < 60; n++) {
-      stream.next(eventOf('x'.repeat(500_000)));
+      sse.next(eventOf('x'.repeat(500_000)));
       await turn();
     }
-    expect(stream.pending).toBeLessThan(3 * 2 ** 20);
-    expect(stream.endReason).toBe('slow');
+    expect(sse.pending).toBeLessThan(3 * 2 ** 20);
+    expect(sse.endReason).toBe('slow');
   });
 
   it('notices that the client has read a part of a large write', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     const message = (await answer).pause();
-    stream.next(eventOf('x'.repeat(30_000_000)));
+    sse.next(eventOf('x'.repeat(30_000_000)));
     await turn();
-    const before = await stillProgress(stream);
+    const before = await stillProgress(sse);
     await until(() => {
       message.read();
-      return stream.progress !== before;
+      return sse.progress !== before;
     });
-    expect(stream.pending).toBeGreaterThan(10_000_000);
+    expect(sse.pending).toBeGreaterThan(10_000_000);
   });
 
   it('is not behind any more once its client has closed its side', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     const message = (await answer).pause();
-    while (!stream.isBehind) {
-      stream.next(eventOf('x'.repeat(100_000)));
+    while (!sse.isBehind) {
+      sse.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
     message.socket.end();
     await until(() => !response.socket!.writable);
-    expect([stream.isBehind, stream.drained()]).toEqual([false, undefined]);
+    expect([sse.isBehind, sse.drained()]).toEqual([false, undefined]);
   });
 
   it('waits for a client of HTTP/2, too', async () => {
     const { response } = await requestHttp2();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    // More than the window of its stream.
-    stream.next(eventOf('x'.repeat(500_000)));
-    expect(stream.drained()).toBeInstanceOf(Promise);
-    await until(() => stream.pending > 0);
-    stream.disconnectSlow();
-    stream.disconnectSlow();
-    expect(stream.endReason).toBe('slow');
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    // More than the window of its sse.
+    sse.next(eventOf('x'.repeat(500_000)));
+    expect(sse.drained()).toBeInstanceOf(Promise);
+    await until(() => sse.pending > 0);
+    sse.disconnectSlow();
+    sse.disconnectSlow();
+    expect(sse.endReason).toBe('slow');
   });
 
   it('notices that a client of HTTP/2 has read a part of a large write', async () => {
     const { response, reading } = await requestHttp2();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.next(eventOf('x'.repeat(900_000)));
-    const before = await stillProgress(stream);
-    const { pending } = stream;
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    sse.next(eventOf('x'.repeat(900_000)));
+    const before = await stillProgress(sse);
+    const { pending } = sse;
     await until(() => {
       reading.read(10_000);
-      return stream.progress !== before;
+      return sse.progress !== before;
     });
-    expect(stream.pending).toBe(pending);
+    expect(sse.pending).toBe(pending);
   });
 
   it('is closed when a client of HTTP/2 resets it without an error code, although bytes are unsent', async () => {
     const { response, reading } = await requestHttp2();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.next(eventOf('x'.repeat(1_000_000)));
-    await stillProgress(stream);
-    const closed = stream.closed();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    sse.next(eventOf('x'.repeat(1_000_000)));
+    await stillProgress(sse);
+    const closed = sse.closed();
     reading.close(constants.NGHTTP2_NO_ERROR);
     await closed;
-    expect(stream.endReason).toBeUndefined();
+    expect(sse.endReason).toBeUndefined();
   });
 });

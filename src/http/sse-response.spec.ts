@@ -4,23 +4,23 @@ import { text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { eventOf, useStreamServer } from '../../test/support/stream-server.js';
+import { eventOf, useSseServer } from '../../test/support/sse-server.js';
 import { until } from '../../test/support/until.js';
 import type { SseResponse } from './sse-response.js';
 
-describe('An event stream', () => {
-  const { outbox, port, request, server, streamOn } = useStreamServer();
+describe('The response of a connection', () => {
+  const { outbox, port, request, server, sseOn } = useSseServer();
 
   it('writes nothing behind its end, where the next answer on the connection begins', async () => {
     const first = await request();
-    const stream = streamOn(first.response);
-    stream.open('1-1', []);
+    const sse = sseOn(first.response);
+    sse.open('1-1', []);
     await turn();
-    stream.next(eventOf('a'));
+    sse.next(eventOf('a'));
     await turn();
-    stream.complete();
-    stream.next(eventOf('late'));
-    stream.heartbeat();
+    sse.complete();
+    sse.next(eventOf('late'));
+    sse.heartbeat();
     await turn();
     expect(await text(await first.answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
     const second = await request();
@@ -40,30 +40,30 @@ describe('An event stream', () => {
   it('has a heartbeat for a client that is quiet, and none for one that something waits for', async () => {
     const { response, answer } = await request();
     const message = await Promise.race([answer, turn()]);
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     const { socket } = response;
     const sent = socket!.bytesWritten;
-    stream.heartbeat();
+    sse.heartbeat();
     await turn();
     expect(socket!.bytesWritten).toBeGreaterThan(sent);
     (message ?? (await answer)).pause();
     // Until the buffers of the kernel are full.
-    while (stream.pending === 0) {
-      stream.next(eventOf('x'.repeat(100_000)));
+    while (sse.pending === 0) {
+      sse.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
     const waiting = socket!.bytesWritten;
-    stream.heartbeat();
+    sse.heartbeat();
     await turn();
     expect(socket!.bytesWritten).toBe(waiting);
   });
 
-  it.each<[string, (stream: SseResponse) => unknown]>([
-    ['at the end of a turn', (stream) => stream.flush()],
-    ['with a page of history', (stream) => stream.drained()],
-    ['at its end', (stream) => stream.complete()],
+  it.each<[string, (sse: SseResponse) => unknown]>([
+    ['at the end of a turn', (sse) => sse.flush()],
+    ['with a page of history', (sse) => sse.drained()],
+    ['at its end', (sse) => sse.complete()],
   ])('is ended by a write that fails %s, and throws nothing', async (_, write) => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
     const { response, answer } = await request();
@@ -71,9 +71,9 @@ describe('An event stream', () => {
     response.write = () => {
       throw new Error('This write fails');
     };
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    expect(() => write(stream)).not.toThrow();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    expect(() => write(sse)).not.toThrow();
     expect(response.destroyed).toBe(true);
     expect(logged).toHaveBeenCalledTimes(1);
     logged.mockRestore();
@@ -81,46 +81,46 @@ describe('An event stream', () => {
 
   it('tells a resuming client the position of added channels with the second heartbeat', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1~2-2', ['d']);
+    const sse = sseOn(response);
+    sse.open('1-1~2-2', ['d']);
     await turn();
-    stream.heartbeat();
-    stream.heartbeat();
-    stream.complete();
+    sse.heartbeat();
+    sse.heartbeat();
+    sse.complete();
     const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"c"}\n\n';
     expect(await text(await answer)).toBe(`retry: 1\n\n:\n${position}`);
   });
 
-  it('tells no older position after it has told that of further channels', async () => {
+  it('sends no older position after that of further channels', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', ['d']);
-    stream.open('1-1~2-2', ['e']);
-    stream.heartbeat();
-    stream.complete();
+    const sse = sseOn(response);
+    sse.open('1-1', ['d']);
+    sse.open('1-1~2-2', ['e']);
+    sse.heartbeat();
+    sse.complete();
     const ids = (await text(await answer)).match(/(?<=id: ).*/g);
     expect(ids).toEqual(['1-1~2-2']);
   });
 
   it('tells a client at once when further channels have opened', async () => {
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.open('1-1~2-2', ['d']);
-    stream.complete();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    sse.open('1-1~2-2', ['d']);
+    sse.complete();
     const position = 'event: sse.position\nid: 1-1~2-2\ndata: {"channel":"d"}\n\n';
     expect(await text(await answer)).toBe(`retry: 1\n\n${position}`);
   });
 
-  it('shares its bytes with streams whose clients are to come back at another time', async () => {
+  it('shares its bytes with responses that have another reconnection time', async () => {
     const shared = eventOf('a');
     const requests = [await request(), await request(new Agent())];
     const written = requests.map(({ response, answer }, number) => {
       answer.catch(() => undefined);
       const chunks = jest.spyOn(response.socket!, 'write');
-      const stream = streamOn(response, `retry: ${number}\n\n`);
-      stream.open('1-1', []);
-      stream.next(shared);
+      const sse = sseOn(response, `retry: ${number}\n\n`);
+      sse.open('1-1', []);
+      sse.next(shared);
       return () =>
         chunks.mock.calls.map(([chunk]) => chunk as unknown).filter((chunk) => Buffer.isBuffer(chunk));
     });
@@ -136,32 +136,32 @@ describe('An event stream', () => {
     const errors: Error[] = [];
     server().on('clientError', (error) => errors.push(error));
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
+    const sse = sseOn(response);
+    sse.open('1-1', []);
     await turn();
     (await answer).pause();
-    while (stream.pending === 0) {
-      stream.next(eventOf('x'.repeat(100_000)));
+    while (sse.pending === 0) {
+      sse.next(eventOf('x'.repeat(100_000)));
       await turn();
     }
     (await answer).socket.end();
     await until(() => !response.socket!.writable);
     const { socket } = response;
     const { bytesWritten } = socket!;
-    stream.next(eventOf('late'));
+    sse.next(eventOf('late'));
     await turn();
     expect(socket!.bytesWritten).toBe(bytesWritten);
     expect(response.destroyed).toBe(false);
     expect(errors).toEqual([]);
   });
 
-  it('goes through a write() that somebody has put into the prototype of all responses', async () => {
+  it('uses a write() that other code has put into the prototype of all responses', async () => {
     const through = jest.spyOn(ServerResponse.prototype, 'write');
     const { response, answer } = await request();
-    const stream = streamOn(response);
-    stream.open('1-1', []);
-    stream.next(eventOf('a'));
-    stream.complete();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    sse.next(eventOf('a'));
+    sse.complete();
     expect(await text(await answer)).toBe('retry: 1\n\nid: a\ndata: a\n\n');
     expect(through).toHaveBeenCalledTimes(2);
     through.mockRestore();
@@ -173,12 +173,12 @@ describe('An event stream', () => {
     const responses: ServerResponse[] = [];
     server().on('request', (_, response: ServerResponse) => responses.push(response));
     await until(() => responses.length === 2);
-    const stream = streamOn(responses[1]!);
-    stream.open('1-1', []);
-    const closed = stream.closed();
-    stream.disconnectSlow();
+    const sse = sseOn(responses[1]!);
+    sse.open('1-1', []);
+    const closed = sse.closed();
+    sse.disconnectSlow();
     await closed;
-    expect(stream.endReason).toBe('slow');
+    expect(sse.endReason).toBe('slow');
     socket.destroy();
   });
 });

@@ -54,7 +54,7 @@ export function resolveRedis(redis: unknown): RedisSource {
   return options;
 }
 
-/** Whether the value is an ioredis instance, told by its shape. */
+/** Whether the value is an ioredis instance, judging by its shape. */
 export function isRedisClient(value: unknown): value is RedisClient {
   const client = value as Partial<RedisClient> | null | undefined;
   return typeof client?.duplicate === 'function' && typeof client.subscribe === 'function';
@@ -66,7 +66,7 @@ export interface ClusterSource {
   readonly options: ClusterOptions;
 }
 
-/** Where `redis` is for a cluster: options with `nodes`, or a `Cluster`, told by its shape in ioredis 5 and 6. */
+/** The options of a cluster: given as `nodes`, or by a `Cluster`, which its shape in ioredis 5 and 6 shows. Undefined for a single server. */
 export function clusterOf(redis: RedisSource): ClusterSource | undefined {
   if (typeof redis === 'string') return undefined;
   if (!isRedisClient(redis)) {

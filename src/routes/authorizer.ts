@@ -7,7 +7,7 @@ import { expressionOf, matcherOf } from './channel-pattern.js';
 type Decisions = boolean | SseAccess | readonly (boolean | SseAccess)[];
 
 /**
- * Decides who may read a channel: an injectable class, named in `allow`.
+ * Decides whether a request may read a channel: an injectable class, named in `allow`.
  *
  * It is asked for each channel of a connection before that opens, also when a client reconnects, and again every
  * `revalidateMs` while the connection is open. The request is the same each time, so read the rights from where they

@@ -18,7 +18,7 @@ describe('heartbeat', () => {
     };
   };
 
-  it('adds comments to what passes, from one timer for all streams', () => {
+  it('adds comments between events, from one timer for all connections', () => {
     const source = new Subject<{ data: string }>();
     const [one, two] = [record(), record()];
     source.pipe(heartbeat(1_000)).subscribe(one.observer);

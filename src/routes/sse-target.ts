@@ -6,7 +6,7 @@ import type { ResponseTarget } from '../http/sse-responses.js';
 
 /**
  * The return value of an `@SseChannel()` handler: the channel or channels to deliver, and, with `filter`, which of their
- * events. `user`, `session`, `issuedAt` and `expiresAt` say to whom the connection belongs, and until when.
+ * events. `user`, `session`, `issuedAt` and `expiresAt` describe the user and the credential of the connection.
  *
  * A filter gets the shared, frozen event, and runs in the async context of its request. If it throws, or returns anything but true
  * and false, the event is not sent: the connection ends, so that the client reconnects for the event. If the filter

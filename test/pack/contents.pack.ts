@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { brokenLinks } from '../support/links.js';
 import { packPackage, run } from './package.js';
 
 const list = (dir: string, pattern: RegExp) =>
@@ -22,15 +22,6 @@ const FILES = [
   ),
 ];
 
-/** The anchors of the headings, as GitHub names them. */
-const anchorsOf = (markdown: string) =>
-  [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
-    heading!
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-
 describe('The contents of the package', () => {
   const { tarball, files } = packPackage();
 
@@ -39,17 +30,9 @@ describe('The contents of the package', () => {
   });
 
   it.each(FILES.filter((name) => name.endsWith('.md')))('have every file that %s links to', (page) => {
-    const text = readFileSync(page, 'utf8').replaceAll(/```[^]*?```/g, '');
-    const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"|^\[[^\]]+\]: (\S+)$/gm)]
-      .map(([, inline, html, reference]) => (inline ?? html ?? reference)!)
-      .filter((link) => !/^[a-z]+:/.test(link));
-    const broken = links.filter((link) => {
-      const [path, anchor] = link.split('#') as [string, string?];
-      const target = path ? normalize(join(dirname(page), path)) : page;
-      const isFile = files.includes(target) || files.some((file) => file.startsWith(`${target}/`));
-      return !isFile || (anchor && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor));
-    });
-    expect(broken).toEqual([]);
+    const exists = (path: string) =>
+      files.includes(path) || files.some((file) => file.startsWith(`${path}/`));
+    expect(brokenLinks(page, exists)).toEqual([]);
   });
 
   it('have publish.lua where docs/wire-format.md says', () => {

@@ -64,7 +64,7 @@ describe('A publisher', () => {
   const isRejected = (id: Promise<string>, mayBePublished: boolean, ms = 1_000) =>
     within(ms, 'the rejection', expect(id).rejects.toMatchObject({ mayBePublished }));
 
-  it('sends nothing again before all that is under way has ended', async () => {
+  it('retries nothing before all publications in flight have ended', async () => {
     void publish('a1');
     void publish('a2');
     sent[0]!.fail(FOR_A_WHILE);
@@ -181,7 +181,7 @@ describe('A publisher', () => {
     expect(names()).toEqual(['a1', 'a2', 'a1']);
   });
 
-  it('tells whose answer it was, also where the channel is elsewhere by then', async () => {
+  it('reports the server of an answer, even if the channel has moved since', async () => {
     void publish('a1');
     sent[0]!.fail(NO_ANSWER);
     await later();
@@ -199,12 +199,12 @@ describe('A publisher', () => {
     await isRejected(id, false);
   });
 
-  it('says that an event may be published whose answer has not come in 5 s', async () => {
+  it('reports that an event may be published if its answer is missing after 5 s', async () => {
     jest.useRealTimers();
     await isRejected(publish('a1'), true, 5_000);
   });
 
-  it('holds nothing up with what was given up while its server is away', async () => {
+  it('is not delayed by publications that it gave up while their server was unreachable', async () => {
     jest.useRealTimers();
     const all = publish('a1', true, 67_108_864);
     sent[0]!.fail(NO_ANSWER);

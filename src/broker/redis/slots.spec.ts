@@ -24,7 +24,7 @@ describe('A table of slots', () => {
     expect(slots.areComplete).toBe(true);
   });
 
-  it('does not know who has a slot that nobody has, and keeps what it knows where a server knows nothing', () => {
+  it('knows no master for a slot without one, and ignores a server that knows no slots', () => {
     const slots = new RedisSlots(undefined);
     expect(slots.take([[0, 8_000, ['10.0.0.1', 7_001]]], '10.0.0.1:7001')).toBe(true);
     expect(slots.take([], '10.0.0.2:7002')).toBe(false);

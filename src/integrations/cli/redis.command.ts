@@ -100,7 +100,7 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
     work: (get: Get) => Promise<void>,
   ): Promise<void> {
     const own = this.#find<ResolvedOptions>(RESOLVED_OPTIONS);
-    // In memory there is nobody to publish to from here.
+    // In memory, no other process would get the events.
     const mounted = own?.redis === undefined ? undefined : own;
     const flags = [redisUrl, cluster, sharded, prefix];
     if (mounted && flags.every((flag) => flag === undefined)) {

@@ -15,8 +15,8 @@ const outbox = new Outbox();
 export const eventOf = (data: string): ChannelEvent =>
   new ChannelEvent('c', { id: data, json: JSON.stringify(data), size: data.length }, '');
 
-/** Servers whose responses become event streams, for each test of a file. */
-export function useStreamServer() {
+/** A server whose responses become connections, a new one for each test of a file. */
+export function useSseServer() {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let server: Server;
   let ends: (() => void)[] = [];
@@ -54,7 +54,7 @@ export function useStreamServer() {
     return { response, reading };
   }
 
-  const streamOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
+  const sseOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
     new SseResponse(response, outbox, {
       channels: ['c'],
       resumes: true,
@@ -65,20 +65,20 @@ export function useStreamServer() {
     outbox,
     request,
     requestHttp2,
-    streamOn,
+    sseOn,
     server: () => server,
     port: () => portOf(server),
   };
 }
 
-/** Resolves to the progress of a stream whose client does not read, once the buffers of the system are full. */
-export async function stillProgress(stream: SseResponse): Promise<number> {
-  await until(() => stream.pending > 0);
+/** Resolves to the progress of a response whose client does not read, once the buffers of the system are full. */
+export async function stillProgress(sse: SseResponse): Promise<number> {
+  await until(() => sse.pending > 0);
   let before = NaN;
   await until(async () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const isStill = before === stream.progress;
-    before = stream.progress;
+    const isStill = before === sse.progress;
+    before = sse.progress;
     return isStill;
   });
   return before;
