@@ -25,7 +25,7 @@ class EventsController {
     return { channel, filter };
   }
 
-  /** What is open in this process. */
+  /** The open resources of this process. */
   resources() {
     const sockets = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
     const { user, system } = process.cpuUsage();
@@ -43,18 +43,18 @@ class EventsController {
   async memory() {
     globalThis.gc();
     const heap = process.memoryUsage().heapUsed;
-    // Pages are given back in the background.
+    // V8 returns pages to the system in the background.
     await sleep(500);
     return { heap, rss: process.memoryUsage.rss() };
   }
 
-  /** Those that do not keep the process alive, too. Takes seconds where the heap is large. */
+  /** Includes timers that do not keep the process alive. Takes seconds if the heap is large. */
   timers() {
     const { constructor } = setTimeout(() => undefined);
     return queryObjects(constructor, { format: 'count' }) - 1;
   }
 
-  /** Keeps the event loop busy. */
+  /** Blocks the event loop. */
   block(ms) {
     const end = Date.now() + Number(ms);
     while (Date.now() < end);
@@ -80,16 +80,16 @@ decorate('timers', Get('timers'));
 decorate('block', Get('block/:ms'));
 Controller()(EventsController);
 
-// oxlint-disable-next-line typescript/no-extraneous-class -- Nest takes its modules for what is written on them
+// oxlint-disable-next-line typescript/no-extraneous-class -- a Nest module needs only its metadata
 class AppModule {}
 Module({
   imports: [SseModule.forRoot(JSON.parse(process.argv[2]))],
   controllers: [EventsController],
 })(AppModule);
 
-// Whatever nobody has expected ends the process, and so the test.
+// An unexpected warning ends the process, and so fails the test.
 process.on('warning', (warning) => {
-  // It is the rig that asks for `queryObjects()`.
+  // `queryObjects()` of the rig causes this warning.
   if (warning.name === 'ExperimentalWarning') return;
   process.stderr.write(`${warning.stack}\n`);
   process.exit(3);

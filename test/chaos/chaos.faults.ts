@@ -11,7 +11,7 @@ const SEED = 1;
 describe('Under faults', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('there is a row of docs/reliability.md for each, in order', () => {
+  it('docs/reliability.md has a row for each fault, in order', () => {
     const [, keeps, loses] = readFileSync('docs/reliability.md', 'utf8').split(/^## Redis /m);
     const rows = (text: string) => [...text.matchAll(/^\| (?!Fault|-)(.*?) +\|/gm)].map(([, fault]) => fault);
     expect(rows(keeps!)).toEqual(Object.keys(FAULTS));
@@ -19,8 +19,8 @@ describe('Under faults', () => {
   });
 
   it.each<[what: string, faults: Record<string, Fault>]>([
-    ['nothing is lost or repeated, and nobody is reset, where Redis keeps what it has', FAULTS],
-    ['what Redis has lost is said, once for each loss', { ...LOSSY_FAULTS, ...FAULTS }],
+    ['no client loses, repeats or resets while Redis keeps its data', FAULTS],
+    ['clients get one reset for each loss of Redis', { ...LOSSY_FAULTS, ...FAULTS }],
   ])(
     '%s',
     async (_, faults) => {

@@ -3,27 +3,27 @@ import { type Delivery, HoppingClient, Sightings } from './client.js';
 import type { Outcome } from './publisher.js';
 import type { Entry, Rig } from './rig.js';
 
-/** Events of each channel from which a client begins anew. */
+/** The number of events of each channel from which a new client resumes. */
 const PROBES = 3;
 
-/** In this fault a master loses events that it has sent and not confirmed, and their publisher retries. */
-const TAKEOVER = 'a replica that lags takes over';
+/** In this fault a master loses events that it sent but did not confirm, and their publisher retries. */
+const TAKEOVER = 'Redis fails over to a lagging replica';
 
-/** What was seen while one fault happened, and until the next one. */
+/** Counts from the start of one fault until the next one. */
 export interface Tally {
   delivered: number;
   reconnects: number;
   published: number;
   rejected: number;
-  /** Confirmed by Redis, and lost by it. */
+  /** Confirmed by Redis and lost afterwards. */
   lost: number;
   resets: number;
   violations: number;
 }
 
-/** What a run has shown, by fault. */
+/** The results of a run, by fault. */
 export class Report {
-  /** Each in words; none is what is expected. */
+  /** A description of each; empty if the run passed. */
   readonly violations: string[] = [];
   readonly tallies = new Map<string, Tally>();
 
@@ -66,7 +66,7 @@ export class Report {
   }
 }
 
-/** Compares what every client got, and what every publisher was told, with the chains that Redis has in the end. */
+/** Compares the deliveries of every client and the results of every publisher with the stored chains at the end. */
 export async function check(rig: Rig): Promise<Report> {
   const report = new Report();
   for (const problem of rig.problems) report.violate('process', problem);
@@ -85,7 +85,7 @@ export async function check(rig: Rig): Promise<Report> {
   return report;
 }
 
-/** No gap, no duplicate, in order, nothing of another channel; resets and lost events only where Redis has lost some. */
+/** No gap, no duplicate, in order, no event of another channel. Resets and lost events only after a loss of Redis. */
 function checkClient(
   { client, name, losses }: { client: HoppingClient; name: string; losses: number },
   { chain, places, rig }: { chain: Entry[]; places: ReadonlyMap<string, number>; rig: Rig },
@@ -101,7 +101,7 @@ function checkClient(
     const { id, type, data, during } = delivery;
     const last = deliveries[number - 1];
     if (last && resumedAt.has(number) && mayComeAgain(last, rig) && earliest.get(keyOf(last))! < number - 1) {
-      // Of two events with one id of the publisher's, a client resumes after the earlier one (docs/delivery.md).
+      // If two events share an id of the publisher, a client resumes after the earlier one (docs/delivery.md).
       seen.clear();
       at = undefined;
     }
@@ -131,7 +131,7 @@ function checkClient(
     if (at !== undefined && place !== at + 1 && !isAhead) wrong(`after ${at} came ${place} (${id})`);
     at = place;
   }
-  for (const refusal of client.refusals) report.violate('none', `${name} was answered ${refusal}`);
+  for (const refusal of client.refusals) report.violate('none', `${name} got status ${refusal}`);
   for (const during of client.reconnects) report.count(during, 'reconnects');
 }
 
@@ -166,11 +166,11 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
     const count = counts.get(data) ?? 0;
     if (count > 1) wrong(`is stored ${count} times`);
     if (id !== undefined && count === 0) {
-      if (rig.losses.get(channel) === 0) wrong('was confirmed, and is not stored');
+      if (rig.losses.get(channel) === 0) wrong('was confirmed but is not stored');
       report.count(during, 'lost');
     }
     if (error && !error.mayBePublished && count > 0) {
-      wrong(`was said not to be published, and is stored (${error.message})`);
+      wrong(`was rejected as not published but is stored (${error.message})`);
     }
   };
   for (const { outcomes } of rig.publishers) {
@@ -178,7 +178,7 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
   }
 }
 
-/** From any event on, a client gets the rest, and of what Redis has lost what its node still has. */
+/** From any event on, a client gets all later events, and of the lost ones those that its node still buffers. */
 async function checkCursor([channel, chain]: [string, Entry[]], rig: Rig, report: Report): Promise<void> {
   const place = rig.random.below(chain.length - 1);
   const lastEventId = chain[place]!.id;
@@ -193,7 +193,7 @@ async function checkCursor([channel, chain]: [string, Entry[]], rig: Rig, report
   const counts = (delivery: Delivery, number: number) => {
     const { id, type } = delivery;
     if (type !== undefined || rig.losses.get(channel) === 0) return true;
-    // What was stored a second time under an id of its own, the node may still have from the first time.
+    // The node may still buffer the first publication of an event that was stored again under the publisher's id.
     return isThere.has(id) && (latest.get(keyOf(delivery)) === number || !mayComeAgain(delivery, rig));
   };
   const got = probe.deliveries.filter(counts).map(({ id }) => id);

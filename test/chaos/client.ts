@@ -2,19 +2,19 @@ import { type ClientRequest, get, type IncomingMessage } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import type { Random } from './random.js';
 
-/** What a client got, and when it was told to begin elsewhere. */
+/** An event that a client received, `sse.open` and `sse.reset` included. */
 export interface Delivery {
   readonly id: string;
   readonly type: string | undefined;
-  /** Without the dots that make events large. */
+  /** Without the padding of large events. */
   readonly data: string;
-  /** The fault that it came in. */
+  /** The fault during which it arrived. */
   readonly during: string;
 }
 
-/** What clients get, noted once for all that get it in the same fault: so millions of deliveries take up little. */
+/** The received events. Clients that get the same event during the same fault share one record, so millions of deliveries fit into memory. */
 export class Sightings {
-  /** Told of every event that reaches a client, with the time since it was published. */
+  /** Called for every event that a client receives, with the time since its publication. */
   onArrival: (latencyMs: number) => void = () => undefined;
   #fault = 'none';
   readonly #seen = new Map<string, { delivery: Delivery; publishedAt: number }>();
@@ -47,30 +47,30 @@ interface ClientOptions {
   readonly ports: () => readonly number[];
   readonly random: Random;
   readonly sightings: Sightings;
-  /** For how long at least, and at most, it stays on a connection. */
+  /** Bounds of the time that the client stays on a connection. */
   readonly stayMs?: readonly [min: number, max: number];
   readonly lastEventId?: string;
   readonly path?: string;
 }
 
-/** An `EventSource` of the rig: it comes back to any node, after any byte, with the last id it has read completely. */
+/** An `EventSource` of the rig. It disconnects after any byte, and reconnects to any node with the id of the last complete event. */
 export class HoppingClient {
   readonly channel: string;
   readonly deliveries: Delivery[] = [];
   lastEventId: string | undefined;
-  /** How many deliveries came before each connection. */
+  /** The number of deliveries before each connection. */
   readonly resumedAt = new Set<number>();
-  /** Of the node that it is on. */
+  /** The port of the node that it is connected to. */
   port: number | undefined;
-  /** The fault of each. */
+  /** The fault during each reconnection. */
   readonly reconnects: string[] = [];
-  /** What a node answered that is no stream. */
+  /** Statuses of responses other than 200. */
   readonly refusals: string[] = [];
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
-  /** Leads to the next connection: there is none now. */
+  /** Opens the next connection. Set while there is none. */
   #return: NodeJS.Timeout | undefined;
-  /** Ends the connection of now. */
+  /** Ends the current connection. */
   #hop: NodeJS.Timeout | undefined;
   #hops = true;
   #closed = false;
@@ -81,13 +81,13 @@ export class HoppingClient {
     this.#connect();
   }
 
-  /** Stays where it is. */
+  /** Keeps the current connection. */
   settle(): void {
     this.#hops = false;
     clearTimeout(this.#hop);
   }
 
-  /** Reads nothing more, on the connection of now. */
+  /** Stops reading from the current connection. */
   stall(): void {
     clearTimeout(this.#hop);
     this.#response?.pause();
@@ -97,7 +97,7 @@ export class HoppingClient {
     this.#response?.resume();
   }
 
-  /** Comes back after `close()`, with the last id it has read. */
+  /** Reconnects after `close()`, with the last id that was read. */
   open(): void {
     this.#closed = false;
     this.#connect();
@@ -127,7 +127,7 @@ export class HoppingClient {
     this.#request = request;
     let done = false;
     const soonMs = random.between(5, 100);
-    // A connection that brings nothing is not asked for again at once.
+    // After a connection without events, wait longer before the next one.
     let waitMs = soonMs + 200;
     const again = () => {
       if (done) return;
@@ -152,7 +152,7 @@ export class HoppingClient {
       response.setEncoding('latin1');
       response.on('data', (chunk: string) => {
         if (!this.#hops) bytes = Infinity;
-        // Cut in the middle of whatever it is.
+        // Disconnect at any byte.
         parser.feed(chunk.slice(0, bytes));
         bytes -= chunk.length;
         if (bytes <= 0) again();

@@ -4,10 +4,10 @@ import { startRedis } from '../support/redis.js';
 import { until } from '../support/until.js';
 import { REDIS, type Rig } from './rig.js';
 
-/** How long publishers get no answers before the master is killed, in ms. */
+/** For how long publishers get no replies before the master is killed, in ms. */
 const UNCONFIRMED_MS = 20;
 
-/** A replica takes over without the last events, some of which the master has sent and not confirmed. The master is killed. */
+/** A replica takes over without the last events, some of which the master sent but did not confirm. The master is killed. */
 export async function failOver(rig: Rig, lagMs: number): Promise<void> {
   const link = await Proxy.start(rig.server.port);
   const replica = await startRedis(REDIS, { ownClock: true });

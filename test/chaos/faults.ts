@@ -4,12 +4,12 @@ import { failOver } from './fail-over.js';
 import type { Rig } from './rig.js';
 import { UNKIND_FAULTS } from './unkind.js';
 
-/** Something that happens to the rig, and is over when it resolves. */
+/** Causes a fault in the rig. The fault is over when the promise resolves. */
 export type Fault = (rig: Rig) => Promise<void>;
 
 /** Faults in which Redis loses nothing: every client gets every event, and no reset. */
 export const FAULTS: Record<string, Fault> = {
-  'subscriber connections are killed, again and again': async ({ admin, random }) => {
+  'subscriber connections are killed repeatedly': async ({ admin, random }) => {
     for (let left = random.between(1, 6); left > 0; left--) {
       await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
       await sleep(random.between(5, 150));
@@ -19,14 +19,14 @@ export const FAULTS: Record<string, Fault> = {
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => undefined);
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
   },
-  'connections are cut before a subscription is confirmed': async ({ nodes, random }) => {
+  'connections break before a subscription is confirmed': async ({ nodes, random }) => {
     const { proxy } = random.of(nodes);
     proxy.cutSubscribe = true;
     proxy.cut();
     await sleep(random.between(100, 1_500));
     proxy.cutSubscribe = false;
   },
-  'a network breaks': async ({ proxies, random }) => random.of(proxies).cut(),
+  'network connections break': async ({ proxies, random }) => random.of(proxies).cut(),
   'a network is down for a while': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
     proxy.refuse = true;
@@ -34,7 +34,7 @@ export const FAULTS: Record<string, Fault> = {
     await sleep(random.between(100, 1_500));
     proxy.refuse = false;
   },
-  'a network is gone without a word': async ({ proxies, random }) => {
+  'a network drops all packets silently': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
     proxy.dropUp = proxy.dropDown = true;
     await sleep(random.between(500, 6_000));
@@ -55,19 +55,19 @@ export const FAULTS: Record<string, Fault> = {
     proxy.cut();
     proxy.dropUp = false;
   },
-  'single messages are lost, and the connection is not': async ({ nodes, random }) => {
+  'single Pub/Sub messages are lost while the connection stays open': async ({ nodes, random }) => {
     const { proxy } = random.of(nodes);
     proxy.dropMessage = () => random.next() < 0.1;
     await sleep(random.between(200, 1_500));
     proxy.dropMessage = undefined;
   },
-  'what the server sends is late': async ({ proxies, random }) => {
+  'replies and messages from Redis are delayed': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
     proxy.holdDown = true;
     await sleep(random.between(50, 800));
     proxy.holdDown = false;
   },
-  'a network is slow, and cuts everything into single bytes': async ({ proxies, random }) => {
+  'a network is slow and delivers single bytes': async ({ proxies, random }) => {
     const proxy = random.of(proxies);
     proxy.latencyMs = 500;
     proxy.trickle = true;
@@ -80,7 +80,7 @@ export const FAULTS: Record<string, Fault> = {
     const { proxy } = random.of(nodes);
     proxy.stall();
     const publisher = random.of(publishers);
-    // More than the buffers of the sockets take up.
+    // More than the socket buffers hold.
     await Promise.all(
       Array.from({ length: 120 }, () => publisher.send(random.of(channels), { size: 150_000 })),
     );
@@ -102,7 +102,7 @@ export const FAULTS: Record<string, Fault> = {
     await sleep(random.between(100, 1_700));
     server.signal('SIGCONT');
   },
-  'Redis hangs until connections are given up': async ({ server, random }) => {
+  'Redis hangs until connections time out': async ({ server, random }) => {
     server.signal('SIGSTOP');
     await sleep(random.between(3_200, 5_500));
     server.signal('SIGCONT');
@@ -116,13 +116,13 @@ export const FAULTS: Record<string, Fault> = {
     let ended = false;
     const running = other.eval('while true do end', 0).catch(() => (ended = true));
     await sleep(random.between(50, 700));
-    // It may begin only now.
+    // The script may start only now.
     await until(async () => {
       await admin.script('KILL').catch(() => undefined);
       return ended;
     });
     await running;
-    // Else a script of ours that has to wait for the processor would be one that runs for too long.
+    // Otherwise a script of the module that waits for the processor would exceed the limit.
     await admin.config('SET', 'lua-time-limit', '5000');
     other.disconnect();
   },
@@ -137,24 +137,24 @@ export const FAULTS: Record<string, Fault> = {
     await sleep(1_000);
   },
   'a node is busy': async ({ nodes, random }) => random.of(nodes).block(random.between(100, 5_500)),
-  'a node is killed, and another one started': async (rig) => {
+  'a node is killed and another node starts': async (rig) => {
     const node = rig.mortal();
     rig.forget(node);
     await node.kill();
     await rig.startNode();
   },
-  'Redis has no memory left': async ({ admin, random }) => {
+  'Redis runs out of memory': async ({ admin, random }) => {
     await admin.config('SET', 'maxmemory', '1mb');
     await sleep(random.between(50, 700));
     await admin.config('SET', 'maxmemory', '0');
   },
-  'Redis takes no further connections': async ({ admin, nodes, random }) => {
+  'Redis accepts no further connections': async ({ admin, nodes, random }) => {
     await admin.config('SET', 'maxclients', '1');
     random.of(nodes).proxy.cut();
     await sleep(random.between(50, 1_500));
     await admin.config('SET', 'maxclients', '10000');
   },
-  'a right is revoked': async ({ admin, random }) => {
+  'a permission of the Redis user is revoked': async ({ admin, random }) => {
     await admin.acl('SETUSER', 'default', random.of(['-subscribe', '-evalsha', '-xrange', '-publish']));
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub').catch(() => undefined);
     await sleep(random.between(50, 1_000));
@@ -165,27 +165,27 @@ export const FAULTS: Record<string, Fault> = {
     await sleep(random.between(0, 500));
     await server.start();
   },
-  'Redis is killed, and takes long to load what it has': async ({ server, publishers }) => {
+  'Redis is killed and loads its data slowly': async ({ server, publishers }) => {
     const events = publishers.reduce((sum, { outcomes }) => sum + outcomes.length, 0);
     await server.kill();
-    // It sleeps for some 60 µs at one of so many commands that it stored, about 5 of them for an event: 6 s in all.
+    // Redis sleeps for some 60 µs at one of this many stored commands, about 5 for an event: 6 s in total.
     await server.start('--key-load-delay', `${-Math.ceil(events / 20_000)}`);
   },
   ...UNKIND_FAULTS,
 };
 
-/** Faults in which Redis loses events: clients are told, or go on from what there is. */
+/** Faults in which Redis loses events: clients get a reset, or continue with the remaining events. */
 export const LOSSY_FAULTS: Record<string, Fault> = {
-  'Redis loses everything': async (rig) => {
+  'Redis loses all its data': async (rig) => {
     rig.lose(...rig.channels);
     await rig.admin.flushall();
   },
-  'Redis is killed, and restarted without what it had': async (rig) => {
+  'Redis is killed and restarted without its data': async (rig) => {
     rig.lose(...rig.channels);
     await rig.server.killAndErase();
     await rig.server.start();
   },
-  'Redis throws keys away for want of memory': async (rig) => {
+  'Redis evicts keys because it is short of memory': async (rig) => {
     rig.lose(...rig.channels);
     await rig.admin.config('SET', 'maxmemory-policy', 'allkeys-random');
     await rig.admin.config('SET', 'maxmemory', '1mb');
@@ -193,7 +193,7 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
     await rig.admin.config('SET', 'maxmemory', '0');
     await rig.admin.config('SET', 'maxmemory-policy', 'noeviction');
   },
-  'a replica that lags takes over': async (rig) => {
+  'Redis fails over to a lagging replica': async (rig) => {
     rig.lose(...rig.channels);
     await failOver(rig, rig.random.between(50, 500));
   },
@@ -212,14 +212,14 @@ export const LOSSY_FAULTS: Record<string, Fault> = {
 interface Disturbance {
   readonly faults: Record<string, Fault>;
   readonly ms: number;
-  /** Whether it goes on after that until each fault has happened. */
+  /** Whether to continue after `ms` until each fault has happened. */
   readonly each?: boolean;
   readonly tell?: (progress: string) => unknown;
-  /** What comes after a fault that began at that time. */
+  /** Runs after a fault that began at that time. */
   readonly pause?: (fault: string, beganAt: number) => Promise<unknown>;
 }
 
-/** Lets one fault after the other happen, with pauses. */
+/** Causes one fault after the other, with pauses. */
 export async function disturb(
   rig: Rig,
   { faults, ms, each = false, tell, pause = () => sleep(rig.random.between(50, 700)) }: Disturbance,
@@ -230,7 +230,7 @@ export async function disturb(
   const isOver = () => performance.now() > end && (!each || happened.size === names.length);
   while (!isOver()) {
     const beganAt = performance.now();
-    // Each once, then by chance.
+    // Each fault once, then random ones.
     const name = names.find((fault) => !happened.has(fault)) ?? rig.random.of(names);
     happened.set(name, (happened.get(name) ?? 0) + 1);
     rig.sightings.fault = name;

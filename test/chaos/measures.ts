@@ -4,16 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Memory, Node } from './node.js';
 import type { Rig } from './rig.js';
 
-/** After a fault, until when the rig is not held to be quiet. */
+/** Measurements start this long after a fault. */
 const CALM_MS = 5_000;
-/** For a look at the memory, before the next fault. */
+/** Time for a memory sample before the next fault. */
 const SAMPLE_MS = 1_000;
-/** An event that takes longer says that its client has not recovered yet. */
+/** An event that takes longer shows that its client has not recovered yet. */
 const LATE_MS = 1_000;
-/** Memory is judged after as long, or a quarter of the run if that is longer, and from as many samples on. */
+/** Memory is checked after this time, or a quarter of the run if that is longer, and with at least this many samples. */
 const WARM_MS = 300_000;
 const SAMPLES = 9;
-/** What must not be exceeded. */
+/** Upper limits. */
 const P99_MS = 50;
 const STALL_MS = 200;
 const RECOVERY_MS = 10_000;
@@ -29,13 +29,13 @@ const percent = (ratio: number) => `${(ratio * 100).toFixed(1)} %`;
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-/** What a soak costs, and how long events and recoveries take. */
+/** The cost of a soak, and the durations of deliveries and recoveries. */
 export class Measures {
-  /** Each in words; none is what is expected. */
+  /** A description of each; empty if the run passed. */
   readonly failures: string[] = [];
   readonly #latency = createHistogram();
   readonly #memory = new Map<Node, Sample[]>();
-  /** The longest of each fault. */
+  /** The longest recovery from each fault. */
   readonly #recoveries = new Map<string, number>();
   readonly #beganAt = performance.now();
   readonly #used = { driverMs: 0, nodesMs: 0, busyMs: 0, machineMs: 0, quietMs: 0 };
@@ -72,7 +72,7 @@ export class Measures {
     this.#ownStallMs = Math.max(this.#ownStallMs, this.#delay.max / 1e6);
     const recoveryMs = Math.max(0, this.#lateAt - overAt);
     this.#recoveries.set(fault, Math.max(recoveryMs, this.#recoveries.get(fault) ?? 0));
-    // The collection of garbage is not among what holds nodes up in quiet.
+    // The garbage collection of a sample does not count as a block of the event loop.
     await Promise.all(this.rig.nodes.map((node) => this.#sample(node)));
     await sleep(nextAt - performance.now());
   };
@@ -83,7 +83,7 @@ export class Measures {
     const [stays, fresh] = await Promise.all(
       [this.rig.nodes[0]!, this.rig.nodes.at(-1)!].map((node) => node.memory()),
     );
-    const left = `Once all have left, the node that stays: heap ${mib(stays!.heap)}, RSS ${mib(stays!.rss)}; a fresh one: heap ${mib(fresh!.heap)}, RSS ${mib(fresh!.rss)}`;
+    const left = `After all clients left, the first node: heap ${mib(stays!.heap)}, RSS ${mib(stays!.rss)}; a fresh node: heap ${mib(fresh!.heap)}, RSS ${mib(fresh!.rss)}`;
     const lines = [...this.#latencies(), ...this.#recovered(), ...this.#memories(), left];
     return lines.map((line) => `- ${line}`).join('\n');
   }
@@ -114,12 +114,13 @@ export class Measures {
     const [p50, p99] = [50, 99].map((each) => this.#latency.percentile(each) / 1_000) as [number, number];
     const { driverMs, nodesMs, busyMs, machineMs, quietMs } = this.#used;
     const max = this.#latency.max / 1_000;
-    yield `Publish to client, in quiet: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, worst ${max.toFixed(1)} ms (${this.#latency.count} events)`;
-    yield `Longest hold-up of a node's event loop, in quiet: ${this.#stallMs} ms`;
-    yield `The same of clients, publishers and proxies, which share one: ${Math.round(this.#ownStallMs)} ms`;
-    yield `CPU, in quiet: ${percent(nodesMs / quietMs)} of a core for the nodes, ${percent(driverMs / quietMs)} for clients, publishers and proxies; the machine was busy to ${percent(busyMs / machineMs)}, with all that ran on it`;
+    yield `Publish to client, outside of faults: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, worst ${max.toFixed(1)} ms (${this.#latency.count} events)`;
+    yield `Longest block of a node's event loop, outside of faults: ${this.#stallMs} ms`;
+    yield `The same for clients, publishers and proxies, which share one event loop: ${Math.round(this.#ownStallMs)} ms`;
+    yield `CPU, outside of faults: ${percent(nodesMs / quietMs)} of a core for the nodes, ${percent(driverMs / quietMs)} for clients, publishers and proxies; the machine as a whole was ${percent(busyMs / machineMs)} busy`;
     if (p99 > P99_MS) this.failures.push(`p99 is ${p99.toFixed(1)} ms`);
-    if (this.#stallMs > STALL_MS) this.failures.push(`A node was held up for ${this.#stallMs} ms`);
+    if (this.#stallMs > STALL_MS)
+      this.failures.push(`The event loop of a node was blocked for ${this.#stallMs} ms`);
   }
 
   *#recovered(): Generator<string> {
@@ -136,9 +137,9 @@ export class Measures {
     const warm = all.filter(({ atMs }) => atMs > warmMs);
     const third = Math.floor(warm.length / 3);
     for (const kind of ['heap', 'rss'] as const) {
-      const name = `${kind === 'heap' ? 'Heap after collection' : 'RSS'} of the node that stays`;
+      const name = `${kind === 'heap' ? 'Heap after collection' : 'RSS'} of the first node`;
       if (warm.length < SAMPLES) {
-        yield `${name}: ${all.map((sample) => mib(sample[kind])).join(', ')}; too short to judge`;
+        yield `${name}: ${all.map((sample) => mib(sample[kind])).join(', ')}; too few samples to compare`;
         continue;
       }
       const [first, last] = [warm.slice(0, third), warm.slice(-third)].map((samples) =>

@@ -6,7 +6,7 @@ import { Proxy } from '../support/proxy.js';
 import { eventually } from '../support/until.js';
 import { proxyOf, redisOf, type Way } from './way.js';
 
-/** What a node has open. */
+/** The open resources of a node. */
 export interface Resources {
   readonly connections: number;
   readonly channels: number;
@@ -15,24 +15,24 @@ export interface Resources {
   readonly rss: number;
   /** Since its start. */
   readonly cpuMs: number;
-  /** The longest that its event loop was held up since this was last asked. */
+  /** The longest block of its event loop since the previous call. */
   readonly stallMs: number;
 }
 
-/** What a node has in memory once garbage is collected. */
+/** The memory of a node after a garbage collection. */
 export interface Memory {
   /** In bytes, as `rss`. */
   readonly heap: number;
   readonly rss: number;
 }
 
-/** An application as a process of its own. */
+/** An application in its own process. */
 export class Node {
   private constructor(
     private readonly process: ChildProcess,
     readonly port: number,
     private readonly way: Way,
-    /** What it said when it ended by itself, or badly; `undefined` when it was killed, or ended as it was told. */
+    /** Its error output if it crashed or ended by itself. `undefined` if it was killed or shut down cleanly. */
     readonly ended: Promise<string | undefined>,
   ) {}
 
@@ -51,7 +51,7 @@ export class Node {
         : `with ${code ?? signal}: ${stderr}`,
     );
     const port = await Promise.race([once(process.stdout, 'data').then(([line]) => Number(line)), ended]);
-    if (typeof port !== 'number') throw new Error(`A node did not start, and ended ${port}`);
+    if (typeof port !== 'number') throw new Error(`A node ended during the start ${port}`);
     return new Node(process, port, way, ended);
   }
 
@@ -68,25 +68,25 @@ export class Node {
     return JSON.parse(await this.#get('/memory')) as Memory;
   }
 
-  /** Also of those that do not keep the process alive. */
+  /** Includes timers that do not keep the process alive. */
   async timers(): Promise<number> {
     return Number(await this.#get('/timers'));
   }
 
-  /** Keeps its event loop busy. */
+  /** Blocks its event loop. */
   async block(ms: number): Promise<void> {
     await this.#get(`/block/${Math.floor(ms)}`);
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    // Not by `ChildProcess.kill()`, behind which it would count as ended.
+    // `ChildProcess.kill()` would mark the process as killed.
     kill(this.process.pid!, signal);
   }
 
-  /** Sends SIGTERM, and waits for the end. */
+  /** Sends SIGTERM, and waits until the process has ended. */
   async end(): Promise<void> {
     this.process.kill('SIGTERM');
-    await eventually('The end of a node', this.ended);
+    await eventually('The shutdown of a node', this.ended);
     this.#close();
   }
 

@@ -6,22 +6,22 @@ import { until } from '../support/until.js';
 import { check } from './check.js';
 import { Rig } from './rig.js';
 
-/** As `soak.js` has been told. */
+/** The arguments of `soak.js`. */
 const { outage, seed, clients, channels } = JSON.parse(process.env.SOAK!) as Record<string, number>;
-const AWAY = 'Redis is away';
+const OUTAGE = 'Redis is stopped';
 const HEARTBEAT_MS = 15_000;
 const GROWTH = 0.05;
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 const mean = (numbers: number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
 
-describe('While Redis is away', () => {
+describe('While Redis is stopped', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
   it(
-    'streams stay open with heartbeats, memory is flat, and everybody gets everything when it is back',
+    'connections stay open with heartbeats, memory stays flat, and all clients get all events afterwards',
     async () => {
-      // Whoever leaves has another reason.
+      // A client that disconnects has another reason.
       const names = Array.from({ length: channels! }, (_, n) => `channel-${n}`);
       const rig = new Rig(seed!, { channels: names, maxConnectionAgeMs: false });
       try {
@@ -32,7 +32,7 @@ describe('While Redis is away', () => {
         let heartbeats = 0;
         stream.on('data', (chunk: string) => (heartbeats += chunk.split(':\n').length - 1));
 
-        rig.sightings.fault = AWAY;
+        rig.sightings.fault = OUTAGE;
         await rig.server.kill();
         const heaps: number[] = [];
         for (let minute = 0; minute < outage!; minute++) {
@@ -41,16 +41,14 @@ describe('While Redis is away', () => {
           heaps.push(heap);
           say(`After ${minute + 1} minutes: heap ${mib(heap)}, RSS ${mib(rss)}, ${heartbeats} heartbeats`);
         }
-        const left = rig.clients.filter(({ reconnects }) => reconnects.includes(AWAY));
+        const left = rig.clients.filter(({ reconnects }) => reconnects.includes(OUTAGE));
 
         const backAt = performance.now();
         await rig.server.start();
         await rig.settle();
-        say(
-          `All clients have everything ${Math.round(performance.now() - backAt)} ms after Redis was started`,
-        );
+        say(`All clients have all events ${Math.round(performance.now() - backAt)} ms after Redis started`);
         const report = await check(rig);
-        say(report.table(new Map([[AWAY, 1]])));
+        say(report.table(new Map([[OUTAGE, 1]])));
         stream.destroy();
         await rig.leave();
         expect([report.violations, rig.problems, left.length]).toEqual([[], [], 0]);

@@ -7,11 +7,11 @@ import type { Proxy } from '../support/proxy.js';
 import type { Random } from './random.js';
 import { proxyOf, redisOf, type Way } from './way.js';
 
-/** What became of one call of `publish()`. */
+/** The result of one call of `publish()`. */
 export interface Outcome {
   readonly channel: string;
   readonly data: string;
-  /** The fault that it happened in. */
+  /** The fault during the call. */
   readonly during: string;
   id?: string;
   error?: SseError;
@@ -24,13 +24,13 @@ interface PublisherOptions {
   readonly channels: readonly string[];
   /** Publications a second. */
   readonly rate: number;
-  /** How many of its events have an id of their own, of 1. */
+  /** The share of events with an id of the publisher, from 0 to 1. */
   readonly ownIds: number;
   readonly random: Random;
   readonly during: () => string;
 }
 
-/** Publishes several events at once all the time, and notes what it was told about each. */
+/** Publishes batches of events continuously, and records the result of each call. */
 export class Publisher {
   readonly outcomes: Outcome[] = [];
   readonly #broker: RedisSseBroker;
@@ -55,7 +55,7 @@ export class Publisher {
     this.#publishing = this.#publish();
   }
 
-  /** @param size in bytes, for events that are to be large */
+  /** @param size in bytes, for large events */
   async send(channel: string, { own = false, size = 0 } = {}): Promise<Outcome> {
     const { number, during } = this.options;
     const count = this.outcomes.length;
@@ -74,7 +74,7 @@ export class Publisher {
     return outcome;
   }
 
-  /** No further events; resolves when the fate of all is known. */
+  /** Publishes nothing more. Resolves once all calls have settled. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#publishing;
@@ -94,7 +94,7 @@ export class Publisher {
         this.#pending.add(sending);
         void sending.finally(() => this.#pending.delete(sending));
       }
-      // For the 4.5 that were sent on average.
+      // A batch has 4.5 events on average.
       due += (random.between(0, 2) * 4_500) / rate;
       await sleep(due - performance.now());
     }

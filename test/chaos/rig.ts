@@ -9,21 +9,21 @@ import { Random } from './random.js';
 import type { Topology, Way } from './way.js';
 
 export const CHANNELS = ['a', 'b', 'c'];
-/** So much that nothing is trimmed while the rig runs: then every reset needs another cause. */
+/** Large enough that Redis trims nothing during a run, so every reset has another cause. */
 export const HISTORY = {
   maxEvents: 1_000_000,
   maxAgeMs: 86_400_000,
   maxReplayEvents: 1_000_000,
   maxReplayBytes: 2 ** 30,
 };
-/** Read of a history at once. */
+/** Entries of a history per read. */
 const PAGE = 1_000;
 export const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 /** An entry of a history. */
 export interface Entry {
   readonly id: string;
-  /** Without the dots that make events large. */
+  /** Without the padding of large events. */
   readonly data: string;
 }
 
@@ -36,13 +36,13 @@ interface RigOptions {
 
 interface Load {
   readonly nodes?: number;
-  /** Of the nodes, the first, which no fault ends. */
+  /** The number of nodes, from the first on, that no fault ends. */
   readonly spared?: number;
   readonly publishers?: number;
   /** Publications a second, of all publishers. */
   readonly rate?: number;
   readonly clients?: number;
-  /** How many events have an id of their own, of 1. */
+  /** The share of events with an id of the publisher, from 0 to 1. */
   readonly ownIds?: number;
   /** For how long clients stay on a connection. */
   readonly stayMs?: readonly [min: number, max: number];
@@ -50,19 +50,19 @@ interface Load {
   readonly quiet?: boolean;
 }
 
-/** Real processes under faults: Redis, applications behind proxies, publishers and clients. All chance is of the seed. */
+/** Real processes under faults: Redis, applications behind proxies, publishers and clients. The seed determines all random choices. */
 export class Rig {
-  /** Named with what is being done to the rig, which is noted with all that happens. */
+  /** Records deliveries together with the current fault. */
   readonly sightings = new Sightings();
   readonly channels: readonly string[];
-  /** How often Redis has been made to lose something, by channel. */
+  /** How often a fault made Redis lose events, by channel. */
   readonly losses: Map<string, number>;
   readonly random: Random;
   readonly clients: HoppingClient[] = [];
   readonly nodes: Node[] = [];
   readonly publishers: Publisher[] = [];
   readonly problems: string[] = [];
-  /** That all go to, through proxies; unless there is another topology. */
+  /** The server that all processes use through proxies, unless there is another topology. */
   server!: RedisServer;
   admin!: Redis | Cluster;
   readonly #topology: Topology | undefined;
@@ -134,27 +134,27 @@ export class Rig {
     this.nodes.push(node);
   }
 
-  /** To Redis, for one process. */
+  /** A way to Redis for one process. */
   async #way(): Promise<Way> {
     return this.#topology?.options ?? Proxy.start(this.server.port);
   }
 
-  /** Some node that may end. */
+  /** A random node that a fault may end. */
   mortal(): Node {
     return this.random.of(this.nodes.slice(this.#spared));
   }
 
-  /** Clients do not come to it any more. */
+  /** Clients no longer connect to the node. */
   forget(node: Node): void {
     this.nodes.splice(this.nodes.indexOf(node), 1);
   }
 
-  /** Notes a loss, which clients may be told of, once each. */
+  /** Records a loss: each client of the channels may get one reset for it. */
   lose(...channels: readonly string[]): void {
     for (const channel of channels) this.losses.set(channel, this.losses.get(channel)! + 1);
   }
 
-  /** Everything heals, one last event goes to each channel, and every client gets it. */
+  /** Waits until the faults are over and every client has received a last event on its channel. */
   async settle(): Promise<void> {
     this.sightings.fault = 'none';
     await Promise.all(this.publishers.map((publisher) => publisher.stop()));
@@ -173,7 +173,7 @@ export class Rig {
     await until(late, ({ length }) => length === 0);
   }
 
-  /** What Redis has of a channel. */
+  /** The stored events of a channel. */
   async chain(channel: string): Promise<Entry[]> {
     const chain: Entry[] = [];
     for (let start = '-'; ;) {
@@ -187,7 +187,7 @@ export class Rig {
     }
   }
 
-  /** Every node is subscribed to what its clients want, and to nothing when they have gone; nothing else is left open. */
+  /** Checks that nodes subscribe to the channels of their clients, and to none after all clients left, and that nothing else stays open. */
   async leave(): Promise<void> {
     const { channels, clients } = this;
     const subscribed = async () => {
@@ -213,7 +213,7 @@ export class Rig {
     await until(connections, (count) => count === 2 * this.nodes.length + this.publishers.length);
   }
 
-  /** A new node, which one client has come to, and left. */
+  /** A new node, to which one client has connected and disconnected again. */
   async #visit(): Promise<Node> {
     await this.startNode();
     const node = this.nodes.at(-1)!;
@@ -239,11 +239,11 @@ export class Rig {
   }
 }
 
-/** Two connections to Redis, and the one that asks. */
+/** Two connections to Redis, and that of the request. */
 const isBare = ({ sockets, connections, channels }: Resources) =>
   sockets === 3 && connections + channels === 0;
 
-/** Undefined for what nobody can read. */
+/** Undefined for an entry that no client can read. */
 function entryOf([cursor, [, value]]: [cursor: string, fields: string[]]): Entry | undefined {
   const { id, data } = JSON.parse(value!.slice(value!.indexOf('{'))) as { id?: string; data: unknown };
   return typeof data === 'string' ? { id: id ?? cursor, data: data.replace(/\.+$/, '') } : undefined;

@@ -11,7 +11,7 @@ import { check } from './check.js';
 import { LOSSY_FAULTS } from './faults.js';
 import { CHANNELS, HISTORY, Rig } from './rig.js';
 
-/** Sends a request, again where the system has reset the connection: the queue of a busy server overflows in a crowd. */
+/** Sends a request. Retries if the system resets the connection, as the accept queue of a busy server may overflow. */
 async function respond(options: RequestOptions): Promise<IncomingMessage> {
   for (;;) {
     try {
@@ -24,7 +24,7 @@ async function respond(options: RequestOptions): Promise<IncomingMessage> {
   }
 }
 
-describe('Under faults of one kind', () => {
+describe('A single fault', () => {
   let rig: Rig;
   beforeAll(() => Logger.overrideLogger(false));
   afterEach(async () => {
@@ -41,7 +41,7 @@ describe('Under faults of one kind', () => {
     return response.setEncoding('latin1');
   }
 
-  /** Reads until the text is right. */
+  /** Reads until the text meets the condition. */
   async function read(response: IncomingMessage, isRight: (text: string) => boolean): Promise<string> {
     let text = '';
     response.on('data', (chunk: string) => (text += chunk));
@@ -56,7 +56,7 @@ describe('Under faults of one kind', () => {
     return events;
   }
 
-  /** One publisher, which says nothing by itself. */
+  /** One publisher, which publishes nothing by itself. */
   async function startQuietly(nodes = 1): Promise<void> {
     rig = new Rig(1);
     await rig.start({ nodes, publishers: 1, clients: 0, quiet: true });
@@ -67,7 +67,7 @@ describe('Under faults of one kind', () => {
     return (await Promise.all(sending)).map(({ id }) => id!);
   };
 
-  it('a crowd of 5,000 with one old id costs Redis a handful of reads', async () => {
+  it('5,000 clients that reconnect with one old id cost Redis a handful of reads', async () => {
     await startQuietly();
     const ids = await publishAll(200, 'crowd');
     await rig.admin.config('RESETSTAT');
@@ -82,7 +82,7 @@ describe('Under faults of one kind', () => {
     expect(calls.reduce((sum, [, count]) => sum + Number(count), 0)).toBeLessThanOrEqual(50);
   });
 
-  it('subscriptions are what clients want, while 1,000 clients a second come and go', async () => {
+  it('subscriptions match the clients while 1,000 clients a second connect and leave', async () => {
     await startQuietly();
     const staying = await Promise.all(CHANNELS.map((channel) => open(channel)));
     const passing: Promise<void>[] = [];
@@ -96,7 +96,7 @@ describe('Under faults of one kind', () => {
     await Promise.all(passing);
     const subscribed = async () => {
       const names = (await rig.admin.pubsub('CHANNELS')) as string[];
-      // The node's own, by which it finds out whether it hears anything.
+      // The node probes its own subscriber connection by this channel.
       return names.filter((name) => !name.startsWith('sse:!probe:')).toSorted();
     };
     const wanted = ['!disconnect', ...CHANNELS].map((each) => `sse:${each}`).join();
@@ -109,7 +109,7 @@ describe('Under faults of one kind', () => {
     );
   });
 
-  it('an application that starts before Redis serves streams, which begin when it comes', async () => {
+  it('an application that starts before Redis opens connections, which become live when Redis starts', async () => {
     await startQuietly(0);
     const nobody = await Proxy.start(await freePort());
     await rig.startNode(nobody);
@@ -122,7 +122,7 @@ describe('Under faults of one kind', () => {
     await next;
   });
 
-  it('a client that is cut at any byte gets exactly what it has not got', async () => {
+  it('a client that disconnects at any byte gets exactly the rest', async () => {
     await startQuietly();
     const response = await open('a');
     const reading = read(response, (text) => text.includes('a 0 2'));
@@ -147,8 +147,8 @@ describe('Under faults of one kind', () => {
     }
   });
 
-  it.each(['Redis loses everything', 'Redis is killed, and restarted without what it had'])(
-    'each client is told once: %s',
+  it.each(['Redis loses all its data', 'Redis is killed and restarted without its data'])(
+    'each client gets one reset: %s',
     async (fault) => {
       rig = new Rig(1);
       await rig.start();
@@ -165,9 +165,9 @@ describe('Under faults of one kind', () => {
     },
   );
 
-  it('what expires is missed by those who were away, and not by those who were there', async () => {
+  it('expired events are missing for a disconnected client, not for connected ones', async () => {
     rig = new Rig(1, { history: { ...HISTORY, maxAgeMs: 1_000 } });
-    // A cursor tells that it is lost, an id of a publisher's does not.
+    // Only a cursor shows that it is lost, not a publisher's own id.
     await rig.start({ publishers: 1, ownIds: 0 });
     for (const client of rig.clients) client.settle();
     const [away, ...there] = rig.clients.filter(({ channel }) => channel === 'a');
@@ -192,7 +192,7 @@ describe('Under faults of one kind', () => {
     expect(after).toEqual(published.slice(published.indexOf(after[0])));
   });
 
-  it('a client that reads nothing costs neither memory nor the others anything, and misses nothing', async () => {
+  it('a client that reads nothing costs little memory, does not affect others, and misses nothing', async () => {
     await startQuietly();
     const slow = await open('big');
     slow.pause();
@@ -223,7 +223,7 @@ describe('Under faults of one kind', () => {
       response.destroy();
     };
     await follow(slow);
-    // One that has read nothing for half a minute was cut.
+    // A client that reads nothing for half a minute was disconnected.
     if (received.at(-1) !== ids.at(-1)) await follow(await open('big', received.at(-1)));
     expect(received).toEqual(ids);
   });

@@ -1,10 +1,10 @@
 /**
- * The rig at size and for long: 2 nodes, the first of which no fault ends, so that its memory can be compared. Ends with a
- * report in Markdown, and not with 0 where something did not hold.
+ * A long run of the rig at full size, with 2 nodes. No fault ends the first node, so that its memory can be compared. Prints a
+ * Markdown report and exits non-zero on any violation.
  *
  *   npm run soak -- --minutes 30 --seed 7 [--lossy] [--clients 2000] [--channels 200] [--rate 500] [--every 20]
  *
- * or, with Redis away for so many minutes, and nothing else:
+ * or, with Redis stopped for this many minutes, and no other fault:
  *
  *   npm run soak -- --outage 60 [--seed 7] [--clients 2000] [--channels 200]
  */

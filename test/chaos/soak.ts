@@ -5,7 +5,7 @@ import { disturb, type Fault, FAULTS, LOSSY_FAULTS } from './faults.js';
 import { Measures } from './measures.js';
 import { Rig } from './rig.js';
 
-/** As `soak.js` has been told. */
+/** The arguments of `soak.js`. */
 const { minutes, seed, lossy, clients, channels, rate, every } = JSON.parse(process.env.SOAK!) as Record<
   string,
   number
@@ -14,20 +14,20 @@ const MS = minutes! * 60_000;
 const SOAK_FAULTS: Record<string, Fault> = {
   ...FAULTS,
   ...(lossy && LOSSY_FAULTS),
-  'a node is told to end, and another one started': async (rig) => {
+  'a node shuts down and another node starts': async (rig) => {
     const node = rig.mortal();
-    // Clients come to both until it has ended.
+    // Clients connect to both until the first has ended.
     await Promise.all([node.end().catch((error) => rig.problems.push(String(error))), rig.startNode()]);
     rig.forget(node);
   },
 };
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-describe('For long', () => {
+describe('A long run', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
   it(
-    'the invariants hold, memory is flat, and nothing is left open',
+    'the invariants hold, memory stays flat, and all connections close',
     async () => {
       const rig = new Rig(seed!, { channels: Array.from({ length: channels! }, (_, n) => `channel-${n}`) });
       const note = (error: unknown) => rig.problems.push(String(error));

@@ -14,13 +14,13 @@ const SEED = Number(process.env.SOAK_SEED ?? 1);
 const MIN_REPLICAS = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '1'];
 const say = (text: string) => process.env.SOAK_SECONDS && process.stdout.write(`${text}\n`);
 
-/** Each may lose what the old master has confirmed and the new one has not got. */
+/** Each may lose events that the old master confirmed and the new master lacks. */
 const sentinelFaults = (sentinels: Sentinels): Record<string, Fault> => ({
-  'an operator lets a replica take over': async (rig) => {
+  'an operator triggers a failover': async (rig) => {
     rig.lose(...rig.channels);
     await sentinels.failOver();
   },
-  'the master hangs, and goes on when another one has taken over': async (rig) => {
+  'the master hangs and resumes after the failover': async (rig) => {
     rig.lose(...rig.channels);
     const master = await sentinels.master();
     master.signal('SIGSTOP');
@@ -29,7 +29,7 @@ const sentinelFaults = (sentinels: Sentinels): Record<string, Fault> => ({
     master.signal('SIGCONT');
     await sentinels.settled();
   },
-  'the master is killed, and comes back': async (rig) => {
+  'the master is killed and restarted': async (rig) => {
     rig.lose(...rig.channels);
     const master = await sentinels.master();
     await master.kill();
@@ -39,7 +39,7 @@ const sentinelFaults = (sentinels: Sentinels): Record<string, Fault> => ({
   },
 });
 
-/** The first two lose nothing; the others what the old master has confirmed and the new one has not got. */
+/** The first two lose nothing. The others lose events that the old master confirmed and the new master lacks. */
 const clusterFaults = (cluster: TestCluster): Record<string, Fault> => {
   /** A master, whose channels may lose events. */
   const victim = async (rig: Rig) => {
@@ -49,26 +49,26 @@ const clusterFaults = (cluster: TestCluster): Record<string, Fault> => {
     return [master, channel] as const;
   };
   return {
-    'a slot is moved to another master, a key at a time': async ({ random, channels }) => {
+    'a slot migrates to another master, key by key': async ({ random, channels }) => {
       const channel = random.of(channels);
       const owner = await cluster.ownerOf(channel);
       const others = (await cluster.masters()).filter((master) => master !== owner);
       await cluster.move(channel, random.of(others), random.between(0, 300));
     },
-    'an operator lets the replica of a master take over': async ({ random, channels }) =>
+    'an operator triggers a failover of a master': async ({ random, channels }) =>
       cluster.failOver(random.of(channels)),
-    'a master hangs, and goes on when its replica has taken over': async (rig) => {
+    'a master hangs and resumes after the failover': async (rig) => {
       const [master, channel] = await victim(rig);
       await cluster.hang(master, channel);
       await sleep(rig.random.between(0, 4_000));
       await cluster.bringBack(master);
     },
-    'a master is killed, and comes back': async (rig) => {
+    'a master is killed and restarted': async (rig) => {
       const [master, channel] = await victim(rig);
       await cluster.kill(master, channel);
       await cluster.bringBack(master);
     },
-    'a master is killed, forgotten, and replaced': async (rig) => {
+    'a master is killed, forgotten and replaced': async (rig) => {
       const [master, channel] = await victim(rig);
       await cluster.kill(master, channel);
       await cluster.replace(master, channel);
@@ -82,10 +82,10 @@ const rowsOf = (title: string) => {
   return [...rows].map(([, fault]) => fault);
 };
 
-describe('Beyond one Redis', () => {
+describe('With several Redis servers', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('there is a row of docs/reliability.md for each fault, in order', () => {
+  it('docs/reliability.md has a row for each fault, in order', () => {
     expect(rowsOf('Behind Sentinel')).toEqual(Object.keys(sentinelFaults(undefined!)));
     expect(rowsOf('In a cluster')).toEqual(Object.keys(clusterFaults(undefined!)));
   });
@@ -103,7 +103,7 @@ describe('Beyond one Redis', () => {
 
   it.each([
     ['behind Sentinel', () => guarded()],
-    ['behind Sentinel, where a master without a replica takes no events', () => guarded(MIN_REPLICAS)],
+    ['behind Sentinel, where a master without a replica accepts no events', () => guarded(MIN_REPLICAS)],
     ['in a cluster', () => clustered(false)],
     ['in a cluster with sharded Pub/Sub', () => clustered(true)],
   ])(
@@ -112,7 +112,7 @@ describe('Beyond one Redis', () => {
       const { faults, topology } = await start();
       const rig = new Rig(SEED, { topology });
       try {
-        // What an old master has sent, and lost, is told from what was then published again by its cursor.
+        // The cursor distinguishes an event that an old master sent and lost from its second publication.
         await rig.start({ rate: 100, ownIds: 0 });
         await until(() => rig.clients.every(({ deliveries }) => deliveries.length > 1));
         const happened = await disturb(rig, {

@@ -12,7 +12,7 @@ const BOMB = `{"data":${'['.repeat(5_000)}${']'.repeat(5_000)}}`;
 
 /** Faults that clients, applications and operators cause. */
 export const UNKIND_FAULTS: Record<string, Fault> = {
-  'the clock of Redis steps while replies are missing': async ({ server, publishers, random }) => {
+  'the clock of Redis steps while replies are lost': async ({ server, publishers, random }) => {
     for (const { proxy } of publishers) proxy.dropDown = true;
     await sleep(random.between(20, 300));
     server.setClock(random.of([3_600, -3_600]));
@@ -30,7 +30,7 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
     await sleep(random.between(100, 5_500));
     node.signal('SIGCONT');
   },
-  'events arrive that are nested too deeply': async ({ admin, channels, random }) => {
+  'events with too deeply nested data arrive': async ({ admin, channels, random }) => {
     for (const channel of channels) {
       const [history, meta] = [`sse:{${channel}}:history`, `sse:{${channel}}:meta`];
       await admin.publish(`sse:${channel}`, BOMB);
