@@ -67,7 +67,7 @@ const rows: Record<string, () => Promise<void>> = {
     expect(await client.next()).toMatchObject({ data: 'same' });
     await sse.publish('longest', { channel: 'é'.repeat(200) });
   },
-  '`channel` named like a property of objects (`__proto__`, `constructor`)': async () => {
+  '`channel` with the name of an object property (`__proto__`, `constructor`)': async () => {
     for (const channel of ['__proto__', 'constructor', 'toString']) {
       const client = await connect(`${url}/channel?channel=${channel}`);
       await client.next();
@@ -75,7 +75,7 @@ const rows: Record<string, () => Promise<void>> = {
       expect(await client.next()).toMatchObject({ data: 'here' });
     }
   },
-  '`channel` that is empty, longer, or has anything else in it (space, line break, `*`, `{}`, emoji)': () =>
+  '`channel` that is empty, longer, or has other characters (space, line break, `*`, `{}`, emoji)': () =>
     refuses(
       'channel',
       [...BAD_CHANNELS, 7, {}, ['a'], null].map(
@@ -99,10 +99,10 @@ const rows: Record<string, () => Promise<void>> = {
       () => sse.publish(1, { id: '1763884800000-5' }),
       () => sse.publish(1, { id: '1234567890-1' }),
     ]),
-  '`type` of 1–128 characters without controls': async () => {
+  '`type` of 1–128 characters without control characters': async () => {
     for (const type of ['a', 'x'.repeat(128), 'ünï 😀', 'ssex']) await arrives(1, { type }, { event: type });
   },
-  '`type` that is empty, longer, or has a line break or another control': () =>
+  '`type` that is empty, longer, or has a line break or another control character': () =>
     refuses(
       'type',
       ['', LONG, 'a\nb', 'a\r', '\0', '\u007f', '\u0085', 5, null].map(
@@ -144,12 +144,12 @@ const rows: Record<string, () => Promise<void>> = {
         (data) => () => sse.publish(data),
       ),
     ),
-  '`data` `NaN`, `Infinity` or an invalid `Date`, which JSON makes `null`': () =>
+  '`data` `NaN`, `Infinity` or an invalid `Date`, which JSON writes as `null`': () =>
     refuses(
       'data',
       [NaN, Infinity, new Date('x')].map((data) => () => sse.publish(data)),
     ),
-  '`data` that JSON would empty, at any depth: a promise, an Observable, an async iterator, a `Map`, a `Set`, an `Error`, an instance whose fields are all private, functions or behind getters':
+  '`data` that JSON would write without its content, at any depth: a promise, an Observable, an async iterator, a `Map`, a `Set`, an `Error`, an instance whose fields are all private, functions or behind getters':
     () =>
       refuses(
         'data',
@@ -170,21 +170,21 @@ const rows: Record<string, () => Promise<void>> = {
       await arrives({ a: new Empty() }, {}, { data: '{"a":{}}' });
       await arrives(Object.assign(new Error('no'), { toJSON: () => 'no' }), {}, { data: 'no' });
     },
-  'an unknown option, options that are no object, or `channel` with the value `undefined`': async () => {
+  'an unknown option, options that are not an object, or `channel` with the value `undefined`': async () => {
     await refuses('channel', [() => sse.publish(1, { channel: undefined })]);
     await refuses('chanel', [() => sse.publish(1, { chanel: 'a' } as object)]);
     await refuses('options', [() => sse.publish(1, Promise.resolve({ channel: 'a' }) as object)]);
   },
   '`data` of up to 262,144 bytes as sent (`maxPayloadBytes`)': () =>
     arrives('é'.repeat(131_072), {}, { data: 'é'.repeat(131_072) }),
-  '`data` of more': () =>
+  '`data` of more bytes': () =>
     refuses('data', [() => sse.publish('x'.repeat(262_145)), () => sse.publish({ a: 'x'.repeat(262_140) })]),
   '`transient: true` with `id` or `idempotencyKey`': () =>
     refuses('id', [
       () => sse.publish(1, { transient: true, id: 'a' }),
       () => sse.publish(1, { transient: true, idempotencyKey: 'a' }),
     ]),
-  '`transient` that is no boolean': () =>
+  '`transient` that is not a boolean': () =>
     refuses(
       'transient',
       ['yes', 1, null].map((transient) => () => sse.publish(1, { transient: transient as never })),

@@ -74,7 +74,7 @@ const rows: Record<string, () => Promise<void>> = {
     const client = await connect(`${url}/channel?channel=a&channel=a`);
     expect(await client.next()).toMatchObject({ data: '{"channel":"a"}' });
   },
-  'a Last-Event-ID that is no known position, whatever it is': async () => {
+  'a Last-Event-ID that is not a known position': async () => {
     for (const id of JUNK_IDS) {
       const bytes = Buffer.from(id).toString('latin1');
       await isReset(await connect(`${url}/channel`, { 'last-event-id': bytes }));
@@ -98,7 +98,7 @@ const rows: Record<string, () => Promise<void>> = {
       expect((await client.next()).id).toBe(next);
     }
   },
-  '`lastEventId` in the query as anything but text': async () => {
+  '`lastEventId` in the query that is not text': async () => {
     const client = await connect(`${url}/channel?lastEventId[a]=1&lastEventId=`);
     expect(await client.next()).toMatchObject({ event: 'sse.open' });
   },
