@@ -31,7 +31,7 @@ const args = () => ['raw:kept', message.replace('"id":null,', ''), '', `12345678
 
 const WAYS = {
   '`PUBLISH` by ioredis': () => redis.admin.publish('plain', message),
-  'the script as a whole (`EVAL`)': () => redis.admin.eval(script, 4, ...keys, ...args()),
+  'the script with its text (`EVAL`)': () => redis.admin.eval(script, 4, ...keys, ...args()),
   'the script by its hash (`EVALSHA`)': () => redis.admin.evalsha(hash, 4, ...keys, ...args()),
   '`publish()` with history': () => sse.publish(data, { channel: 'kept' }),
   '`publish()` with an id': () => sse.publish(data, { channel: 'ids', id: `own${count++}` }),

@@ -61,7 +61,7 @@ try {
       if (round > 0) results.get(count).push(spent);
     }
   }
-  say('| Processes that get each event | Redis, µs per event |\n| ---: | ---: |');
+  say('| Subscribed processes | Redis, µs per event |\n| ---: | ---: |');
   for (const [count, runs] of results) {
     const { median: middle, min, max } = median(runs);
     say(`| ${count} | ${middle.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)}) |`);
@@ -96,7 +96,7 @@ try {
   say(
     `| a channel that the first process subscribes to | ${((grown(3) - grown(2)) / CHANNELS).toFixed(0)} |`,
   );
-  say(`| the same of each further process | ${((grown(4) - grown(2)) / CHANNELS).toFixed(0)} |`);
+  say(`| the same for each further process | ${((grown(4) - grown(2)) / CHANNELS).toFixed(0)} |`);
 } finally {
   await Promise.all([publisher, ...brokers].map((broker) => broker.close()));
   redis.stop();

@@ -87,7 +87,7 @@ if (mode === 'sharded' || mode === 'classic') {
   process.exit();
 }
 const counts = process.argv.length > 2 ? process.argv.slice(2) : ['2000', '8000', '18000'];
-say('| Channels | Pub/Sub | Nothing else at once for, ms | An event to each has come after, s |');
+say('| Channels | Pub/Sub | Longest block of the event loop, ms | An event on each channel after, s |');
 say('| ---: | --- | ---: | ---: |');
 let next = 16_500;
 for (const channels of counts) {

@@ -83,7 +83,7 @@ export const SCENARIOS = {
     quick: { clients: 300, turns: 30 },
   },
   channels: {
-    title: '1,000 channels with 2 subscribers each, through Redis as fast as it goes',
+    title: '1,000 channels with 2 subscribers each, through Redis at full speed',
     redis: true,
     columns: [cpu, writes, rate, client],
     run: fanOut,
@@ -91,7 +91,7 @@ export const SCENARIOS = {
     quick: { clients: 300, channels: 150, turns: 300 },
   },
   both: {
-    title: 'a shared channel and one of its own for each of 1,000 subscribers',
+    title: '1,000 subscribers with one shared channel and one channel of their own each',
     columns: [cpu, writes, rate, client],
     run: fanOut,
     plan: { topology: 'both', clients: 1_000, turns: 440 },
@@ -101,7 +101,7 @@ export const SCENARIOS = {
     title: '5,000 idle connections',
     columns: [
       { key: 'rss', title: 'Memory, KiB each', digits: 1, ratio: true },
-      { key: 'heap', title: 'of it heap', digits: 1 },
+      { key: 'heap', title: 'of which heap', digits: 1 },
       { key: 'accept', title: 'CPU to accept one, µs', digits: 0, ratio: true },
     ],
     run: idle,
@@ -114,9 +114,9 @@ export const SCENARIOS = {
     servers: ['sse-channels', 'nest', 'write'],
     columns: [
       { key: 'rss', title: 'Memory, KiB each', digits: 1, ratio: true },
-      { key: 'heap', title: 'of it heap', digits: 1 },
+      { key: 'heap', title: 'of which heap', digits: 1 },
       { key: 'laterRss', title: 'later', digits: 1 },
-      { key: 'laterHeap', title: 'of it heap', digits: 1 },
+      { key: 'laterHeap', title: 'of which heap', digits: 1 },
       { key: 'accept', title: 'CPU to accept one, µs', digits: 0, ratio: true },
     ],
     run: idle,
@@ -126,9 +126,9 @@ export const SCENARIOS = {
   slow: {
     title: '10 of 200 clients stop reading, 20 MB of events of 10 kB',
     columns: [
-      { key: 'peak', title: 'Memory grows by at most, MiB', digits: 0, ratio: true },
-      { key: 'cut', title: 'Cut, of 10', digits: 0 },
-      { key: 'seconds', title: 'The others have all after, s', digits: 1 },
+      { key: 'peak', title: 'Peak memory growth, MiB', digits: 0, ratio: true },
+      { key: 'cut', title: 'Disconnected, of 10', digits: 0 },
+      { key: 'seconds', title: 'Other clients complete after, s', digits: 1 },
     ],
     run: slow,
     plan: { topology: 'one', clients: 200, stalled: 10, turns: 2_000, size: 10_000, window: 8 },
