@@ -1,6 +1,6 @@
 /**
- * What becomes of 190 clients that read, and of 10 that do not, when 20,000 events of 1 kB are published as fast as Redis takes them:
- * many more than a server can send in that time. With a history of 30,000 events, and with that of the default options, 1,000.
+ * Publishes 20,000 events of 1 kB as fast as Redis accepts them, to 190 clients that read and 10 that do not: many more than a server
+ * can send in that time. With a history of 30,000 events, and with the default of 1,000.
  *
  *   npm run build && node bench/behind.bench.js
  */
@@ -19,7 +19,7 @@ const plan = {
   window: Infinity,
   size: 1_000,
 };
-/** A server that delivers nothing for as long has finished. */
+/** A server that delivers nothing for this time has finished. */
 const QUIET_MS = 5_000;
 
 const residentMiB = (pid) =>
@@ -72,7 +72,7 @@ async function measure(history) {
 }
 
 say(
-  '| History | Published in, s | Delivered in, s | Readers closed | Cut | Behind | Resets | Lost / repeated | Memory, MiB |',
+  '| History | Published in, s | Delivered in, s | Readers closed | Slow | Behind | Resets | Lost / repeated | Memory, MiB |',
 );
 say('| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
 for (const history of [{ maxEvents: 30_000 }, undefined])

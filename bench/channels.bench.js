@@ -1,6 +1,6 @@
 /**
- * What an event of 100 bytes costs a server where each of 200 clients reads many channels: all the same, or each a channel of its own
- * and others that all read. The ids of such streams name every channel.
+ * The cost of an event of 100 bytes for a server whose 200 clients read many channels each: all clients the same channels, or each one
+ * channel of its own and shared ones. The ids of such connections contain every channel.
  *
  *   npm run build && node bench/channels.bench.js
  */
@@ -47,7 +47,7 @@ async function measure(count, isOwn) {
     for (let n = 0; n < EVENTS; n++) {
       const channel = names[1 + (n % Math.max(1, count - 1))] ?? names[0];
       await sse.publish('x'.repeat(SIZE), { channel });
-      // One event a turn, and never more than the clients can read.
+      // One event per turn, and never more than the clients can read.
       await arrived((n - 20) * CLIENTS);
     }
     await arrived(EVENTS * CLIENTS);
@@ -59,12 +59,12 @@ async function measure(count, isOwn) {
   }
 }
 
-say('| Channels | Streams of the same channels | Server CPU, µs per delivery | Bytes per delivery |');
+say('| Channels | Same channels on all connections | Server CPU, µs per delivery | Bytes per delivery |');
 say('| ---: | --- | ---: | ---: |');
 for (const count of [1, 2, 10, 100]) {
   for (const isOwn of count === 1 ? [false] : [false, true]) {
     const { cpu, bytes } = await measure(count, isOwn);
-    say(`| ${count} | ${isOwn ? 'no: one is each client’s own' : 'yes'} | ${cpu} | ${bytes} |`);
+    say(`| ${count} | ${isOwn ? 'no: one channel of its own each' : 'yes'} | ${cpu} | ${bytes} |`);
   }
 }
 await publisher.close();

@@ -1,11 +1,10 @@
 /**
- * The command line: a million lines through `sse publish --ndjson`, and what starting costs.
+ * The command line: a million lines through `sse publish --ndjson`, and the cost of a start.
  *
  *   npm run build && node bench/cli.bench.js [lines]
  *
- * It starts a redis-server of its own. The lines are made while they are read, so that the pipe holds the program
- * back or is held back by it; the ids it prints are checked for number and order, so that nothing is measured that
- * did not happen. Memory is the kernel's high-water mark of the process (VmHWM), read until it ends.
+ * It starts its own redis-server. It writes lines only as fast as the program reads them, and checks number and order of the
+ * printed ids. Memory is the kernel's high-water mark of the process (VmHWM), read until the process ends.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

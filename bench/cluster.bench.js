@@ -1,11 +1,11 @@
 /**
- * What an event costs the servers of a Redis Cluster, with classic and with sharded Pub/Sub, beside one Redis alone.
+ * The cost of an event for the servers of a Redis Cluster, with classic and with sharded Pub/Sub, compared with a single Redis.
  *
  *   npm run build && node bench/cluster.bench.js [events] [rounds]
  *
- * Publishers and two subscribed applications are in this process, over 64 channels, which are on all masters; no replicas.
- * Each round runs every way once, in turn, with 256 publications under way for each master. Every event must have come to both applications at
- * the end of each run, so that nothing is measured that did not happen.
+ * Publishers and two subscribed applications run in this process, with 64 channels on all masters and no replicas.
+ * Each round runs every variant once, with 256 publications in flight for each master. It checks at the end of each run that both
+ * applications received every event.
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,8 +15,8 @@ import { median, say, startRedis } from './redis.js';
 
 const EVENTS = Number(process.argv[2] ?? 20_000);
 const ROUNDS = Number(process.argv[3] ?? 5);
-/** For each master, so that all have as much to do at once as one that is alone. */
-const UNDER_WAY = 256;
+/** Per master, so that each master has the same load as a single server. */
+const IN_FLIGHT = 256;
 const APPLICATIONS = 2;
 const CHANNELS = Array.from({ length: 64 }, (_, n) => `channel-${n}`);
 const SIZES = [100, 4_000];
@@ -30,7 +30,7 @@ async function startCluster(masters) {
     servers.push(await startRedis(port++, cluster));
   }
   const addresses = servers.map(({ url }) => new URL(url).host);
-  // redis-cli makes none of less than three.
+  // redis-cli creates no cluster with less than three masters.
   if (masters < 3) await join(servers);
   else spawnSync('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
   for (const { admin } of servers) {
@@ -40,7 +40,7 @@ async function startCluster(masters) {
   return { servers, redis: (shardedSubscribers) => ({ nodes, shardedSubscribers }) };
 }
 
-/** Few masters, with an equal share of the slots each. */
+/** A cluster of few masters, each with an equal share of the slots. */
 async function join(servers) {
   const share = Math.ceil(16_384 / servers.length);
   for (const [n, { admin, url }] of servers.entries()) {
@@ -65,7 +65,7 @@ async function startApplications(redis, prefix) {
       sse.messages(channel).subscribe((event) => event.type === undefined && received.count++);
     }
   }
-  // Each channel has to be heard by each before anything is counted.
+  // Each application must receive each channel before the measurement.
   for (const channel of CHANNELS) {
     for (const before = received.count; received.count < before + APPLICATIONS;) {
       await publisher.publish('are you there?', { channel, transient: true });
@@ -75,7 +75,7 @@ async function startApplications(redis, prefix) {
   return { publisher, received, close: () => Promise.all(contexts.map((context) => context.close())) };
 }
 
-/** Messages of events that a server has sent to the others. */
+/** Messages with events that a server has sent to the other servers. */
 async function busMessages({ admin }) {
   const info = String(await admin.cluster('INFO').catch(() => ''));
   return [...info.matchAll(/messages_publish(?:shard)?_sent:(\d+)/g)].reduce(
@@ -99,7 +99,7 @@ async function measure({ servers }, { publisher, received }, size) {
   const lane = async () => {
     while (left-- > 0) await publisher.publish(data, { channel: CHANNELS[left % CHANNELS.length] });
   };
-  await Promise.all(Array.from({ length: UNDER_WAY * servers.length }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT * servers.length }, lane));
   const seconds = (performance.now() - start) / 1_000;
   const due = before + EVENTS * APPLICATIONS;
   for (const end = Date.now() + 10_000; received.count < due && Date.now() < end;) await sleep(5);

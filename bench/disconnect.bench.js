@@ -1,8 +1,8 @@
 /**
- * What it costs a node to open a connection, and to end some of them, beside the number of disconnections that are kept and of
- * connections that are open: ratios of two applications in one run, without HTTP and Redis.
+ * The cost of opening a connection, and of disconnecting some, with few and with many stored disconnections and open
+ * connections: ratios of two applications in one run, without HTTP and Redis.
  *
- *   npm run build && node bench/disconnect.bench.js [kept and open] [rounds]
+ *   npm run build && node bench/disconnect.bench.js [stored and open] [rounds]
  */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
@@ -32,7 +32,7 @@ async function micros(call) {
 }
 
 const work = {
-  'open a connection, and end it': (sse, n) =>
+  'open and close a connection': (sse, n) =>
     sse
       .messages('channel:1', { user: `new${n}`, session: `new${n}` })
       .subscribe()
@@ -44,7 +44,7 @@ const work = {
 };
 
 const [few, many] = [await start(20), await start(MANY)];
-console.log(`| µs of CPU a call | 20 kept and open | ${MANY} | ratio |\n| --- | ---: | ---: | ---: |`);
+console.log(`| µs of CPU per call | 20 stored and open | ${MANY} | ratio |\n| --- | ---: | ---: | ---: |`);
 for (const [name, call] of Object.entries(work)) {
   const [small, large] = [[], []];
   for (let round = 0; round < ROUNDS; round++) {

@@ -1,5 +1,5 @@
 /**
- * What floods of several kinds do to a server and to those who are well-behaved: 200 clients that get 50 events of 2 kB
+ * The effect of several kinds of floods on a server and on its regular clients: 200 clients that get 50 events of 2 kB
  * a second, for 10 s each.
  *
  *   npm run build && node bench/floods.bench.js
@@ -34,7 +34,7 @@ async function measure(kind) {
   try {
     await load.call('open', { port: server.port, plan, clients: plan.clients });
     await load.call('expect', { progress: 1 });
-    // What is there to be asked for.
+    // The history that the attacker requests.
     const past = { ...plan, turns: 1_000, rate: undefined, window: Infinity };
     await publisher.run(past);
     await load.call('drained', expectedOf(past));
@@ -60,20 +60,20 @@ async function measure(kind) {
     await published;
     const { p50, p99 } = await load.call('latencies');
     const { lost, repeated, disordered, closed } = await load.call('faults', expected);
-    const { refused, cut } = await server.call('stats');
+    const { refused, slow } = await server.call('stats');
     const percent = (value) => `${((value / SECONDS) * 100).toFixed(0)} %`;
     return {
       kind,
       done,
       refused,
-      cut,
+      slow,
       p50: p50.toFixed(1),
       p99: p99.toFixed(1),
       faults: lost + repeated + disordered + closed,
       memory: `${idle.toFixed(0)} → ${peak.toFixed(0)}`,
       server: percent((micros(await server.call('cpu')) - before.cpu) / 1e6),
       redis: percent((await redis.cpu()) - before.redis),
-      // Publishing is one of them for each event.
+      // Each publication is also a script call.
       reads: ((await redis.scripts()) - before.scripts - plan.turns) / SECONDS,
     };
   } finally {
@@ -84,7 +84,7 @@ async function measure(kind) {
 }
 
 say(
-  '| Flood | Attempts | Refused | Cut | Others’ p50, ms | p99, ms | Faults | Memory, MiB | Server CPU | Redis CPU | Reads/s |',
+  '| Flood | Attempts | Refused | Slow | Clients’ p50, ms | p99, ms | Faults | Memory, MiB | Server CPU | Redis CPU | Reads/s |',
 );
 say('| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
 for (const kind of process.argv[2]?.split(',') ?? KINDS)

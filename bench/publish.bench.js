@@ -1,11 +1,11 @@
 /**
- * Publishing from one process: events per second, and what one costs this process and Redis, beside a plain PUBLISH of
- * the same message through ioredis.
+ * Publishing from one process: events per second, and the cost of an event for this process and Redis, compared with a plain
+ * PUBLISH of the same message by ioredis.
  *
  *   npm run build && node bench/publish.bench.js [events] [rounds]
  *
- * Each round runs every way once, in turn, with 256 publications under way. The history is on (1,000 events, 10 minutes); at
- * the end of each run the channel must hold the last event, so that nothing is measured that did not happen.
+ * Each round runs every variant once, with 256 publications in flight and history (1,000 events, 10 minutes). It checks at
+ * the end of each run that the channel has the last event.
  */
 import { readFileSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
@@ -14,7 +14,7 @@ import { median, say, startRedis } from './redis.js';
 
 const EVENTS = Number(process.argv[2] ?? 200_000);
 const ROUNDS = Number(process.argv[3] ?? 5);
-const UNDER_WAY = 256;
+const IN_FLIGHT = 256;
 
 const redis = await startRedis(16_380);
 const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
@@ -48,7 +48,7 @@ async function measure(publish) {
   const lane = async () => {
     while (left-- > 0) last = await publish();
   };
-  await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   const { user, system } = process.cpuUsage(cpu);
   const perEvent = (micros) => micros / EVENTS;

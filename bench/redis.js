@@ -1,4 +1,4 @@
-/** A redis-server of a bench's own, and what it costs. */
+/** A redis-server for one bench, and its cost. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

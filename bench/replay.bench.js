@@ -1,12 +1,12 @@
 /**
- * Clients that come back: 1,000 of them with the same 100 events missed, to a node that does not hold those.
+ * 1,000 clients reconnect after they missed the same 100 events, to a node that does not buffer these events.
  *
  *   npm run build && node bench/replay.bench.js [clients] [missed] [rounds]
  *
- * The node is a process of its own (`replay.node.js`, started anew for each round, and warmed up by as many clients on another
- * channel); this process connects all clients at once with the id they had, and checks that each gets exactly what it
- * missed. Timed from the first connection to the last event of the last client; reads are Redis's own count of script
- * calls. Beside it, the same clients with one event missed: what connecting costs without what is replayed.
+ * The node is a separate process (`replay.node.js`, restarted for each round, and warmed up by the same number of clients on another
+ * channel). This process connects all clients at once with their last id, and checks that each gets exactly the missed
+ * events. The time is from the first connection to the last event of the last client. Reads are script calls, counted by
+ * Redis. For comparison, the same clients miss one event: the cost of connecting alone.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -80,8 +80,8 @@ try {
     const { median: middle, min, max } = median(runs.map((run) => run[key]));
     say(`| ${name} | ${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)}) |`);
   };
-  row('all served, s', 'seconds', 2);
-  row('the same with one event each, s', 'connecting', 2);
+  row('all served by a node that buffers none of them, s', 'seconds', 2);
+  row('the same with one event each: the cost of connecting alone, s', 'connecting', 2);
   row('reads of Redis', 'reads', 0);
   row('CPU of Redis, ms', 'redis', 1);
 } finally {

@@ -1,11 +1,11 @@
 /**
- * What application processes that are subscribed cost one Redis: per event and process, per process, per subscription, and per
- * look whether something was missed, which each process takes at each of its channels twice a minute.
+ * The cost of subscribed application processes for one Redis: per event and process, per process, per subscription, and per
+ * audit for missed events, which each process does for each of its channels about twice a minute.
  *
  *   npm run build && node bench/subscribers.bench.js [events] [rounds]
  *
- * Each process is one connection of a broker of this module, as an application has it. Events of 100 bytes, with history; every
- * event must have come to every process at the end of each run, so that nothing is measured that did not happen.
+ * Each process is one broker of this module, as in an application. Events of 100 bytes, with history. It checks at the end of
+ * each run that every process received every event.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RedisSseBroker } from '../dist/broker/redis/redis.broker.js';
@@ -13,7 +13,7 @@ import { median, say, startRedis } from './redis.js';
 
 const EVENTS = Number(process.argv[2] ?? 20_000);
 const ROUNDS = Number(process.argv[3] ?? 5);
-const UNDER_WAY = 256;
+const IN_FLIGHT = 256;
 const COUNTS = [0, 1, 10, 50, 100];
 const CHANNELS = 10_000;
 
@@ -22,7 +22,7 @@ const publisher = new RedisSseBroker(redis.url, 'bench:');
 const publication = { data: JSON.stringify('x'.repeat(100)) };
 let received = 0;
 
-/** A broker that is subscribed to some channels. */
+/** A broker with subscriptions to the given channels. */
 async function startSubscriber(channels) {
   const broker = new RedisSseBroker(redis.url, 'bench:');
   await new Promise((resolve) => {
@@ -42,7 +42,7 @@ async function measure(count) {
   const lane = async () => {
     while (left-- > 0) await publisher.publish('all', publication);
   };
-  await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   for (const end = Date.now() + 30_000; received < EVENTS * count && Date.now() < end;) await sleep(5);
   if (received !== EVENTS * count) throw new Error(`Expected ${EVENTS * count} deliveries, got ${received}`);
   return (((await redis.cpu()) - before) * 1e6) / EVENTS;
@@ -68,20 +68,18 @@ try {
   }
   await Promise.all(brokers.splice(0).map((broker) => broker.close()));
 
-  const looks = [];
+  const audits = [];
   for (let round = 0; round <= ROUNDS; round++) {
     const before = await redis.cpu();
     let left = EVENTS;
     const lane = async () => {
       while (left-- > 0) await publisher.read('all', [], 0);
     };
-    await Promise.all(Array.from({ length: UNDER_WAY }, lane));
-    if (round > 0) looks.push((((await redis.cpu()) - before) * 1e6) / EVENTS);
+    await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+    if (round > 0) audits.push((((await redis.cpu()) - before) * 1e6) / EVENTS);
   }
-  const { median: middle, min, max } = median(looks);
-  say(
-    `\nA look whether something was missed: ${middle.toFixed(1)} µs of Redis (${min.toFixed(1)}–${max.toFixed(1)})`,
-  );
+  const { median: middle, min, max } = median(audits);
+  say(`\nAn audit for missed events: ${middle.toFixed(1)} µs of Redis (${min.toFixed(1)}–${max.toFixed(1)})`);
 
   const channels = Array.from({ length: CHANNELS }, (_, n) => `channel-${n}`);
   const memory = [await redis.memory()];

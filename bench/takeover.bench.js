@@ -1,11 +1,11 @@
 /**
- * What it costs a process with many channels when a replica takes over from their master, as an operator has it done: how long
- * nothing else is done at once, and how long it takes until an event that is then published to each of them has come.
+ * The cost of a failover that an operator triggers, for a process with many channels of the master: how long the event loop is
+ * blocked, and how long it takes until an event on each channel has arrived.
  *
  *   npm run build && node bench/takeover.bench.js [channels…]
  *
- * Two masters, one with a replica and with all of the channels; sharded Pub/Sub, where the old master ends every one of their
- * subscriptions, beside classic, where it ends none. Both have a process of their own, as they must not wait for each other.
+ * Two masters, one with a replica and all channels. With sharded Pub/Sub the old master ends each of their subscriptions, with
+ * classic Pub/Sub none. Each kind has its own process, so that they do not wait for each other.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { SseModule, SseService } from 'nestjs-sse-channels';
 import { say, startRedis } from './redis.js';
 
 const HALF = 8_192;
-const UNDER_WAY = 256;
+const IN_FLIGHT = 256;
 
 async function startCluster(port) {
   const servers = [];
@@ -56,7 +56,7 @@ async function measure(sharded, count, port) {
     const lane = async () => {
       while (left.length > 0) await sse.publish('there?', { channel: left.pop() });
     };
-    await Promise.all(Array.from({ length: UNDER_WAY }, lane));
+    await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
   };
   while (heard.size < count) {
     await publishTo(channels.filter((channel) => !heard.has(channel)));

@@ -2,7 +2,7 @@
 import { median } from '../redis.js';
 import { PROJECT, RIVALS } from './rivals.js';
 
-const [WIDTH, LABELS, FIGURES, ROW, BAR, TOP] = [760, 240, 70, 24, 14, 44];
+const [WIDTH, LABELS, VALUES, ROW, BAR, TOP] = [760, 240, 70, 24, 14, 44];
 
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #57606a }
@@ -24,7 +24,7 @@ export function chartOf(title, { key, title: unit, digits }, runs) {
     .filter(([, values]) => values.length > 0)
     .map(([name, values]) => ({ name, ...median(values) }));
   const longest = Math.max(...bars.map(({ max }) => max));
-  const x = (value) => (LABELS + (Math.max(value, 0) / longest) * (WIDTH - LABELS - FIGURES)).toFixed(1);
+  const x = (value) => (LABELS + (Math.max(value, 0) / longest) * (WIDTH - LABELS - VALUES)).toFixed(1);
   const rows = bars.map(({ name, median: middle, min, max }, index) => {
     const centre = TOP + index * ROW + ROW / 2;
     const label = escaped(RIVALS[name].title.replaceAll('`', ''));

@@ -2,9 +2,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Starts a file of this folder; resolves with what it says of itself once it is ready. */
+/** Starts a file of this folder. Resolves with the values that it reports once it is ready. */
 export async function start(file, options = {}, execArgv = []) {
-  // The plain serialization has no Infinity.
+  // JSON serialization has no Infinity.
   const settings = { execArgv, serialization: 'advanced' };
   const child = fork(new URL(file, import.meta.url), [JSON.stringify(options)], settings);
   const gone = once(child, 'exit');
@@ -33,7 +33,7 @@ export async function start(file, options = {}, execArgv = []) {
     tell: (method, ...args) => child.connected && child.send({ method, args }),
     onNotice: (listener) => (onNotice = listener),
     async stop() {
-      // The other side takes it for the end, and ends in order: profiles are written then.
+      // The child then exits normally, which writes its CPU profile.
       if (child.connected) child.disconnect();
       const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
       await gone;
@@ -43,10 +43,10 @@ export async function start(file, options = {}, execArgv = []) {
   return Object.assign(remote, await ready);
 }
 
-/** In such a process: what it was started with. */
+/** In a started process: its options. */
 export const options = process.send ? JSON.parse(process.argv[2]) : {};
 
-/** Answers calls with these methods, until the runner goes. */
+/** Answers calls with these methods until the runner disconnects. */
 export function answer(methods, about = {}, atEnd = () => undefined) {
   process.on('message', async ({ id, method, args }) => {
     try {

@@ -1,18 +1,18 @@
-/** The clients: one process, a plain socket each, and a request made by hand. */
+/** The clients: plain sockets in one process, with hand-written requests. */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answer, notify } from './ipc.js';
 import { pathOf } from './plan.js';
 import { Position, Reader } from './reader.js';
 
-/** Connections that are being opened at a time: below the backlog of every server. */
+/** The number of connections that open at a time: below the backlog of every server. */
 const OPENING = 64;
-/** How long nothing may come before what is missing is taken for lost. */
+/** After this time without data, missing events count as lost. */
 const PATIENCE_MS = 10_000;
-/** Late enough for what comes too often. */
+/** Wait this long for repeated events. */
 const GRACE_MS = 200;
 
-// One for all: what is in it is read before the next socket gets it.
+// One buffer for all sockets: each read is processed before the next one.
 const buffer = Buffer.alloc(65_536);
 const reader = new Reader();
 const clients = [];
@@ -59,7 +59,7 @@ const methods = {
     clients.length = closed = 0;
   },
 
-  /** Everybody starts to count again; the runner is told after each `progress` deliveries. */
+  /** Resets all counts. Notifies the runner after each `progress` deliveries. */
   expect({ progress, timed }) {
     reader.reset(timed);
     for (const { position } of clients) position.reset();
@@ -67,11 +67,11 @@ const methods = {
     closed = 0;
   },
 
-  /** Whether everybody has got something, from each of its channels: then their subscriptions are live. */
+  /** Whether each client has received an event on each of its channels, so that all subscriptions are live. */
   isLive: ([own, shared]) =>
     clients.every(({ position }) => (own === 0 || position.own > 0) && (shared === 0 || position.shared > 0)),
 
-  /** Waits until everybody has got everything, or nothing comes any more. */
+  /** Waits until all clients have all events, or no more data arrives. */
   async drained([own, shared]) {
     const total = (own + shared) * reading().length;
     for (let [before, since] = [-1, performance.now()]; reader.advanced < total; await sleep(1)) {
@@ -90,7 +90,7 @@ const methods = {
 
   latencies: () => ({ p50: reader.quantile(0.5), p99: reader.quantile(0.99) }),
 
-  /** The first of them stop reading. */
+  /** The first clients stop reading. */
   stall(count) {
     for (const client of clients.slice(0, count)) {
       client.stalled = true;
@@ -98,7 +98,7 @@ const methods = {
     }
   },
 
-  /** They read on, whatever it is. @returns how many of them the server has cut */
+  /** They read again, and ignore the data. @returns how many of them the server disconnected */
   async cut() {
     const stalled = clients.filter((client) => client.stalled);
     for (const client of stalled) {

@@ -1,8 +1,8 @@
 /**
  * Publishes a plan, one turn of it in one turn of the event loop.
  *
- * It stays at most `window` turns ahead of the clients: a server that cannot keep up would otherwise be measured while
- * it fills its memory, and in the turns that it had saved up.
+ * It stays at most `window` turns ahead of the clients. Otherwise a server that cannot keep up would be measured while
+ * it fills its memory, and with the backlog of earlier turns.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { deliveriesPerTurn, now, turnsOf } from './plan.js';
@@ -16,7 +16,7 @@ export class Pace {
     this.publish = publish;
   }
 
-  /** How many deliveries the clients have seen so far; Infinity to give up. */
+  /** The number of deliveries to clients so far, or Infinity to stop waiting. */
   confirm(deliveries) {
     this.#confirmed = deliveries;
     this.#wake();

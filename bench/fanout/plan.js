@@ -1,7 +1,7 @@
 /**
- * What is published to whom, in which order: worked out alike by who publishes, who reads and who judges.
+ * The channel and order of all events. Publisher, clients and runner compute it independently.
  *
- * A plan is made of turns; each is published at once, and each makes the same number of deliveries:
+ * A plan consists of turns. The events of a turn are published at once. Each turn causes the same number of deliveries:
  *
  * - `one`: `perTurn` events to the channel that all clients read
  * - `many`: `perTurn` events to as many channels, in turn; each is read by `clients / channels` clients
@@ -10,12 +10,12 @@
  */
 const SHARED_TURNS = 10;
 
-/** Which of a client's channels an event is for: told by its data, so that each is counted by itself. */
+/** Which of a client's two channels an event belongs to. The data contains it, so that each channel is counted separately. */
 export const [OWN, SHARED] = [0, 1];
 
 const ownChannel = (index) => `own${index}`;
 
-/** The request target of a client. Servers read the query only; nchan cannot do without the path. */
+/** The request target of a client. Servers read only the query, nchan needs the path. */
 export function pathOf({ topology, channels }, client) {
   const own = `own=${ownChannel(topology === 'many' ? client % channels : client)}`;
   return { one: '/one?shared=all', many: `/many?${own}`, both: `/both?${own}&shared=all` }[topology];
@@ -43,7 +43,7 @@ export const now = () => performance.now() * 1_000 + offset;
 
 /** The events of each turn, without their time. */
 export function* turnsOf({ topology, turns, clients, channels, perTurn = 1, size = 100 }) {
-  // What comes beside it has some 40 bytes.
+  // The other fields take about 40 bytes.
   const text = 'x'.repeat(size - 40);
   const event = (c, n, channel) => ({ channel, data: { c, n, t: 0, text } });
   const group = (count, make) => Array.from({ length: count }, (_, index) => make(index));

@@ -1,4 +1,4 @@
-/** Publishes through Redis, from outside of the servers, in the form that each of them takes. */
+/** Publishes through Redis, outside of the servers, in the format of each server. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ const script = readFileSync('src/broker/redis/publish.lua', 'utf8').replaceAll(/
 const nonce = randomUUID().slice(0, 8);
 let count = 0;
 
-/** As Redis reads it: made by hand, as a client's queue and promise per command would cost more than some servers do. */
+/** A command in the Redis protocol. Written by hand, because the queue and promises of a client would cost more than some servers. */
 const encode = (words) => words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('');
 
 /** Calls `make` once for each channel. */
@@ -69,8 +69,8 @@ export async function redisPublisher({ url, admin }, wire = 'glue') {
   socket.on('error', (error) => (failure ??= error));
   const pace = new Pace((events) => {
     if (failure) throw failure;
-    // A transaction, so that all events of a turn go out to the subscribers together, however they were sent here. The
-    // next one does not wait for its answer: a server is to be kept busy, and not its publisher.
+    // A transaction sends all events of a turn to the subscribers together. The next one does not wait for the reply, so that
+    // the server is the bottleneck, not the publisher.
     socket.write(MULTI + events.map(command).join('') + EXEC);
   });
   return {

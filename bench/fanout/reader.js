@@ -1,9 +1,9 @@
 /**
- * Checks what each client reads: that every event comes, once, and in order.
+ * Checks that each client receives every event, once, and in order.
  *
- * It must cost less than what it measures. So there is no parser: events are found by the first and the last bytes of
- * their data. And as all clients of a channel are sent the same, a read that has the very bytes of the read before,
- * by a client that was as far, is not looked through again.
+ * It must cost less than the server. So it has no parser, and finds events by the first and the last bytes of their data.
+ * All clients of a channel get the same bytes. So it does not scan a read again if it equals the previous read of a client
+ * at the same position.
  */
 import { now } from './plan.js';
 
@@ -13,10 +13,10 @@ const END_OF_HEAD = '\r\n\r\n';
 const BUCKET_MICROS = 10;
 const [ZERO, COMMA, BRACE] = [...'0,{'].map((character) => character.charCodeAt(0));
 
-/** How far one client has come. */
+/** The position of one client. */
 export class Position {
   isOpen = false;
-  /** The number that the next event has to have, by the two channels of a client. */
+  /** The expected number of the next event, for each of the two channels of a client. */
   own = 0;
   shared = 0;
   missing = undefined;
@@ -29,7 +29,7 @@ export class Position {
 }
 
 export class Reader {
-  /** Sum of all positions: events that have come, or were passed over. */
+  /** Sum of all positions: events that arrived or were skipped. */
   advanced = 0;
   repeated = 0;
   disordered = 0;
@@ -84,7 +84,7 @@ export class Reader {
     return end + END_OF_HEAD.length;
   }
 
-  /** @returns where the last whole event ends */
+  /** @returns the end of the last complete event */
   #readEvents(position, bytes, start, times) {
     for (let end = start; ;) {
       const first = bytes.indexOf(FIRST, end);

@@ -1,4 +1,4 @@
-/** Tables and charts of the figures, into `bench/README.md` and beside this file. */
+/** Writes tables into `bench/README.md`, and charts beside this file. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { spawnSync } from 'node:child_process';
@@ -23,13 +23,13 @@ function cellOf(runs, { key, digits }) {
   return `${inWords(middle, digits)} (${inWords(min, digits)}–${inWords(max, digits)})`;
 }
 
-/** The median of the rounds' own ratios: what the machine did in a round is in both figures of it. */
+/** The median of the ratios of each round: other load of a round affects both of its values. */
 function ratioOf(runs, project, { key }) {
   const ratios = runs.map((run, round) => run[key] / project[round]?.[key]).filter(Number.isFinite);
   return ratios.length === 0 ? '–' : `${inWords(median(ratios).median, 2)}×`;
 }
 
-/** What must not happen, summed over all rounds. */
+/** Faults, summed over all rounds. */
 function faultsOf(runs) {
   const sums = FAULTS.map((key) => [key, runs.reduce((sum, run) => sum + (run[key] ?? 0), 0)]);
   const failed = runs.filter((run) => run.failed !== undefined).length;
@@ -55,7 +55,7 @@ export function tableOf(scenario, runs) {
   return [['', ...heads, 'Faults'], rule, ...rows].map(line).join('\n');
 }
 
-/** Scenarios that were not run this time keep what they have. */
+/** Scenarios that did not run keep their earlier results. */
 export async function report(results, { rounds }) {
   const style = await resolveConfig(README);
   const redis = /v=(\S+)/.exec(spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout)[1];

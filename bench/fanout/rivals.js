@@ -1,8 +1,8 @@
-/** Who takes part. Ratios are to the first. */
+/** The compared servers. Ratios are relative to the first. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** How each gets its events through Redis: `glue` is one shared ioredis subscriber, put in front of it here. */
+/** `wire` is the format of events through Redis; `glue` is one shared ioredis subscriber in front of the server. */
 export const RIVALS = {
   'sse-channels-fastify': {
     title: '`@SseChannel`, Fastify',

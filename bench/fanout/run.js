@@ -1,5 +1,5 @@
 /**
- * The project and its rivals, side by side; `bench/README.md` says how and why.
+ * Compares the project with alternatives; `bench/README.md` describes the method.
  *
  *   npm run build && npm run bench -- [--rounds 5] [--only turn,burst] [--servers write,nchan] [--quick] [--write]
  *
@@ -35,7 +35,7 @@ const { report, tableOf } = await import('./report.js');
 
 const progress = (text) => process.stderr.write(`${text}\n`);
 
-/** Names that begin with one of those asked for. */
+/** Names that begin with one of the given prefixes. */
 function chosen(all, asked) {
   const beginnings = asked?.split(',') ?? [''];
   const names = Object.keys(all).filter((name) => beginnings.some((beginning) => name.startsWith(beginning)));
@@ -49,7 +49,7 @@ const absent = Object.fromEntries(
     .filter(([, reason]) => reason !== undefined),
 );
 for (const [name, reason] of Object.entries(absent)) progress(`${name} is skipped: ${reason}`);
-// There is no ratio without the project.
+// Ratios need the project.
 const servers = [...new Set([PROJECT, ...chosen(RIVALS, args.servers)])].filter((name) => !(name in absent));
 
 const redis = await startRedis(16_383);
@@ -61,15 +61,15 @@ async function play(scenario) {
   const taking = servers.filter((name) => beginnings.some((beginning) => name.startsWith(beginning)));
   const runs = Object.fromEntries(taking.map((name) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
-    // Side by side, so that what else the machine does meets all of them.
+    // One after the other within a round, so that other load affects all servers.
     for (const name of taking) {
-      const figures = await measure(scenario, name, { redis, ...args }).catch((error) => {
+      const values = await measure(scenario, name, { redis, ...args }).catch((error) => {
         progress(error.stack);
         return { failed: error.message.split('\n')[0] };
       });
-      runs[name].push(figures);
-      progress(`${scenario} ${round}/${rounds} ${name}: ${JSON.stringify(figures, rounded)}`);
-      if (figures.client > figures.cpu) progress('  the clients cost more than this server');
+      runs[name].push(values);
+      progress(`${scenario} ${round}/${rounds} ${name}: ${JSON.stringify(values, rounded)}`);
+      if (values.client > values.cpu) progress('  the clients cost more CPU than this server');
     }
   }
   return runs;
@@ -86,5 +86,5 @@ try {
 } finally {
   redis.stop();
 }
-progress(`All figures: ${file}`);
+progress(`All results: ${file}`);
 if (args.write) await report(results, { rounds });

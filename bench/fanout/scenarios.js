@@ -1,4 +1,4 @@
-/** What is measured. Each scenario runs on a stage of its own per server and round, and returns figures. */
+/** The scenarios. Each runs with a new server and new clients per server and round, and returns its results. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Stage } from './stage.js';
 
@@ -11,7 +11,7 @@ const latency = [
 const writes = { key: 'writes', title: 'Writes per delivery', digits: 2 };
 const rate = { key: 'rate', title: 'Deliveries/s', digits: 0 };
 
-/** Warm-up of a third of the work; the memory is cleaned before what counts. */
+/** Warms up with a third of the work, and collects garbage before the measurement. */
 async function fanOut(stage, { settings, ...plan }) {
   await stage.open(plan);
   await stage.live(plan);
@@ -35,13 +35,13 @@ async function idle(stage, { clients, growth }) {
   await stage.quiet();
   const full = await stage.memory();
   const perClient = (after, key) => (after[key] - empty[key]) / clients / 1_024;
-  const figures = { accept, rss: perClient(full, 'rss'), heap: perClient(full, 'heap') };
-  if (!growth) return figures;
+  const results = { accept, rss: perClient(full, 'rss'), heap: perClient(full, 'heap') };
+  if (!growth) return results;
   await stage.live(plan);
   const faults = await stage.play(plan);
   await sleep(growth);
   const later = await stage.memory();
-  return { ...faults, ...figures, laterRss: perClient(later, 'rss'), laterHeap: perClient(later, 'heap') };
+  return { ...faults, ...results, laterRss: perClient(later, 'rss'), laterHeap: perClient(later, 'heap') };
 }
 
 async function slow(stage, { stalled, clients, ...rest }) {
@@ -50,12 +50,12 @@ async function slow(stage, { stalled, clients, ...rest }) {
   await stage.live(plan);
   const before = await stage.memory();
   await stage.load.call('stall', stalled);
-  let figures;
+  let results;
   const peak = await stage.peak(async () => {
-    figures = await stage.play(plan);
+    results = await stage.play(plan);
   });
   const cut = await stage.load.call('cut');
-  return { ...figures, cut, peak: (peak - before.rss) / 1_048_576 };
+  return { ...results, cut, peak: (peak - before.rss) / 1_048_576 };
 }
 
 export const SCENARIOS = {
@@ -70,7 +70,7 @@ export const SCENARIOS = {
     title: '1,000 subscribers, 50 events/s',
     columns: [cpu, ...latency, writes, rate, client],
     run: fanOut,
-    // Two seconds of events may be under way, before a server that is too slow is waited for.
+    // Two seconds of events may be in flight before the publisher waits for a slow server.
     plan: { topology: 'one', clients: 1_000, turns: 250, rate: 50, window: 100, settings: { timed: true } },
     quick: { clients: 300, turns: 100 },
   },
@@ -110,7 +110,7 @@ export const SCENARIOS = {
   },
   'idle-10000': {
     title: '10,000 idle connections, and after 100 events and 10 s',
-    // What a connection costs the others is in the scenario above.
+    // The scenario above has the other servers.
     servers: ['sse-channels', 'nest', 'write'],
     columns: [
       { key: 'rss', title: 'Memory, KiB each', digits: 1, ratio: true },

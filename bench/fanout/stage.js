@@ -1,4 +1,4 @@
-/** One server and its clients, started anew for each measurement, and what is done with them. */
+/** One server and its clients, restarted for each measurement. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from './ipc.js';
@@ -9,11 +9,11 @@ import { RIVALS } from './rivals.js';
 const micros = ({ user, system }) => user + system;
 const residentBytes = (pid) =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
-/** System calls that wrote something, so far. */
+/** The number of write system calls so far. */
 const writesOf = (pid) => Number(/syscw: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
 
 export class Stage {
-  /** @param redis where events go through; undefined: they are published in the server's own process */
+  /** @param redis the Redis for events; undefined: the server process publishes them itself */
   static async set(name, { redis, profile }) {
     const { file, options, wire, publishes } = RIVALS[name];
     const execArgv = ['--expose-gc', ...(profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [])];
@@ -47,7 +47,7 @@ export class Stage {
     await this.load.call('open', { port: this.server.port, path, plan, clients });
   }
 
-  /** Publishes until every client has got something: a head may be out before the subscription is live. */
+  /** Publishes until every client has received an event: a server may send headers before its subscription is live. */
   async live(plan) {
     const once = {
       ...plan,
@@ -56,7 +56,7 @@ export class Stage {
     const expected = expectedOf(once);
     for (let attempt = 0; attempt < 50; attempt++) {
       await this.load.call('expect', { progress: 1 });
-      // What is lost here must not hold it up.
+      // Events that are lost here must not delay it.
       await this.publisher.run({ ...once, rate: undefined, window: Infinity });
       await sleep(100);
       if (await this.load.call('isLive', expected)) return this.quiet();
@@ -68,7 +68,7 @@ export class Stage {
     await sleep(500);
   }
 
-  /** Publishes the plan, and waits until everybody has got everything. */
+  /** Publishes the plan, and waits until all clients have all events. */
   async play(plan, { timed = false } = {}) {
     const perTurn = deliveriesPerTurn(plan);
     const expected = expectedOf(plan);
@@ -83,7 +83,7 @@ export class Stage {
     const before = await spent();
     const start = performance.now();
     const published = this.publisher.run(plan);
-    // It is awaited below, once the clients are.
+    // Awaited below, after the clients.
     published.catch(() => undefined);
     await load.call('drained', expected);
     const seconds = (performance.now() - start) / 1_000;
@@ -97,7 +97,7 @@ export class Stage {
     return { cpu, client, writes, seconds, rate: deliveries / seconds, ...faults, ...latencies };
   }
 
-  /** Bytes, after a garbage collection where there is one. */
+  /** Bytes, after a garbage collection if the server has one. */
   async memory() {
     const heap = await this.server.call('heap');
     return { rss: residentBytes(this.server.pid), heap };
@@ -107,7 +107,7 @@ export class Stage {
     return micros(await this.server.call('cpu'));
   }
 
-  /** @returns the most memory while the work lasted */
+  /** @returns the peak of memory during the work */
   async peak(work) {
     let peak = 0;
     const timer = setInterval(() => (peak = Math.max(peak, residentBytes(this.server.pid))), 20);

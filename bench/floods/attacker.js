@@ -1,4 +1,4 @@
-/** Who does not mean well: each method floods a server for a while, and says what it has done. */
+/** An attacker: each method floods a server for a while, and returns the number of attempts. */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answer } from '../fanout/ipc.js';
@@ -15,14 +15,14 @@ function open(port, text) {
 }
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
-/** The first bytes, or the end. */
+/** Resolves with the first bytes, or when the socket closes. */
 const answered = (socket) =>
   new Promise((resolve) => {
     socket.once('data', resolve);
     socket.once('close', resolve);
   });
 
-/** As many lanes as given do the work again and again. */
+/** Repeats the work in parallel, the given number of times at once. */
 async function flood({ ms, lanes }, work) {
   const end = performance.now() + ms;
   let done = 0;
@@ -39,11 +39,11 @@ async function flood({ ms, lanes }, work) {
 const FLOODS = {
   nobody: ({ ms }) => sleep(ms, 0),
 
-  /** Keeps what it gets, and comes back at once where it gets nothing. */
+  /** Keeps connections open, and retries at once after a refusal. */
   connections: ({ port, ms }) =>
     flood({ ms, lanes: 100 }, () => answered(open(port, get('/one?shared=all')))),
 
-  /** Asks for everything there is, and leaves. */
+  /** Requests the whole history, and disconnects. */
   resumes: ({ port, ms, id }) =>
     flood({ ms, lanes: 100 }, async () => {
       const socket = open(port, get('/one?shared=all', `Last-Event-ID: ${id}\r\n`));
@@ -51,7 +51,7 @@ const FLOODS = {
       socket.destroy();
     }),
 
-  /** Asks for what somebody has to be asked about, and leaves before the answer. */
+  /** Requests a channel with an authorizer, and disconnects before its decision. */
   authorizations: ({ port, ms }) =>
     flood({ ms, lanes: 300 }, async () => {
       const socket = open(port, get('/asked'));
@@ -59,7 +59,7 @@ const FLOODS = {
       socket.destroy();
     }),
 
-  /** Requests that never end. */
+  /** Requests whose headers never end. */
   slowloris: ({ port, ms }) =>
     flood({ ms, lanes: 2_000 }, async () => {
       const socket = open(port, 'GET /one?shared=all HTTP/1.1\r\nHost: localhost\r\n');
@@ -69,7 +69,7 @@ const FLOODS = {
       }
     }),
 
-  /** Streams that nobody reads. */
+  /** Connections that the client never reads. */
   silence: async ({ port, ms, count = 300 }) => {
     for (let n = 0; n < count; n++) open(port, get('/one?shared=all')).pause();
     await sleep(ms);

@@ -1,4 +1,4 @@
-/** A server as it comes, but for a limit that a bench can reach: the streams of a channel, and one with an authorizer. */
+/** A server with default options except for a limit that a bench can reach: a route for channels, and one with an authorizer. */
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Injectable, Module, Query } from '@nestjs/common';

@@ -1,4 +1,4 @@
-/** What the runner can ask of every server; and the one Redis subscriber of those that have none of their own. */
+/** The calls that every server answers, and one Redis subscriber for servers without one. */
 import { Redis } from 'ioredis';
 import { answer, options } from '../ipc.js';
 import { Pace } from '../pace.js';
@@ -7,7 +7,7 @@ export { options };
 
 const PREFIX = 'bench:';
 
-/** @param publish takes a channel and data: an object, which each server encodes in its own way */
+/** @param publish takes a channel and data, an object that each server encodes in its own way */
 export async function control(server, publish) {
   if (options.redis) {
     const redis = new Redis(options.redis);
@@ -17,7 +17,7 @@ export async function control(server, publish) {
   controlOwn(server, publish);
 }
 
-/** The same for a server that comes with Redis of its own, or has none. */
+/** The same for a server that has its own Redis subscriber, or none. */
 export function controlOwn(server, publish) {
   const pace = new Pace((events) => Promise.all(events.map(({ channel, data }) => publish(channel, data))));
   const methods = {
@@ -35,7 +35,7 @@ export function controlOwn(server, publish) {
 export class Groups {
   #all = new Map();
 
-  /** Everybody who reads the channel; made when it is first asked for. */
+  /** All readers of the channel; created on first use. */
   of(channel) {
     if (!this.#all.has(channel)) this.#all.set(channel, new Set());
     return this.#all.get(channel);

@@ -12,7 +12,7 @@ app.get('/:topology', { sse: { kind: 'only', heartbeat: false } }, async ({ quer
   const channels = channelsOf(query);
   sse.keepAlive();
   sse.sendHeaders();
-  // Without it the head waits for the first event.
+  // Otherwise the headers wait for the first event.
   raw.flushHeaders();
   for (const channel of channels) groups.of(channel).add(sse);
   sse.onClose(() => {

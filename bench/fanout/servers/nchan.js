@@ -1,6 +1,6 @@
 /**
- * nchan, in an nginx with one worker: this process starts it, publishes to it by HTTP, and reads what the worker
- * costs from /proc. Through Redis, events are published to a second nginx, so that the first only delivers them.
+ * nchan, in an nginx with one worker. This process starts it, publishes to it by HTTP, and reads the cost of the worker
+ * from /proc. Through Redis, a second nginx receives the publications, so that the first only delivers them.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,11 +16,11 @@ import { options } from './control.js';
 const TICKS_PER_SECOND = 100;
 const dir = mkdtempSync(join(tmpdir(), 'fanout-nginx-'));
 
-// In the server's block it would have no effect.
+// It has no effect in the `server` block.
 const STORE = options.redis ? 'nchan_redis_pass redis;' : '';
 const SUBSCRIBE = `${STORE} nchan_subscriber eventsource; nchan_subscriber_first_message newest;`;
 
-// The history is as long as the module's.
+// The same history as that of the module.
 const configuration = (port) => `
 load_module modules/ngx_nchan_module.so;
 daemon off;
@@ -74,7 +74,7 @@ const inlet = options.redis ? await startNginx() : nginx;
 const socket = connect(inlet.port, '127.0.0.1').setEncoding('utf8');
 await once(socket, 'connect');
 
-/** All in one go, and without waiting for answers; nginx takes them one after another, in order. */
+/** Sends all requests at once (pipelining). nginx processes them in order. */
 function publish(events) {
   const requests = events.map(({ channel, data }) => {
     const body = JSON.stringify(data);

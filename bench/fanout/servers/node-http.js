@@ -1,6 +1,6 @@
 /**
- * What Node itself costs: nothing but one Buffer for all clients, through `res.write()`, or as a chunk of HTTP/1.1
- * already, on the socket. Frames are as long as the module's. Neither has a bound for clients that do not read.
+ * The cost of Node.js itself: one Buffer for all clients, with `res.write()`, or as a ready-made HTTP/1.1 chunk on the
+ * socket. Frames have the same length as those of the module. Neither has a limit for clients that do not read.
  */
 import { createServer } from 'node:http';
 import { channelsOf } from '../plan.js';
@@ -29,7 +29,7 @@ function write(channel, data) {
 
 const pending = new Map();
 
-/** What one turn of the event loop brings goes out in one write to each client. */
+/** Sends all events of one turn of the event loop to each client in one write. */
 function writeToSocket(channel, data) {
   const frame = frameOf(data);
   const chunk = `${frame.length.toString(16)}\r\n${frame}\r\n`;

@@ -1,4 +1,4 @@
-/** This module: `@SseChannel`, and `messages()` under Nest's own `@Sse`. */
+/** This module: `@SseChannel`, and `messages()` with Nest's own `@Sse`. */
 import 'reflect-metadata';
 import { Controller, Module, Query, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -1,6 +1,6 @@
-/** @boringnode/transmit, with its own Redis transport. The POST by which its clients subscribe is left out. */
+/** @boringnode/transmit, with its own Redis transport, without the POST requests by which its clients subscribe. */
 import { createServer } from 'node:http';
-// Its own entry point for transports wants a client of MQTT, too.
+// Its entry point for transports also needs an MQTT client.
 import { redis } from '@boringnode/bus/transports/redis';
 import { Transmit } from '@boringnode/transmit';
 import { channelsOf } from '../plan.js';
