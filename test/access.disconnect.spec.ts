@@ -90,7 +90,7 @@ describe.each(platforms)('disconnect() on %s', (_, platform) => {
     expect(first.ann.ended).toBe(false);
   });
 
-  it('closes a connection whose user its handler names', async () => {
+  it('closes a connection whose handler names the user', async () => {
     const client = await connect(`${url}/trusted/ann`);
     await until(() => sse.connections().length === 1);
     await sse.disconnect({ user: 'ann' });

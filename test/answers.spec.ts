@@ -125,7 +125,7 @@ describe.each(platforms)('A request to an @SseChannel() route on %s', (_, platfo
     ['text', 'cached', 'cached'],
     ['a file', () => new StreamableFile(Buffer.from('a file')), 'a file'],
     ['a response', () => new Response('a response'), 'a response'],
-  ])('gets %s that an interceptor returns in place of the handler', async (_what, value, body) => {
+  ])('gets %s that an interceptor returns instead of the handler', async (_what, value, body) => {
     const { url, sse } = await start(around(() => of(typeof value === 'function' ? value() : value)));
     const client = await connect(`${url}/news`);
     expect(client.status).toBe(200);
@@ -157,7 +157,7 @@ describe.each(platforms)('A request to an @SseChannel() route on %s', (_, platfo
     expect(sse.stats().connections).toBe(0);
   });
 
-  it('opens a connection whatever interceptors make of its value, also when its handler injects the response', async () => {
+  it('opens a connection for any value that interceptors return, also when its handler injects the response', async () => {
     const { url } = await start(around((values) => values.pipe(map(() => new Error('a value')))));
     for (const path of ['news', 'with-response']) {
       const client = await connect(`${url}/${path}`);

@@ -40,12 +40,12 @@ describe('The structure', () => {
     /(?<!\.spec)\.ts$/.test(file),
   );
 
-  it.each(files)('is kept by %s, which depends one way only', (file) => {
+  it.each(files)('is respected by %s, which imports only from its own and lower layers', (file) => {
     expect(layerOf(file)).toBeGreaterThanOrEqual(0);
     expect(imports(file).filter((target) => layerOf(target) < layerOf(file))).toEqual([]);
   });
 
-  it('has no file that imports itself through others', () => {
+  it('has no import cycles', () => {
     const importsOf = new Map(files.map((file) => [file, imports(file)]));
     const isReached = (from: string, to: string, seen = new Set<string>()): boolean =>
       importsOf.get(from)!.some((next) => {
@@ -59,19 +59,19 @@ describe('The structure', () => {
   it.each([
     ['@nestjs/terminus', 'terminus'],
     ['prom-client', 'prometheus'],
-  ])('leaves %s to an entry point of its own', (name, entry) => {
+  ])('imports %s only in its own entry point', (name, entry) => {
     const users = (what: string) =>
       files.filter((file) => readFileSync(join('src', file), 'utf8').includes(what));
     expect(users(`from '${name}'`)).toEqual([`integrations/${entry}.ts`]);
     expect(users(`/${entry}.js'`)).toEqual([]);
   });
 
-  it('leaves no source file longer than 250 lines', () => {
+  it('has no source file longer than 250 lines', () => {
     const long = files.filter((file) => readFileSync(join('src', file), 'utf8').split('\n').length > 251);
     expect(long).toEqual([]);
   });
 
-  it('has the scripts of Redis in TypeScript as they are in the .lua files', () => {
+  it('has the same Redis scripts in TypeScript as in the .lua files', () => {
     const dir = mkdtempSync(join(tmpdir(), 'sse-scripts-'));
     const file = join(dir, 'scripts.ts');
     execFileSync(process.execPath, ['src/broker/redis/scripts.generate.js', file]);
@@ -97,7 +97,7 @@ describe('The structure', () => {
     expect(names.filter((name) => !new RegExp(`[ '(]${name}[ ']`).test(source))).toEqual([]);
   });
 
-  it('keeps HTTP out of everything but http/', () => {
+  it('uses HTTP only in http/ and outer layers', () => {
     const inner = files.filter((file) => layerOf(file) > layerOf('http/'));
     const users = inner.filter((file) =>
       /from 'node:https?|HttpException|IncomingMessage/.test(readFileSync(join('src', file), 'utf8')),
@@ -105,7 +105,7 @@ describe('The structure', () => {
     expect(users).toEqual([]);
   });
 
-  it('is held by the tests that docs/security.md names', () => {
+  it('has the tests that docs/security.md names', () => {
     const rows = readFileSync('docs/security.md', 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('| '));

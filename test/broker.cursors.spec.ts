@@ -5,7 +5,7 @@ import { checkPublication, compareCursors } from '../src/event/event.js';
 import { redisChannel } from './support/redis-channel.js';
 
 describe('Cursors', () => {
-  it('increase in memory, whatever the clock does', async () => {
+  it('increase in memory, even if the clock steps', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.integer({ min: -7_200_000, max: 7_200_000 }), { maxLength: 50 }),

@@ -12,7 +12,7 @@ describe.each(brokers)('The history of the %s broker', (_, create) => {
   const dataOf = ({ events }: Page) => events.map(({ json }) => Number(json));
   const range = (from: number, to: number) => Array.from({ length: to - from }, (__, n) => from + n);
 
-  it('begins at a position before the first event, whether a read or a publication comes first', async () => {
+  it('begins at a position before the first event, whether a read or a publication is first', async () => {
     const { tip: genesis } = await read('read first', [], 0);
     expect((await read('read first', [], 0)).tip).toBe(genesis);
     await publish('read first', 0);

@@ -44,7 +44,7 @@ describe('A channel in memory', () => {
     expect(going).toBeLessThan(coming);
   });
 
-  it('is kept for an hour if it is the control channel, whatever `maxAgeMs` says', async () => {
+  it('is stored for an hour if it is the control channel, independent of `maxAgeMs`', async () => {
     jest.useFakeTimers();
     const broker = new MemorySseBroker(history({ maxAgeMs: 1_000 }));
     for (const channel of [CONTROL_CHANNEL, 'a']) await publish(broker, channel);

@@ -76,7 +76,7 @@ describe('A read from Redis', () => {
 });
 
 describe('A channel in Redis', () => {
-  it('continues its chain after Redis has lost the position, whether a read or a publication comes first', async () => {
+  it('continues its chain after Redis has lost the position, whether a read or a publication is first', async () => {
     const { broker, admin, key, publish } = redisChannel();
     const first = await publish(1);
     await admin.del(key('meta'));
@@ -94,7 +94,7 @@ describe('A channel in Redis', () => {
     expect(await admin.ttl(key('meta'))).toBeGreaterThan(86_390);
   });
 
-  it('treats an id as new when the event that had it is gone', async () => {
+  it('treats an id as new after its event was trimmed', async () => {
     const { broker, admin, key, publish } = redisChannel();
     await publish(1, { id: 'own' });
     const { tip } = await broker.read('a', [], 0);
@@ -104,7 +104,7 @@ describe('A channel in Redis', () => {
     expect(events.map(({ id, reused }) => [id, reused])).toEqual([['own', undefined]]);
   });
 
-  it('keeps a bounded number of publishers’ ids', async () => {
+  it('stores a bounded number of publishers’ ids', async () => {
     const { admin, key, publish } = redisChannel(history({ maxEvents: 10 }));
     for (let n = 0; n < 50; n++) await publish(n, { id: `own${n}` });
     const counts = await Promise.all(['ids', 'ids:old'].map((name) => admin.hlen(key(name))));

@@ -93,7 +93,7 @@ describe('The brokers', () => {
   const brokers: SseBroker[] = [];
   afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.close())));
 
-  it('give the same answers to whatever is published and read', async () => {
+  it('give the same results for any publications and reads', async () => {
     const redis = new RedisSseBroker(redisUrl(), randomPrefix());
     brokers.push(redis);
     let run = 0;
@@ -124,7 +124,7 @@ describe('The brokers', () => {
       (maxEvents: number) =>
         new RedisSseBroker(redisUrl(), randomPrefix(), { ...HISTORY_DEFAULTS, maxEvents, explicit: true }),
     ],
-  ])('answer completely or not at all where the history is short: %s', async (_, create) => {
+  ])('return a complete result or none if the history is short: %s', async (_, create) => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 20 }),

@@ -66,7 +66,7 @@ describe('The page in Chromium', () => {
   const shown = (all: SamplePage[], text: string, kind = '') =>
     Promise.all(all.map(({ event }) => event(text, kind).waitFor()));
 
-  it('shows what is published, typed and untyped, from the page, a service and the command line', async () => {
+  it('shows events, with and without a type, from the page, a service and the command line', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const publisher = await Sample.start(env);
     const all = await listening(publisher.url, 'news');
@@ -90,7 +90,7 @@ describe('The page in Chromium', () => {
     }
   });
 
-  it('drops the connection, and shows what was published meanwhile', async () => {
+  it('drops the connection, and shows the missed events after it reconnects', async () => {
     for (const route of ROUTES) {
       const { page, listen, event, texts, problems } = await open(sample.url);
       await listen(route, route);
@@ -111,7 +111,7 @@ describe('The page in Chromium', () => {
     }
   });
 
-  it('gets what it missed while its server restarted, by the browser’s own Last-Event-ID', async () => {
+  it('gets missed events after a restart of its server, by the browser’s own Last-Event-ID', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const port = `${await freePort()}`;
     const [first, other] = await Promise.all([Sample.start({ ...env, PORT: port }), Sample.start(env)]);
@@ -131,7 +131,7 @@ describe('The page in Chromium', () => {
     }
   });
 
-  it('comes back after the server has restarted', async () => {
+  it('reconnects after the server has restarted', async () => {
     const env = { PORT: `${await freePort()}` };
     const first = await Sample.start(env);
     const all = await listening(first.url, 'sse');
@@ -163,7 +163,7 @@ describe('The page in Chromium', () => {
     await state('closed');
   });
 
-  it('shows the metrics of all processes, as they change, and forgets a process that has ended', async () => {
+  it('shows the current metrics of all processes, and removes a process that has ended', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
     const { page, state, problems } = await open(one.url);
@@ -201,7 +201,7 @@ describe('The page in Chromium', () => {
     expect(problems).toEqual([]);
   });
 
-  it('shows data as text, whatever it holds', async () => {
+  it('shows any data as text', async () => {
     const { page, state, event } = await open(sample.url);
     await state('open');
     await sample.publish({ data: '<img src=x onerror="document.title=1">\nsecond line' });
@@ -210,13 +210,13 @@ describe('The page in Chromium', () => {
     expect(await page.title()).toBe('Server-sent events');
   });
 
-  it('says so where EventSource is missing', async () => {
+  it('reports that EventSource is missing', async () => {
     const { page } = await open(sample.url, 'delete window.EventSource');
     expect(await page.locator('#unsupported').isVisible()).toBe(true);
     expect(await page.locator('#unsupported').textContent()).toContain('cannot receive server-sent events');
   });
 
-  it('sends the cookie of who is logged in, whom the record lets read, and is kept out after the logout', async () => {
+  it('sends the session cookie, reads the record as its owner allows, and is refused after the logout', async () => {
     const { page } = await open(sample.url);
     await page.evaluate(`
       globalThis.send = async (method, path, body) => {

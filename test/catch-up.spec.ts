@@ -43,7 +43,7 @@ const MOST = 2 * (524_288 + 2 * DATA.length);
 
 describe.each(platforms)('A client that does not read, on %s', (_, platform) => {
   it.each(brokers)(
-    'has a page waiting for it, however many channels it comes back to, and then gets all of them: %s',
+    'has one buffered history page, for any number of channels, and then gets all events: %s',
     async (_broker, options) => {
       const { app, url } = await startApp(platform, {
         imports: [SseModule.forRoot(options())],

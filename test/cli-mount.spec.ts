@@ -55,7 +55,7 @@ describe('The commands in an application’s own command line', () => {
     expect((await run('sse --help', '', env)).stdout).toMatch(/publish[^]*subscribe/);
   });
 
-  it('are not loaded with the index, and nest-commander is not, either', async () => {
+  it('are not loaded with the index, and neither is nest-commander', async () => {
     const script = `
       import { createRequire } from 'node:module';
       const { cache } = createRequire(import.meta.url);

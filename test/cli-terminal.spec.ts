@@ -53,20 +53,20 @@ describe('The command line', () => {
   // oxlint-disable-next-line no-control-regex -- controls are what it looks for
   const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
-  it('escapes on a terminal what that would act on, as text/event-stream', async () => {
+  it('escapes control characters on a terminal, as text/event-stream', async () => {
     const text = (await printed('', [...ON_A_TERMINAL, ...PROGRAM])).replaceAll('\r\n', '\n');
     expect(text).not.toMatch(CONTROLS);
     expect(text).toContain(`event: ${ESCAPED.replace('\\u000d', '')}\nid: own\ndata: {"text":"a\\u001b[2Jb`);
     expect(text).toContain('b\\u009b31mc\\u009d0;title');
   });
 
-  it('escapes the same on a terminal as JSON, which stays the same JSON', async () => {
+  it('escapes control characters on a terminal, as equivalent JSON', async () => {
     const text = (await printed('--json', [...ON_A_TERMINAL, ...PROGRAM])).replaceAll('\r\n', '\n');
     expect(text).not.toMatch(CONTROLS);
     expect(JSON.parse(text)).toMatchObject({ data: { text: HOSTILE } });
   });
 
-  it('gives a program the event unchanged', async () => {
+  it('passes the event unchanged to a program', async () => {
     const text = await printed('', PROGRAM);
     expect(text).toContain(`event: ${HOSTILE.replace('\r', '')}\n`);
   });
@@ -76,7 +76,7 @@ describe('The command line', () => {
     ['a line of it', 'sse publish --ndjson', '\u001b[2Js3cret'],
     ['a lone word', 'sse publish', 'undefined-s3cret'],
     ['a lone control', 'sse publish', '\u009b'],
-  ])('says that %s is no JSON without its text', async (_what, args, input) => {
+  ])('reports that %s is not JSON without printing its text', async (_what, args, input) => {
     const { code, stderr } = await run(args, input);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^Expected (the input|line 1) to be JSON: \S/)]);
     expect(stderr).not.toMatch(CONTROLS);
@@ -96,7 +96,7 @@ describe('The command line', () => {
     },
   );
 
-  it('takes - for stdin, and ./- for a file of that name', async () => {
+  it('reads stdin for -, and a file of this name for ./-', async () => {
     const published = { code: 0, stdout: expect.stringMatching(/^\d+-\d+\n$/), stderr: '' };
     expect(await run('sse publish -', '"from stdin"')).toEqual(published);
     expect(await run('sse publish --ndjson -', '1\n')).toEqual(published);
@@ -105,7 +105,7 @@ describe('The command line', () => {
     expect(await run(`sse publish ${dir}/-`)).toEqual(published);
   });
 
-  it('escapes what the name of a file would do to a terminal', async () => {
+  it('escapes control characters in the name of a file', async () => {
     const { code, stderr } = await run('sse publish /\u001b[2J');
     expect([code, stderr]).toEqual([2, expect.stringContaining('\\u001b[2J')]);
     expect(stderr).not.toMatch(CONTROLS);

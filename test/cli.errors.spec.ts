@@ -41,7 +41,7 @@ describe('An error on the command line', () => {
   it.each([
     ['a usage that commander refuses', 'sse publish --bogus', ''],
     ['input that the module refuses', 'sse publish --channel {}', '1'],
-  ])('exits with 2 for %s, as a process of its own', async (_, args, input) => {
+  ])('exits with 2 for %s, as a separate process', async (_, args, input) => {
     const result = await runCli(args, input, env);
     expect(result).toEqual(await run(args, input));
     expect(result.code).toBe(2);

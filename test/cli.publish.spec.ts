@@ -88,7 +88,7 @@ describe('The command `sse publish`', () => {
     );
   });
 
-  it('exits with 1 and without a stack trace when the reader of its stdout is gone', async () => {
+  it('exits with 1 and without a stack trace when its stdout is closed', async () => {
     const cli = new Cli('sse publish --ndjson', env);
     cli.process.stdin!.write('1\n'.repeat(1_000));
     await until(() => cli.stdout !== '');

@@ -57,7 +57,7 @@ describe('The command line', () => {
     ).toEqual(flags.toSorted());
   });
 
-  it('prefers the flags for Redis and the prefix to the environment', async () => {
+  it('prefers the flags for Redis and the prefix over the environment', async () => {
     const redis = await startRedis();
     const subscriber = await receive('--count 1 --json', { SSE_REDIS_URL: redis.url, SSE_PREFIX: 'flag:' });
     const environment = { SSE_REDIS_URL: 'redis://127.0.0.1:1', SSE_PREFIX: 'env:' };

@@ -30,7 +30,7 @@ describe('The command `sse subscribe`', () => {
     await until(() => subscriber.process.exitCode === 0);
   });
 
-  it('exits with 0 when the reader of its stdout is gone', async () => {
+  it('exits with 0 when its stdout is closed', async () => {
     const subscriber = await subscribe('');
     await run('sse publish', '1');
     await until(() => subscriber.stdout !== '');

@@ -44,7 +44,7 @@ describe.each(platforms)('A page of another origin, with %s,', (_, platform) => 
     expect(gets(relay).at(-1)).toMatch(/^last-event-id: \d+-\d+$/im);
   });
 
-  it('is refused with its cookies without the option origins, whatever enableCors() allows', async () => {
+  it('is refused with its cookies without the option origins, independent of enableCors()', async () => {
     const { relay } = await startOrders(platform, { options: { origins: [] }, configure: documentedCors });
     const page = await runInPage(withCookies(relay), cookieFor(relay));
     await until(() => page.lines.includes('closed'));

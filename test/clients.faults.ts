@@ -7,7 +7,7 @@ import { DEFAULT_WAIT_MS, open, OPEN, runInPage, runs, start, typeAndData } from
 import { until } from './support/until.js';
 
 describe.each(runs)('%s in %s', (name, _environment, run) => {
-  it('is handed what Nest writes for heartbeat()', async () => {
+  it('gets empty messages for the blocks that Nest writes for heartbeat()', async () => {
     const { publish, relay, sse } = await start(platforms[0][1], {});
     const client = await open(name, run, [`${relay.url}/sse`]);
     await until(() => sse.stats().connections === 1);
@@ -33,7 +33,7 @@ describe.each(runs)('%s in %s', (name, _environment, run) => {
     if (wait) expect(await until(client.waits, ({ length }) => length > 0)).toEqual([wait]);
   });
 
-  it('gets an event again that broke off in the middle, unless it takes the id before the event is complete', async () => {
+  it('gets an interrupted event again, unless it takes the id before the event is complete', async () => {
     const { publish, relay } = await start(platforms[0][1], { retryMs: 500 });
     const client = await open(name, run, [`${relay.url}/channel`]);
     await client.received(OPEN.data);
@@ -76,7 +76,7 @@ describe('fetch-event-source in Chromium', () => {
     expect(lines).toEqual(['waits', 'the first', 'the first']);
   });
 
-  it('keeps the connection, and opens another one, if the application throws', async () => {
+  it('keeps the connection, and opens a second one, if the application throws', async () => {
     const { sse, publish, relay } = await start(platforms[0][1], { retryMs: 500 });
     const onmessage = `onmessage({ event, data }) {
       if (event !== 'news') return;
@@ -91,7 +91,7 @@ describe('fetch-event-source in Chromium', () => {
   });
 });
 
-describe('Other answers than a stream', () => {
+describe('Responses other than an event stream', () => {
   const answers = {
     '/204': [204, {}],
     '/401': [401, { 'content-type': 'application/json' }],
@@ -114,24 +114,21 @@ describe('Other answers than a stream', () => {
     server.close();
   });
 
-  it.each(runs)(
-    'end %s in %s for good, or are followed by another attempt',
-    async (name, _environment, run) => {
-      requests.clear();
-      const { port } = server.address() as AddressInfo;
-      const client = await open(
-        name,
-        run,
-        paths.map((path) => `http://127.0.0.1:${port}${path}`),
-      );
-      const hasEnded = (path: string) => client.lines().some((line) => line.path === path && line.ended);
-      await until(() => paths.every((path) => hasEnded(path) || requests.get(path)! > 1));
-      const endsAt = paths.filter(hasEnded);
-      expect(endsAt).toEqual(
-        { 'fetch-event-source': [], 'eventsource-client': ['/204'] }[name as string] ?? paths,
-      );
-      for (const path of endsAt) expect(requests.get(path)).toBe(1);
-      expect(client.events()).toEqual([]);
-    },
-  );
+  it.each(runs)('end %s in %s for good, or cause a retry', async (name, _environment, run) => {
+    requests.clear();
+    const { port } = server.address() as AddressInfo;
+    const client = await open(
+      name,
+      run,
+      paths.map((path) => `http://127.0.0.1:${port}${path}`),
+    );
+    const hasEnded = (path: string) => client.lines().some((line) => line.path === path && line.ended);
+    await until(() => paths.every((path) => hasEnded(path) || requests.get(path)! > 1));
+    const endsAt = paths.filter(hasEnded);
+    expect(endsAt).toEqual(
+      { 'fetch-event-source': [], 'eventsource-client': ['/204'] }[name as string] ?? paths,
+    );
+    for (const path of endsAt) expect(requests.get(path)).toBe(1);
+    expect(client.events()).toEqual([]);
+  });
 });

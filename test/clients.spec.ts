@@ -10,7 +10,7 @@ describe.each(platforms)('On %s', (platformName, platform) => {
   // The browser's own shows no timer: there is a test of its own below.
   const showsTimers = ([name]: (typeof all)[number]) => name !== 'EventSource';
 
-  it('every client hands over each event once and in order between heartbeats and across reconnections, and nothing else', async () => {
+  it('every client passes on exactly the published events, once and in order, between heartbeats and across reconnections', async () => {
     const { url, sse, publish } = await start(platform, { heartbeatMs: 1_000, retryMs: 500 });
     const { clients, relays, received } = await openAll(all, url);
     await received(OPEN.data);
@@ -55,7 +55,7 @@ describe.each(platforms)('On %s', (platformName, platform) => {
     }
   });
 
-  it('no client hands over anything when it is refused or drained, and each waits as long as it is told', async () => {
+  it('no client passes on an event when it is refused or drained, and each waits for the given time', async () => {
     const limits = { connections: all.length };
     const { app, url, sse } = await start(platform, { retryMs: 1_000, drainMs: 100, limits });
     const { clients, relays, received } = await openAll(all, url);
@@ -81,7 +81,7 @@ describe.each(platforms)('On %s', (platformName, platform) => {
     await terminated;
   });
 
-  it('EventSource in Chromium waits as long as it is told', async () => {
+  it('EventSource in Chromium waits for the given time', async () => {
     // Its own time is 3 s.
     const { relay } = await start(platform, { retryMs: 8_000 });
     const client = await open('EventSource', runInPage, [`${relay.url}/channel`]);

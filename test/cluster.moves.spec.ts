@@ -10,7 +10,7 @@ describe('In a Redis Cluster whose slots move', () => {
   const { failed, warned } = watchLog();
 
   it.each(MODES)(
-    '%s: follows a channel that moves to another master, back and away again',
+    '%s: follows a channel that moves to another master, back and forth',
     async (_, shardedSubscribers) => {
       const cluster = await clusters.take();
       const [one, other] = [start(cluster.options), start({ ...cluster.options, shardedSubscribers })];

@@ -51,7 +51,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
   it.each([
     ['memory', () => ({})],
     ['Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
-  ])('hears of the opening and the end of a connection, over %s', async (_broker, optionsOf) => {
+  ])('is notified of the opening and the end of a connection, over %s', async (_broker, optionsOf) => {
     const { sse, read, connected, ended } = await start(optionsOf());
     const client = await read(1);
     await until(() => connected.length === 1);
@@ -73,7 +73,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect(sse.connections()).toEqual([]);
   });
 
-  it('hears why: disconnect(), age, a filter that throws, the end of the application', async () => {
+  it('gets the reason: disconnect(), age, a filter that throws, the shutdown of the application', async () => {
     const { app, sse, read, ended } = await start({ maxConnectionAgeMs: 1_000 });
     const reasons = () => ended.map(({ reason }) => reason);
     await read(1);
@@ -93,7 +93,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     await until(() => last.ended);
   });
 
-  it('hears of a client that does not read', async () => {
+  it('is notified of a client that does not read', async () => {
     const { sse, read, ended } = await start();
     const client = await read(1);
     client.response.pause();
@@ -104,7 +104,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect(ended).toMatchObject([{ reason: 'slow' }]);
   });
 
-  it('hears of those that a signal ends, and of each connection once', async () => {
+  it('is notified once of each connection that a signal closes', async () => {
     const { app, read, connected, ended } = await start({ drainMs: 50 });
     await Promise.all([1, 2, 3].map(read));
     await until(() => connected.length === 3);
@@ -113,7 +113,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect(new Set(ended.map(({ id }) => id)).size).toBe(3);
   });
 
-  it('hears of @Sse, with the route of the guard, and when its credential expires', async () => {
+  it('is notified of @Sse, with the route of the guard, and when its credential expires', async () => {
     const { sse, answers, read } = await startReaders(platform);
     const { connected, ended } = watch(sse);
     const expiresAt = new Date(Date.now() + 1_000);
@@ -126,7 +126,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect(ended).toMatchObject([{ reason: 'expired', expiresAt }]);
   });
 
-  it('hears of messages() outside of a request, without a route', async () => {
+  it('is notified of messages() outside of a request, without a route', async () => {
     const { sse, connected, ended } = await start();
     const subscription = sse.messages('news', { user: 'ann' }).subscribe();
     expect(connected).toMatchObject([{ user: 'ann', channels: ['news'] }]);
@@ -135,7 +135,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect(connected[0]).not.toHaveProperty('route');
   });
 
-  it('hears nothing of a connection that was not let in', async () => {
+  it('is not notified of a refused connection', async () => {
     const { sse, read, connected, ended } = await start();
     await sse.disconnect({ user: 7 });
     const client = await read(1);
@@ -143,7 +143,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     expect([connected, ended]).toEqual([[], []]);
   });
 
-  it('that throws or rejects does no harm, and is logged once', async () => {
+  it('that throws or rejects affects no connection, and is logged once', async () => {
     const { sse, read, connected, ended } = await start();
     sse.onConnect(() => {
       throw new Error('The store is gone');
@@ -165,7 +165,7 @@ describe.each(platforms)('A listener on %s', (_, platform) => {
     ]);
   });
 
-  it('can be removed, may end connections, and has to be a function', async () => {
+  it('can be removed, may close connections, and must be a function', async () => {
     const { sse, read, ended } = await start();
     const heard: string[] = [];
     const remove = sse.onConnect(({ id }) => heard.push(id));

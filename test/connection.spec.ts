@@ -32,7 +32,7 @@ describe('A connection to Redis', () => {
   const isRefused = (promise: Promise<unknown>, ms: number) =>
     within(ms, 'the rejection', expect(promise).rejects.toMatchObject({ code: 'SSE_UNAVAILABLE' }));
 
-  it('is made anew after another time in each process, which have lost it together', () => {
+  it('is reopened at different times in processes that lost it together', () => {
     const { retryStrategy } = connection.client.options;
     for (const [attempt, ms] of [
       [1, 50],
@@ -47,7 +47,7 @@ describe('A connection to Redis', () => {
     }
   });
 
-  it('does not count on scripts that another server may not have', async () => {
+  it('does not rely on scripts that another server may not have', async () => {
     connection.knowsScripts = true;
     await breakOff();
     proxy.refuse = false;
@@ -55,14 +55,14 @@ describe('A connection to Redis', () => {
     expect(connection.knowsScripts).toBe(false);
   });
 
-  it('comes back where ioredis has given it up', async () => {
+  it('is reopened after ioredis has stopped reconnecting', async () => {
     connection.client.disconnect();
     await until(() => connection.client.status === 'end');
     await until(() => connection.ready);
     expect(await write()).toBe('OK');
   });
 
-  it('is made anew once where its server has become a replica, for all that is refused there', async () => {
+  it('is reopened once if its server has become a replica, for any number of refused commands', async () => {
     const admin = server.admin();
     const { stream } = connection.client;
     const before = stream.listenerCount('close');
@@ -76,7 +76,7 @@ describe('A connection to Redis', () => {
     admin.disconnect();
   });
 
-  it('is made anew as often as it may be, and no more', async () => {
+  it('is reopened at a limited rate', async () => {
     let count = 0;
     connection.client.on('close', () => count++);
     const start = performance.now();
@@ -87,12 +87,12 @@ describe('A connection to Redis', () => {
     expect(performance.now() - start).toBeGreaterThan(590);
   });
 
-  it('lets what is called while it leaves a server wait for the next', async () => {
+  it('delays commands to the next connection while it closes the current one', async () => {
     connection.reconnect();
     expect(await write()).toBe('OK');
   });
 
-  it('lets a bounded number of reads wait until it is there, each for 2 s', async () => {
+  it('queues a bounded number of reads until it is open, each for 2 s', async () => {
     await breakOff();
     const reads = Array.from({ length: 1_000 }, read);
     await isRefused(read(), 1_000);
@@ -107,7 +107,7 @@ describe('A connection to Redis', () => {
     );
   });
 
-  it('takes no read when it is closed, and fails those that wait', async () => {
+  it('rejects new and queued reads when it is closed', async () => {
     await breakOff();
     const waiting = isRefused(read(), 1_000);
     await connection.close();
@@ -115,7 +115,7 @@ describe('A connection to Redis', () => {
     await isRefused(read(), 1_000);
   });
 
-  it('sends nothing later: what is not answered when it breaks fails, as does what it cannot send', async () => {
+  it('sends nothing later: unanswered and unsent commands fail when it breaks', async () => {
     proxy.dropUp = true;
     const unanswered = expect(connection.client.incr('k')).rejects.not.toThrow(/^Stream isn/);
     connection.client.stream.destroy();
@@ -126,7 +126,7 @@ describe('A connection to Redis', () => {
     expect(await connection.client.incr('k')).toBe(1);
   });
 
-  it('waits for the answers to what was sent before it closes', async () => {
+  it('waits for pending replies before it closes', async () => {
     server.signal('SIGSTOP');
     const written = write();
     setTimeout(() => server.signal('SIGCONT'), 600);

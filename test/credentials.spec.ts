@@ -16,8 +16,8 @@ const metadata = { imports: [SseModule.forRoot()], controllers: [GuardedControll
 const [cert, key] = ['cert', 'key'].map((name) => readFileSync(`test/support/tls/${name}.pem`));
 const FOREIGN = { origin: 'https://other.example.com', 'sec-fetch-site': 'same-site' };
 
-describe.each(platforms)('What a browser adds by itself on %s', (name, platform) => {
-  describe.each(['channel', 'guarded?channel=news'])('to a request for /%s of another origin', (path) => {
+describe.each(platforms)('Credentials that a browser adds by itself on %s', (name, platform) => {
+  describe.each(['channel', 'guarded?channel=news'])('to a request for /%s from another origin', (path) => {
     it.each<[string, Record<string, string>]>([
       ['cookies', { cookie: 'session=1' }],
       ['no more than empty cookies', { cookie: '' }],
@@ -30,7 +30,7 @@ describe.each(platforms)('What a browser adds by itself on %s', (name, platform)
       ['a client certificate, by Envoy', { 'x-forwarded-client-cert': 'Hash=1' }],
       ['a client certificate, by nginx', { 'ssl-client-cert': 'MII' }],
       ['a client certificate, by a cloud', { 'x-arr-clientcert': 'MII' }],
-    ])('keeps it from reading: %s', async (_what, headers) => {
+    ])('cause a refusal: %s', async (_what, headers) => {
       const { url } = await startApp(platform, metadata);
       expect((await connect(`${url}/${path}`, { ...headers, ...FOREIGN })).status).toBe(403);
       expect((await connect(`${url}/${path}`, { ...headers, origin: FOREIGN.origin })).status).toBe(403);
@@ -44,7 +44,7 @@ describe.each(platforms)('What a browser adds by itself on %s', (name, platform)
       ['a token of a scheme of its own', { authorization: 'BasicToken token' }],
       ['a header that a proxy leaves empty', { 'ssl-client-cert': '' }],
       ['nothing', {}],
-    ])('is told from what a script adds: %s', async (_what, headers) => {
+    ])('are distinguished from headers that a script adds: %s', async (_what, headers) => {
       const { url } = await startApp(platform, metadata);
       expect((await connect(`${url}/${path}`, { ...headers, ...FOREIGN })).status).toBe(200);
     });
@@ -78,7 +78,7 @@ describe.each(platforms)('What a browser adds by itself on %s', (name, platform)
     return { app, port, status };
   };
 
-  it('may be a client certificate', async () => {
+  it('include a client certificate', async () => {
     const { app, status } = await startTls();
     expect(await status({ cert, key, headers: FOREIGN })).toBe(403);
     expect(await status({ cert, key, headers: { origin: FOREIGN.origin } })).toBe(403);
@@ -87,7 +87,7 @@ describe.each(platforms)('What a browser adds by itself on %s', (name, platform)
     await app.close();
   });
 
-  it('may go to the application’s own origin, by scheme and host', async () => {
+  it('are allowed for the application’s own origin, by scheme and host', async () => {
     const { app, port, status } = await startTls();
     const cookie = 'session=1';
     const statusOf = (origin: string) => status({ headers: { cookie, origin, host: `localhost:${port}` } });
@@ -105,7 +105,7 @@ describe.each<[string, () => ExpressAdapter | FastifyAdapter, (app: INestApplica
   const asked = { cookie: 'session=1', origin: 'https://app.example.com', host: 'app.example.com' };
   const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com' };
 
-  it('is what the proxy says, where it is trusted', async () => {
+  it('is the one that a trusted proxy forwards', async () => {
     const { url } = await startApp(platform as never, metadata, trust);
     const statusOf = async (headers: object) =>
       (await connect(`${url}/channel`, { ...asked, ...headers })).status;
@@ -115,7 +115,7 @@ describe.each<[string, () => ExpressAdapter | FastifyAdapter, (app: INestApplica
     expect(await statusOf({ ...forwarded, 'x-forwarded-host': 'other.example.com' })).toBe(403);
   });
 
-  it('is not what anyone says, where it is not, and the log says what to set', async () => {
+  it('is not taken from headers if the proxy is not trusted, and the log names the setting', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const plain = name === 'Express' ? () => new ExpressAdapter() : () => new FastifyAdapter();
     const { url } = await startApp(plain, metadata);
@@ -131,7 +131,7 @@ describe.each<[string, () => ExpressAdapter | FastifyAdapter, (app: INestApplica
     ]);
   });
 
-  it('is its own but for the scheme where the proxy ends TLS, which the log says', async () => {
+  it('differs only in the scheme if the proxy terminates TLS, and the log says so', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const plain = name === 'Express' ? () => new ExpressAdapter() : () => new FastifyAdapter();
     const { url } = await startApp(plain, metadata);

@@ -30,7 +30,7 @@ async function cost(work: (n: number) => unknown): Promise<number> {
 
 const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-describe('What it costs', () => {
+describe('The cost of disconnect()', () => {
   const work: [string, (sse: SseService, n: number) => unknown][] = [
     [
       'to open a connection and to end it',
@@ -49,7 +49,7 @@ describe('What it costs', () => {
     ['to disconnect a connection', (sse) => sse.disconnect({ connection: 'none' })],
   ];
 
-  it('does not grow with the number of disconnections that are kept, nor of connections', async () => {
+  it('does not grow with the number of stored disconnections or open connections', async () => {
     const [few, many] = [await start(20), await start(MANY)];
     for (const [what, call] of work) {
       const ratios: number[] = [];

@@ -17,7 +17,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
     const start = (options: object = {}) => startReaders(platform, { ...optionsOf(broker), ...options });
 
     describe.each(routes)(`over ${broker} (/%s)`, (path) => {
-      it('resolves to how many connections it has ended on this node', async () => {
+      it('resolves to the number of connections that it closed on this node', async () => {
         const { sse, read } = await start();
         const clients = await Promise.all(
           ['ann', 'ann', 'bob', 'cem'].map((user) => read(`${path}?channel=a`, user)),
@@ -34,7 +34,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
         expect(await sse.disconnect({ channel: 'a' })).toBe(0);
       });
 
-      it('ends the connections of a session, and of no other', async () => {
+      it('closes only the connections of the session', async () => {
         const { sse, answers, read } = await start();
         answers.of = (name) => ({ user: 'ann', session: name });
         const [phone, laptop] = [
@@ -56,7 +56,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
       });
 
       it.each([{ user: 'owner of a' }, { user: 'owner of c' }, { session: 'session of b' }])(
-        'ends the connection of several answers by %j',
+        'closes a connection with several users by %j',
         async (target) => {
           const { sse, answers, read } = await start();
           answers.of = (_user, channel) => ({
@@ -75,7 +75,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
         },
       );
 
-      it('locks nobody out of a channel, unless it is told to', async () => {
+      it('refuses no reconnection to a channel unless refuseMs is set', async () => {
         const { sse, read } = await start();
         const first = await read(`${path}?channel=a`, 'ann');
         await until(() => sse.connections().length === 1);
@@ -91,7 +91,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
         expect(third.events).toEqual([]);
       });
 
-      it('does not count an answer that was asked for before it', async () => {
+      it('ignores a decision that was requested before it', async () => {
         const { sse, answers, read } = await start();
         // On a node without connections, and on one with some.
         for (const isBusy of [false, true]) {
@@ -119,7 +119,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
       });
     });
 
-    it(`ends the connection of a user whom a handler names, over ${broker}`, async () => {
+    it(`closes the connection of a user that a handler names, over ${broker}`, async () => {
       const { sse, read } = await start();
       const named = await read('named/ann', 'ann');
       await until(() => sse.connections().length === 1);
@@ -133,7 +133,7 @@ describe.each(platforms)('A node without connections on %s', (_, platform) => {
   const startNodes = async (options: object = { redis: redisUrl(), prefix: randomPrefix() }) =>
     [await startReaders(platform, options), await startReaders(platform, options)] as const;
 
-  it.each(routes)('knows of all disconnections before it sends anything (/%s)', async (path) => {
+  it.each(routes)('reads all disconnections before it sends an event (/%s)', async (path) => {
     const [one, other] = await startNodes();
     await other.sse.publish('secret', { channel: 'a' });
     await one.sse.disconnect({ user: 'first' });
@@ -152,7 +152,7 @@ describe.each(platforms)('A node without connections on %s', (_, platform) => {
   });
 
   it.each(routes)(
-    'does not count an answer that was asked for before one of another node (/%s)',
+    'ignores a decision that was requested before a disconnection from another node (/%s)',
     async (path) => {
       const [one, other] = await startNodes();
       let answer = () => {};
@@ -176,7 +176,7 @@ describe.each(platforms)('A node without connections on %s', (_, platform) => {
     ['ahead of', -4],
     ['behind', 4],
   ])('whose clock is %s that of Redis', (_what, seconds) => {
-    it.each(routes)('goes by when credentials were issued (/%s)', async (path) => {
+    it.each(routes)('compares disconnections with the issue times of credentials (/%s)', async (path) => {
       const redis = await startRedis([], { ownClock: true });
       redis.setClock(seconds);
       const admin = redis.admin();
@@ -208,7 +208,7 @@ describe.each(platforms)('A node without connections on %s', (_, platform) => {
     });
   });
 
-  it('keeps a client out for refuseMs by its own clock', async () => {
+  it('refuses a client for refuseMs by its own clock', async () => {
     const redis = await startRedis([], { ownClock: true });
     redis.setClock(-4);
     const [one, other] = await startNodes({ redis: redis.url });

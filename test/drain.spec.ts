@@ -37,7 +37,7 @@ describe.each(platforms)('On %s', (_, platform) => {
   };
   const retryOf = ({ text }: StreamClient) => Number(/retry: (\d+)\n$/.exec(text)?.[1]);
 
-  it('a signal ends streams spread over drainMs, each with another time to come back', async () => {
+  it('a signal closes connections spread over drainMs, each with a different reconnection time', async () => {
     const drainMs = 1_500;
     const { app, url, sse } = await start({ drainMs, retryMs: 2_000 });
     const paths = Array.from({ length: 40 }, (_each, n) => (n % 4 === 3 ? 'sse' : 'channel'));
@@ -77,7 +77,7 @@ describe.each(platforms)('On %s', (_, platform) => {
     expect(reached.length).toBeLessThanOrEqual(35);
   });
 
-  it('meanwhile it serves requests, and answers streams so that an EventSource comes back', async () => {
+  it('serves requests during the drain, and refuses connections so that an EventSource retries', async () => {
     const { app, url, sse } = await start({ drainMs: 120_000 });
     const open = await Promise.all(Array.from({ length: 10 }, () => connect(`${url}/channel`)));
     expect(sse.stats().draining).toBe(false);
@@ -102,12 +102,12 @@ describe.each(platforms)('On %s', (_, platform) => {
     await closing;
   });
 
-  it('a signal ends an application without streams at once', async () => {
+  it('a signal ends an application without connections at once', async () => {
     const { app } = await start({ drainMs: 600_000 });
     await eventually('app.close()', terminate(app));
   });
 
-  it('streams that end meanwhile are not waited for', async () => {
+  it('the drain does not wait for connections that have closed', async () => {
     const { app, url } = await start({ drainMs: 600_000 });
     const clients = await Promise.all(Array.from({ length: 2 }, () => connect(`${url}/channel`)));
     const closing = terminate(app);
@@ -115,7 +115,7 @@ describe.each(platforms)('On %s', (_, platform) => {
     await eventually('app.close()', closing);
   });
 
-  it('a stream ends at its age, and its client goes on where it was', async () => {
+  it('a connection closes at its age, and its client resumes', async () => {
     const [{ url, sse }, without] = [
       await start({ maxConnectionAgeMs: 1_000 }),
       await start({ history: false }),
@@ -135,7 +135,7 @@ describe.each(platforms)('On %s', (_, platform) => {
   });
 });
 
-describe('At the end', () => {
+describe('At shutdown', () => {
   const proxies: Proxy[] = [];
   afterEach(() => {
     for (const proxy of proxies.splice(0)) proxy.close();
@@ -157,7 +157,7 @@ describe('At the end', () => {
     return { app, proxy, sse, told };
   };
 
-  it('what is being published at the end is waited for, and confirmed', async () => {
+  it('the application waits for pending publications, which are confirmed', async () => {
     const { app, proxy, sse } = await startBehindProxy();
     proxy.holdDown = true;
     const publishing = sse.publish('the last');
@@ -172,7 +172,7 @@ describe('At the end', () => {
     });
   });
 
-  it('for 2 s: then it is rejected as possibly published', async () => {
+  it('pending publications are rejected as possibly published after 2 s', async () => {
     const { app, proxy, sse, told } = await startBehindProxy();
     proxy.dropDown = true;
     const rejected = expect(sse.publish('the last')).rejects.toMatchObject({

@@ -75,7 +75,7 @@ describe.each(platforms)('The log, on %s', (_, platform) => {
     ['text', /A connection to sse ends, as it failed: a string was thrown/],
     ['object', /A connection to sse ends, as it failed: an object was thrown/],
     ['nothing', /A connection to sse ends, as it failed: undefined was thrown/],
-  ])('names why filters fail, once, and nothing of the event: %s', async (by, expected) => {
+  ])('names the cause of failing filters once, without event data: %s', async (by, expected) => {
     const { url, sse } = await start();
     for (let round = 0; round < 3; round++) {
       const clients = await Promise.all(Array.from({ length: 5 }, () => connect(`${url}/filtered?by=${by}`)));
@@ -88,7 +88,7 @@ describe.each(platforms)('The log, on %s', (_, platform) => {
     expect(lines().join()).not.toContain('4711');
   });
 
-  it('names why an authorizer fails, once, whatever it throws', async () => {
+  it('names the cause of a failing authorizer once, for any thrown value', async () => {
     const { url } = await start();
     for (let n = 0; n < 10; n++) {
       for (const channel of ['text', 'error']) {
@@ -102,7 +102,7 @@ describe.each(platforms)('The log, on %s', (_, platform) => {
     ]);
   });
 
-  it('has one line for metrics that fail with each event', async () => {
+  it('has one line for metrics that fail on each event', async () => {
     const metrics = {
       start: () => () => undefined,
       publication: () => {
@@ -124,7 +124,7 @@ describe('A log of failures', () => {
     jest.restoreAllMocks();
   });
 
-  it('has a line a minute of each kind, which says how many there were', () => {
+  it('has one line per minute and kind, with the number of failures', () => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
     const log = new FailureLog();
     for (let n = 0; n < 5; n++) log.error('a', 'a failed');
@@ -141,7 +141,7 @@ describe('A log of failures', () => {
     ]);
   });
 
-  it('tells a bounded number of kinds apart', () => {
+  it('distinguishes a bounded number of kinds', () => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
     const log = new FailureLog();
     for (let n = 0; n < 1_000; n++) log.error(`${n}`, 'failed');
@@ -153,7 +153,7 @@ describe('A log of failures', () => {
 });
 
 describe('The cause of a failure', () => {
-  it('is the class of the error, and where it was thrown', () => {
+  it('contains the class of the error, and its location', () => {
     class CardError extends Error {}
     expect(causeOf(new CardError('a\n    at secret'))).toMatch(/^CardError at .*failures\.spec/);
     expect(causeOf(Object.assign(new Error('secret'), { stack: undefined }))).toBe('Error');

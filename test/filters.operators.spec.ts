@@ -24,7 +24,7 @@ describe('filterEvents()', () => {
     expect(source.observed).toBe(false);
   });
 
-  it('ends the observable with an error if the predicate returns no boolean, and rejects a predicate that is no function', () => {
+  it('ends the observable with an error if the predicate returns no boolean, and rejects a predicate that is not a function', () => {
     const source = new Subject<SseEvent>();
     const seen: unknown[] = [];
     const asynchronous = (async () => false) as unknown as () => boolean;
@@ -38,7 +38,7 @@ describe('filterEvents()', () => {
     expect(() => filterEvents(undefined as never)).toThrow(expect.objectContaining({ code: 'SSE_INPUT' }));
   });
 
-  it('sends positions of the channel only, and not the id of an event without one', async () => {
+  it('sends only positions of the channel, not the id of an event without a position', async () => {
     const { app } = await startApp(platforms[0][1], { imports: [SseModule.forRoot({ history: false })] });
     const events: SseEvent[] = [];
     let isDone = false;

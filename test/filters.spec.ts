@@ -113,7 +113,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       },
     );
 
-    it('that answers with a promise lets nothing through', async () => {
+    it('that returns a promise lets no event pass', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/async`);
       const { id } = await client.next();
@@ -150,7 +150,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       ]);
     });
 
-    it('that holds events back sends the position with the next heartbeat', async () => {
+    it('that drops events sends the position with the next heartbeat', async () => {
       const { sse, url } = await start({ heartbeatMs: 1_000 });
       const client = await connect(`${url}/failing`);
       await client.next();
@@ -165,7 +165,7 @@ describe.each(platforms)('A filter on %s', (_, platform) => {
       expect(client.events.length).toBe(3);
     });
 
-    it('that holds back more events than the history keeps lets its clients reconnect without a reset', async () => {
+    it('that drops more events than the history stores lets its clients reconnect without a reset', async () => {
       const { sse, url } = await start({ maxConnectionAgeMs: 2_000, history: { maxEvents: 1 } });
       const client = await connect(`${url}/none`);
       await client.next();

@@ -105,7 +105,7 @@ describe('Metrics', () => {
     failed.mockRestore();
   });
 
-  it('go to any object with the two methods of the interface', async () => {
+  it('are passed to any object with the two methods of the interface', async () => {
     const answered: string[] = [];
     let stats: (() => object) | undefined;
     const metrics = {

@@ -82,7 +82,7 @@ describe('Plugins of Fastify', () => {
     expect(client.text).not.toContain('wrapped');
   });
 
-  it('that fail when headers are sent answer with an error, and open no connection', async () => {
+  it('that fail when headers are sent cause an error response, and open no connection', async () => {
     let failed = false;
     const { url, sse } = await start((app) =>
       app

@@ -123,7 +123,7 @@ describe.each(platforms)('Interceptors around @SseChannel() on %s', (platformNam
         ),
       ),
     ],
-  ])('that fail answer with status %i, and open no connection', async (status, interceptor) => {
+  ])('that fail cause status %i, and open no connection', async (status, interceptor) => {
     const { url, sse } = await start(...global(interceptor));
     const client = await connect(url);
     expect(client.status).toBe(status);
@@ -160,7 +160,7 @@ describe.each(platforms)('Interceptors around @SseChannel() on %s', (platformNam
   it.each<[string, (response: ErrorResponse) => unknown, number]>([
     ...(platformName === 'Express' ? [] : ANSWERS_OF_FASTIFY),
     ['a status', (response) => response.status(410).send('gone'), 410],
-  ])('whose failure a filter answers with %s open no connection', async (_what, reply, status) => {
+  ])('whose failure a filter handles with %s open no connection', async (_what, reply, status) => {
     @Catch()
     class Filter implements ExceptionFilter {
       catch(_error: unknown, host: ArgumentsHost) {
@@ -198,7 +198,7 @@ describe.each(platforms)('Interceptors around @SseChannel() on %s', (platformNam
       'with a file instead',
       global(after((values) => values.pipe(map(() => new StreamableFile(Buffer.from('a file')))))),
     ],
-  ])('that answer %s leave no request pending', async (_does, providers) => {
+  ])('that return %s leave no request pending', async (_does, providers) => {
     const { url, sse } = await start(...providers);
     const first = await connect(url);
     const second = await connect(url);

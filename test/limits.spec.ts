@@ -34,7 +34,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     ['connectionsPerUser', ['channel?channel=a&user=u', 'sse?channel=a&user=u'], 'channel?channel=a&user=u'],
     ['connectionsPerAddress', ['channel?channel=a', 'channel?channel=b'], 'channel?channel=b&user=u'],
     ['channels', ['channel?channel=a', 'sse?channel=b'], 'channel?channel=c'],
-  ])('of %s keeps further streams waiting, and lets their clients live', async (name, open, more) => {
+  ])('of %s refuses further connections, whose clients retry', async (name, open, more) => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const { sse, url } = await start({ [name]: open.length });
     const first = await Promise.all(open.map((path) => connect(`${url}/${path}`)));
@@ -65,7 +65,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     if (name !== 'channels') expect((await (await connect(`${url}/${more}`)).next()).event).toBe('sse.open');
   });
 
-  it('of resumesPerSecond keeps clients waiting that come back, and no others', async () => {
+  it('of resumesPerSecond delays only clients that reconnect', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const { sse, url } = await start({ resumesPerSecond: 1 });
     const id = await sse.publish('first', { channel: 'a' });
@@ -86,7 +86,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     });
   });
 
-  it('of what is not given is the default', async () => {
+  it('without a value is the default', async () => {
     const { sse, url } = await start({ connections: undefined, connectionsPerUser: 1 });
     await connect(`${url}/channel?channel=a&user=1`);
     expect((await (await connect(`${url}/channel?channel=a&user=2`)).next()).event).toBe('sse.open');

@@ -50,7 +50,7 @@ describe('SseModule', () => {
     await works(module.get(Feature, { strict: false }).sse);
   });
 
-  it('is not global where isGlobal is false', async () => {
+  it('is not global if isGlobal is false', async () => {
     await expect(
       compileModule({ imports: [SseModule.forRoot({ isGlobal: false }), FeatureModule] }),
     ).rejects.toThrow(/resolve dependencies of the Feature/);
@@ -80,7 +80,7 @@ describe('SseModule', () => {
   it.each([
     ['forRoot()', () => SseModule.forRoot({ isGlobal: undefined })],
     ['forRootAsync()', () => SseModule.forRootAsync({ useFactory: () => ({}), isGlobal: undefined })],
-  ])('is global where isGlobal is undefined in %s', async (_, create) => {
+  ])('is global if isGlobal is undefined in %s', async (_, create) => {
     const module = await compileModule({ imports: [create(), FeatureModule] });
     await works(module.get(Feature, { strict: false }).sse);
   });

@@ -97,7 +97,7 @@ describe.each(platforms)('A controller on %s', (_, platform) => {
     expect(opened.data).toBe('{"channel":["news","sports"]}');
   });
 
-  it('names an authorizer that is no provider: each module has one, made as its guards are', async () => {
+  it('may use an authorizer that is not a provider: each module instantiates it as it does guards', async () => {
     const before = made;
     const { url } = await startApp(platform, {
       imports: [SseModule.forRoot()],
@@ -111,7 +111,7 @@ describe.each(platforms)('A controller on %s', (_, platform) => {
     }
   });
 
-  it('gets the authorizer that its module provides or imports', async () => {
+  it('uses the authorizer that its module provides or imports', async () => {
     @Module({ providers: [Readers, Rights], exports: [Readers, Rights] })
     class RightsModule {}
     const before = made;
@@ -124,7 +124,7 @@ describe.each(platforms)('A controller on %s', (_, platform) => {
     expect(app.get(Readers).asked).toEqual(['news', 'news', 'news']);
   });
 
-  it('is served nothing without SseModule, but an error that says so at start', async () => {
+  it('prevents the start without SseModule, with an error that says so', async () => {
     @Controller()
     class Lonely {
       @SseChannel('lonely')
@@ -136,7 +136,7 @@ describe.each(platforms)('A controller on %s', (_, platform) => {
     await expect(starting).rejects.toThrow('@SseChannel() needs SseModule: import SseModule.forRoot()');
   });
 
-  it('is tested with an SseService of the test’s own alone', async () => {
+  it('can be tested with only a custom SseService', async () => {
     const event = { id: '1', channel: 'news', data: 'from the test' };
     const fake = { messages: () => of(event) };
     const { app, url } = await startApp(platform, {
@@ -152,7 +152,7 @@ describe.each(platforms)('A controller on %s', (_, platform) => {
 });
 
 describe('A unit test of a controller', () => {
-  it('compiles its module with an SseService of its own alone', async () => {
+  it('compiles its module with only a custom SseService', async () => {
     const module = await Test.createTestingModule({
       controllers: [NewsController],
       providers: [Rights, { provide: SseService, useValue: {} }],
@@ -164,7 +164,7 @@ describe('A unit test of a controller', () => {
 });
 
 describe('@SseChannel() in TypeScript', () => {
-  it('takes handlers that return a target, and no others', () => {
+  it('accepts only handlers that return a target', () => {
     class Handlers {
       @SseChannel('text')
       text() {

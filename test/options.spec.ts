@@ -52,14 +52,14 @@ describe('Options', () => {
     ['a Hidden', new Hidden()],
     ['a function', () => ({})],
     ['undefined', undefined],
-  ])('are refused where they would pass for none: %s', (name, options) => {
+  ])('are refused instead of ignored: %s', (name, options) => {
     expect(() => resolve(options)).toThrow(error('options', `got ${name}`));
     for (const key of ['history', 'limits'] as const) {
       if (options !== undefined) expect(() => resolve({ [key]: options })).toThrow(error(key, `got ${name}`));
     }
   });
 
-  it('are refused with an unknown name that is inherited', () => {
+  it('are refused with an unknown inherited name', () => {
     expect(() => resolve(Object.create({ redis: 'redis://example.com', heartbeat: 1 }))).toThrow(
       error('heartbeat', 'that name'),
     );
@@ -67,7 +67,7 @@ describe('Options', () => {
     expect(() => resolve({ limits })).toThrow(error('limits.streams', 'that name'));
   });
 
-  it('are read where a class or another object has them', () => {
+  it('are read from a class instance or another object', () => {
     expect(resolve(new Settings())).toMatchObject({
       redis: 'redis://example.com:6379/0',
       history: { maxEvents: 5, explicit: true },
@@ -114,7 +114,7 @@ describe('The option redis', () => {
     ['redis.nodes', { nodes: [{}] }, 'got an object'],
     ['redis node.host', { nodes: [{ host: undefined, port: 1 }] }, 'got undefined'],
     ['redis node url', { nodes: [{ port: 1, url: 'redis://example.com' }] }, 'one of the options'],
-  ])('is refused where it would mean localhost, or another database: %s %j', (name, redis, got) => {
+  ])('is refused if it would mean localhost, or another database: %s %j', (name, redis, got) => {
     expect(() => resolveRedis(redis)).toThrow(error(name, got));
   });
 
@@ -139,7 +139,7 @@ describe('The option redis', () => {
     { path: '/run/redis.sock' },
     { sentinels: [{ host: 'example.com', port: 26_379 }, { port: 26_380 }], name: 'm' },
     { nodes: [7_000, 'example.com:7001', 'redis://:x@example.com', { host: 'example.com' }] },
-  ])('takes what names a place: %j', (redis) => {
+  ])('is accepted if it names a server: %j', (redis) => {
     expect(resolveRedis(redis)).toEqual(redis);
     expect(resolveRedis(resolveRedis(redis))).toEqual(redis);
   });

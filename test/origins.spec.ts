@@ -38,7 +38,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
         `of the list, ${origin}`,
         () => ({ cookie, origin, 'sec-fetch-site': 'cross-site' }),
       ]),
-    ])('may, if it is one %s', async (_what, headersOf) => {
+    ])('may read if it is one %s', async (_what, headersOf) => {
       const open = await start();
       const stream = await open(headersOf(open.host));
       expect(stream.status).toBe(200);
@@ -54,7 +54,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       ['of an application on the host of another', { origin: 'ionic://localhost' }],
       ['of an application on our own host', (host: string) => ({ origin: `capacitor://${host}` })],
       ['of our own host with another scheme', (host: string) => ({ origin: `https://${host}` })],
-    ])('may not with its visitor’s cookies, if it is one %s', async (_what, headers) => {
+    ])('may not read with its visitor’s cookies if it is one %s', async (_what, headers) => {
       const open = await start();
       const given = typeof headers === 'function' ? headers(open.host) : headers;
       const stream = await open({ ...given, cookie });
@@ -62,7 +62,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       expect(stream.headers['access-control-allow-origin']).toBeUndefined();
     });
 
-    it('is told that it may if its origin is of the list, and no other is', async () => {
+    it('gets CORS headers only if its origin is in the list', async () => {
       const open = await start();
       const [friend, other] = [await open({ origin: FRIEND, cookie }), await open({ origin: OTHER })];
       expect(friend.headers).toMatchObject({
@@ -74,7 +74,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       expect(other.headers['access-control-allow-origin']).toBeUndefined();
     });
 
-    it('may read with cookies where enableCors() allows its origin without them', async () => {
+    it('may read with cookies even if enableCors() allows its origin without them', async () => {
       const open = await start((app) => app.enableCors({ origin: [FRIEND] }));
       const { status, headers } = await open({ cookie, origin: FRIEND });
       expect([status, headers['access-control-allow-origin']]).toEqual([200, FRIEND]);
@@ -82,7 +82,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       expect(headers.vary).toMatch(/^Origin$/i);
     });
 
-    it('is logged once where it is refused, with what to set', async () => {
+    it('is logged once if it is refused, with the setting to change', async () => {
       const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
       const open = await start();
       for (let n = 0; n < 3; n++) expect((await open({ cookie, origin: OTHER })).status).toBe(403);
@@ -91,7 +91,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       expect(lines).toEqual([expect.stringMatching(/^Refused a request .* option `origins`$/)]);
     });
 
-    it('gets one answer where the application speaks of origins itself', async () => {
+    it('gets one set of CORS headers if the application sets them itself', async () => {
       const open = await start((app) => app.enableCors({ origin: [FRIEND, OTHER], credentials: true }));
       const friend = await open({ origin: FRIEND, cookie });
       expect(friend.headers['access-control-allow-origin']).toBe(FRIEND);

@@ -44,7 +44,7 @@ describe('Eight EventSources of a page in Chromium', () => {
     await until(() => sse.stats().connections === 0);
   });
 
-  it('are six over HTTP/1.1, and the others wait until one of them closes', async () => {
+  it('are six over HTTP/1.1, and the remaining two wait until one of them closes', async () => {
     const { page, opened } = await open('nginx', { ' http2;': ';' });
     await until(opened, (count) => count === 6);
     await expect(until(opened, (count) => count !== 6, WATCH_MS)).rejects.toThrow('last seen: 6');

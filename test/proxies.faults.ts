@@ -79,7 +79,7 @@ describe.each(proxyNames)('%s, configured as in docs/proxies.md,', (name) => {
       expect([await from(proxy.url), await from('https://elsewhere.example')]).toEqual([200, 403]);
     });
 
-    it('switches at once from a node that is down to the other one', async () => {
+    it('switches at once from a node that is down to another node', async () => {
       const { url } = await start(platform);
       // HAProxy may not have noticed yet.
       const changes = name === 'haproxy' ? { 'check inter 2s fall 2 rise 2': 'no-check' } : undefined;
@@ -110,7 +110,7 @@ describe.each(proxyNames)('%s, configured as in docs/proxies.md,', (name) => {
   });
 
   it.each(trusting)(
-    'tells %s the real addresses of clients, which cannot forge them',
+    'forwards the real addresses of clients to %s, and clients cannot forge them',
     async (_, platform) => {
       const { sse, url } = await start(platform, { limits: { connectionsPerAddress: 1 } });
       const proxy = await ReverseProxy.start(name, [url]);

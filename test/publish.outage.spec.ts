@@ -55,7 +55,7 @@ describe('Publishing to Redis during an outage', () => {
     await rejected;
   });
 
-  it('reports that an event may be published if it cannot be looked up any more', async () => {
+  it('reports that an event may be published if Redis can no longer find it', async () => {
     const broker = await start(redis.proxy.url, { maxEvents: 1 });
     const other = await start(redis.server.url, { maxEvents: 1 });
     await publish(broker, 0);

@@ -63,7 +63,7 @@ describe('A publication that Redis refuses', () => {
     expect(await stored()).toEqual([2]);
   });
 
-  it('rejects a publication and changes nothing when Redis has no memory left', async () => {
+  it('rejects a publication and changes nothing when Redis runs out of memory', async () => {
     const broker = await start();
     await publish(broker, 0, { id: 'own' });
     const before = [await entries(), await redis.admin.hgetall('sse:{a}:meta')];

@@ -58,7 +58,7 @@ describe('The README', () => {
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  it('has snippets that compile, and do what it says', async () => {
+  it('has snippets that compile and work as described', async () => {
     expect(snippets).toHaveLength(FILES.length);
     // In memory, as the test's Redis is not where the README's is.
     const module = join(dir, 'app.module.ts');

@@ -75,7 +75,7 @@ describe('With Redis during an outage', () => {
     expect(await subscribers('sse')).toBe(1);
   });
 
-  it('recovers from an outage with 16 reads at a time, however many channels have missed events', async () => {
+  it('recovers from an outage with 16 reads at a time, for any number of channels with missed events', async () => {
     const { proxy, sse } = await behindProxy();
     const [names, other] = [Array.from({ length: 100 }, (_, n) => `c${n}`), await start()];
     const events = names.map((name) => collect(sse, name));
@@ -118,7 +118,7 @@ describe('With Redis during an outage', () => {
     await arrivesAgain(sse, events);
   });
 
-  it('notices a hung Redis although no command is pending', async () => {
+  it('detects a hung Redis although no command is pending', async () => {
     const sse = await start();
     await sse.publish('connected');
     redis.server.signal('SIGSTOP');

@@ -40,7 +40,7 @@ describe('With Redis', () => {
     expect(await connections()).toEqual(['sse:commands']);
   });
 
-  it('unsubscribes a while after the last subscriber has left, and not before', async () => {
+  it('unsubscribes a while after the last subscriber has disconnected, and not before', async () => {
     const sse = await start();
     const [one, two] = [sse.messages('a').subscribe(), sse.messages('a').subscribe()];
     await subscribed('a', 1);
@@ -90,7 +90,7 @@ describe('With Redis', () => {
     expect(await redis.admin.keys('*')).toEqual([]);
   });
 
-  it('keeps its own settings, whatever the query of the URL contains', async () => {
+  it('keeps its own settings, for any query in the URL', async () => {
     const sse = await start(`${redis.server.url}?keyPrefix=app:&enableOfflineQueue=true`);
     const events = collect(sse);
     await until(async () => (await subscribers('sse', 'app:sse:')) === 1);

@@ -10,7 +10,7 @@ import { startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
 /** What an application makes of the Redis that it finds, or does not find, when it starts. */
-describe('When it starts', () => {
+describe('At start', () => {
   const contexts: INestApplicationContext[] = [];
   const proxies: Proxy[] = [];
   const { failed, warned, logged } = watchLog();
@@ -37,7 +37,7 @@ describe('When it starts', () => {
     message: expect.stringContaining(message) as unknown,
   });
 
-  it('an application starts without Redis, says so once, and once when Redis comes', async () => {
+  it('an application starts without Redis, and logs the outage and its end once each', async () => {
     const port = await freePort();
     const sse = await start({ redis: `redis://127.0.0.1:${port}` });
     sse.messages().subscribe();
@@ -52,7 +52,7 @@ describe('When it starts', () => {
     expect(said).toEqual([expect.stringContaining('Redis is back')]);
   });
 
-  it('one that requires Redis does not start without it', async () => {
+  it('an application that requires Redis does not start without it', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const starting = expect(start({ redis, requireRedis: true })).rejects.toMatchObject(
       refusal('Redis is unreachable'),
@@ -60,7 +60,7 @@ describe('When it starts', () => {
     await within(7_000, 'the refusal', starting);
   });
 
-  it('one that requires Redis waits for it, for up to 5 s', async () => {
+  it('an application that requires Redis waits for it, for up to 5 s', async () => {
     const port = await freePort();
     const starting = start({ redis: `redis://127.0.0.1:${port}`, requireRedis: true });
     await until(() => warned.mock.calls.length > 0);
@@ -73,7 +73,7 @@ describe('When it starts', () => {
     ['redis_version:7.', 'redis_version:5.', 'is too old: the module needs 6.2 or later'],
     ['redis_version:7.0.', 'redis_version:6.1.', 'is too old'],
   ])(
-    'one that requires Redis does not start with %s being %s, others report it',
+    'an application that requires Redis does not start with %s being %s, and others log it',
     async (said, instead, message) => {
       const redis = await startOther(said, instead);
       await expect(start({ redis, requireRedis: true })).rejects.toMatchObject(refusal(message));
@@ -84,7 +84,7 @@ describe('When it starts', () => {
     },
   );
 
-  it('one that requires Redis does not start with a replica, and leaves nothing behind; others report it', async () => {
+  it('an application that requires Redis does not start with a replica, and leaves no connection open; others log it', async () => {
     const master = await startRedis();
     const { url: redis } = await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]);
     await expect(start({ redis, requireRedis: true })).rejects.toMatchObject(refusal('read-only replica'));
@@ -97,13 +97,13 @@ describe('When it starts', () => {
     expect(failed.mock.calls).toEqual([[expect.stringContaining('read-only replica')]]);
   });
 
-  it('a version that is just new enough is taken', async () => {
+  it('accepts the oldest supported version', async () => {
     const redis = await startOther('redis_version:7.0.', 'redis_version:6.2.');
     await start({ redis, requireRedis: true });
     expect(failed).not.toHaveBeenCalled();
   });
 
-  it('one that requires Redis starts where it may not ask what Redis that is', async () => {
+  it('an application that requires Redis starts if it may not read the server version', async () => {
     // ioredis does, in its own words.
     jest.spyOn(console, 'warn').mockReturnValue(undefined);
     const server = await startRedis();
@@ -115,7 +115,7 @@ describe('When it starts', () => {
     expect(failed).not.toHaveBeenCalled();
   });
 
-  it('one that gets no answer says so', async () => {
+  it('an application that gets no reply logs it', async () => {
     const proxy = await Proxy.start((await startRedis()).port);
     proxies.push(proxy);
     proxy.dropUp = true;
@@ -123,14 +123,14 @@ describe('When it starts', () => {
     await expect(starting).rejects.toMatchObject(refusal('Redis is unreachable: connect ETIMEDOUT'));
   });
 
-  it('it warns of a Redis that throws keys away', async () => {
+  it('an application warns of a Redis that evicts keys', async () => {
     const { url } = await startRedis(['--maxmemory-policy', 'allkeys-lru']);
     await start({ redis: url, requireRedis: true });
     await until(() => warned.mock.calls.length > 0);
     expect(warned.mock.calls).toEqual([[expect.stringMatching(/noeviction \(it is allkeys-lru\)$/)]]);
   });
 
-  it('one that requires Redis does not start where nobody says which', async () => {
+  it('an application that requires Redis does not start if none is configured', async () => {
     await expect(start({ redis: undefined, requireRedis: true })).rejects.toMatchObject({
       code: 'SSE_OPTIONS',
       message: 'SseModule: expected `redis` to be where Redis is, as `requireRedis` is true, got nothing',

@@ -30,13 +30,13 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
     ['one', 'x-y'],
     ['two?b=z', 'x-z'],
     ['inherited', 'inherited'],
-  ])('carries the channel of the handler, whatever its parameters: /%s', async (path, channel) => {
+  ])('opens the channel of the handler, with any parameters: /%s', async (path, channel) => {
     const { url } = await startRoutes(platform);
     const client = await connect(`${url}/${path}`);
     expect(await client.next()).toMatchObject({ event: 'sse.open', data: JSON.stringify({ channel }) });
   });
 
-  it('leaves a handler its own @Res', async () => {
+  it('lets a handler use @Res', async () => {
     const { app, url } = await startRoutes(platform);
     const client = await connect(`${url}/params/7`);
     expect(await client.next()).toMatchObject({ data: '{"channel":"7-object"}' });
@@ -88,7 +88,7 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
     expect(sse.stats().connections).toBe(1);
   });
 
-  it('stays open for a client that reads, however many events one turn publishes', async () => {
+  it('stays open for a client that reads, for any number of events in one turn', async () => {
     const { app, url } = await startRoutes(platform);
     const sse = app.get(SseService);
     const client = await connect(`${url}/headers`);
@@ -134,7 +134,7 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
     proxy.close();
   });
 
-  it('stays open longer than the server lets a TCP connection be idle', async () => {
+  it('stays open longer than the idle timeout of the server', async () => {
     const { app, url } = await startRoutes(platform);
     (app.getHttpServer() as Server).setTimeout(200);
     const client = await connect(`${url}/headers`);

@@ -65,7 +65,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
   it.each([
     ['no', []],
     ['open', ['channel', 'sse', 'channel']],
-  ])('in the same process has its port at once, with %s connections', async (_which, paths) => {
+  ])('in the same process can use the port at once, with %s connections', async (_which, paths) => {
     const { app, url } = await startApp(platform, METADATA);
     const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
     await until(() => app.get(SseService).stats().connections === paths.length);
@@ -80,7 +80,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
     expect(await client.next()).toMatchObject({ event: 'sse.open' });
   });
 
-  it('serves what is in flight when it closes', async () => {
+  it('completes requests in flight when it closes', async () => {
     const { app, url } = await startApp(platform, METADATA);
     const client = await connect(`${url}/channel`);
     await client.next();
@@ -93,7 +93,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
     await eventually('app.close()', closing);
   });
 
-  it('waits for nothing where there are no connections, also with a signal in production', async () => {
+  it('does not wait if there are no connections, even with a signal in production', async () => {
     const { app } = await startApp(platform, {
       imports: [SseModule.forRoot({ drainMs: 600_000 })],
       controllers: [StreamController],
@@ -121,7 +121,7 @@ class Database implements OnModuleDestroy, BeforeApplicationShutdown {
 @Module({ providers: [Database] })
 class DatabaseModule {}
 
-describe.each(platforms)('A restart while other modules take their time on %s', (_, platform) => {
+describe.each(platforms)('A restart with slow shutdown hooks of other modules on %s', (_, platform) => {
   const before = process.env.NODE_ENV;
   beforeEach(() => {
     disconnected = new Promise((resolve) => (disconnect = resolve));
@@ -138,7 +138,7 @@ describe.each(platforms)('A restart while other modules take their time on %s', 
       providers: [Database],
     });
 
-  it.each([{}, { isGlobal: false }])('in the same process has its port at once: %j', async (options) => {
+  it.each([{}, { isGlobal: false }])('in the same process can use the port at once: %j', async (options) => {
     const { app, url } = await start(options);
     const client = await connect(`${url}/channel`);
     await client.next();
@@ -155,7 +155,7 @@ describe.each(platforms)('A restart while other modules take their time on %s', 
   it.each([
     ['production', 0],
     ['test', 10],
-  ])('in %s with drainMs %d listens until they are done', async (environment, drainMs) => {
+  ])('in %s with drainMs %d listens until the hooks are done', async (environment, drainMs) => {
     process.env.NODE_ENV = environment;
     const { app, url } = await start({ drainMs });
     const closing = terminate(app);
@@ -173,7 +173,7 @@ describe('drainMs', () => {
     process.env.NODE_ENV = before;
   });
 
-  it('is 5 s in production and 0 elsewhere, where it is not given', () => {
+  it('is 5 s in production and 0 otherwise, by default', () => {
     for (const [environment, drainMs] of [
       ['production', 5_000],
       ['development', 0],
@@ -188,8 +188,8 @@ describe('drainMs', () => {
   });
 });
 
-describe('A process that is told to end while a page is open', () => {
-  it('leaves its port to the next one, which starts at the same time, outside of production', async () => {
+describe('A process that gets a signal while a page is open', () => {
+  it('frees its port for the next process, which starts at the same time, outside of production', async () => {
     const port = await freePort();
     const first = await Sample.start({ PORT: `${port}`, NODE_ENV: 'development' });
     const client = await connect(`http://127.0.0.1:${port}/channel`);

@@ -9,7 +9,7 @@ describe('The resume algorithm', () => {
   // Reads that fail are reported.
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('neither loses nor repeats an event, whatever happens to messages, reads, nodes and the store', async () => {
+  it('neither loses nor repeats an event, for any faults of messages, reads, nodes and the store', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operations, { maxLength: 60, size: 'max' }), async (all) => {
         const world = new World();

@@ -8,7 +8,7 @@ describe.each(platforms)('The positions of a resuming client on %s', (_, platfor
   describe.each(stores)('%s', (_store, optionsOf) => {
     const { node, publish } = resuming(platform, optionsOf);
 
-    it('accepts the id in the query, too', async () => {
+    it('also accepts the id in the query', async () => {
       const ids = await publish(0, 3);
       const client = await connect(`${node.url}/channel?lastEventId=${ids[0]}`);
       expect(numbers(await client.take(2))).toEqual([1, 2]);
@@ -32,7 +32,7 @@ describe.each(platforms)('The positions of a resuming client on %s', (_, platfor
       ['a cursor from the future', '9999999999999999-9999999999999999'],
       ['10,000 characters', 'x'.repeat(10_000)],
       ['a composite cursor of other channels', 'abcdefgh.1763884800000-5~abcdefgi.1763884800000-6'],
-    ])('answers %s with one reset and live events', async (_what, id) => {
+    ])('sends one reset and live events for %s', async (_what, id) => {
       const ids = await publish(0, 3);
       const client = await resume(node.url, id);
       const reason = /^\d{10,16}-\d/.test(id) ? 'lost' : 'unknown';

@@ -50,7 +50,7 @@ describe.each(platforms)('Resuming on %s', (_, platform) => {
       },
     );
 
-    it('resumes from every single event, however often the connection breaks', async () => {
+    it('resumes from every single event, after any number of broken connections', async () => {
       const ids = await publish(0, 20);
       const seen: number[] = [];
       for (let id = ids[0]!; seen.length < 19;) {

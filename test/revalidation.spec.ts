@@ -29,7 +29,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
         },
       ],
       ['rejects with nothing', () => Promise.reject()],
-    ])('leaves clients to retry where it %s', async (_what, answer) => {
+    ])('lets clients retry if it %s', async (_what, answer) => {
       const { sse, answers, read } = await startReaders(platform, { retryMs: 1_000 });
       await sse.publish('secret', { channel: 'a' });
       answers.of = answer;
@@ -51,7 +51,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
       expect(again.status).toBe(200);
     });
 
-    it('leaves clients to retry where it does not answer', async () => {
+    it('lets clients retry if it does not respond', async () => {
       const { sse, answers, read } = await startReaders(platform);
       answers.of = never;
       const client = await read(`${path}?channel=a&channel=b`, 'ann');
@@ -81,7 +81,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
       [401, UnauthorizedException],
       [404, NotFoundException],
       [410, GoneException],
-    ])('may say no with a status of its own: %i', async (status, Exception) => {
+    ])('may refuse with its own status: %i', async (status, Exception) => {
       const { sse, answers, read } = await startReaders(platform);
       answers.of = () => Promise.reject(new Exception());
       expect((await read(`${path}?channel=a`, 'ann')).status).toBe(status);
@@ -91,7 +91,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
       expect(failed.mock.calls).toEqual([]);
     });
 
-    it('ends open connections, whose clients retry, and are refused only by a no', async () => {
+    it('closes open connections, whose clients retry, and refuses them only after a decision', async () => {
       const { sse, answers, read } = await startReaders(platform, { revalidateMs: 1_000 });
       const ends: unknown[] = [];
       sse.onDisconnect(({ reason }) => ends.push(reason));
@@ -112,7 +112,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
       expect(ends).toEqual(['undecided', 'denied']);
     });
 
-    it('keeps no connection open for longer than revalidateMs and the time for an answer, however many wait', async () => {
+    it('keeps no connection open for longer than revalidateMs and the time for a decision, for any number of pending decisions', async () => {
       const { sse, answers, read } = await startReaders(platform, { revalidateMs: 2_000 });
       // The node puts 64 questions to authorizers at once.
       const count = path === 'asked' ? 400 : 100;
@@ -131,7 +131,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
     });
   });
 
-  it('has as much time for a hundred channels as for one', async () => {
+  it('has the same time for a hundred channels as for one', async () => {
     const { sse, answers, read } = await startReaders(platform);
     answers.of = async () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -143,7 +143,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
     expect(client.status).toBe(200);
   });
 
-  it('that says no for a channel makes room for other questions, although it has no answer for others', async () => {
+  it('that refuses one channel frees its share of decisions, although decisions on other channels are pending', async () => {
     const { answers, read } = await startReaders(platform);
     answers.of = (_user, channel) => (channel === 'a' ? false : never());
     const refused = await Promise.all(

@@ -48,7 +48,7 @@ describe.each(nestedQueryPlatforms)('ChannelGuard on %s', (name, platform) => {
     expect(await statusOf('granted-again?channel=other')).toBe(403);
   });
 
-  it('does not use a decision from before a disconnection, however long the request takes afterwards', async () => {
+  it('does not use a decision from before a disconnection, even if the request takes long afterwards', async () => {
     const imports = [SseModule.forRoot()];
     const { app, url } = await startApp(platform, { imports, controllers: [SlowController] });
     authorizer.decision = { user: 'ann' };

@@ -26,7 +26,7 @@ describe.each(nestedQueryPlatforms)('A rule on %s', (name, platform) => {
     await until(() => sse.stats().connections === 0);
   });
 
-  it('takes the user from the authorizer, whatever the query names', async () => {
+  it('takes the user from the authorizer, not from the query', async () => {
     const { url, sse } = await start();
     authorizer.decision = { user: 'ann' };
     const client = await connect(`${url}/asked?channel=news&user=bob`);

@@ -28,7 +28,7 @@ describe('The open routes of the sample', () => {
     'channel?channel[]=record:7',
     'sse?channel=record:7',
     'sse?channel=sse&channel=record:7',
-  ])('do not let anyone read a record: %s', async (path) => {
+  ])('refuse to read a record: %s', async (path) => {
     const stream = await connect(`${sample.url}/${path}`);
     // Under `@Sse` Nest may have sent the response headers, and then tells an error by an event.
     await call('PUT', '/records/7', { title: 'two' });
@@ -38,7 +38,7 @@ describe('The open routes of the sample', () => {
     if (path.startsWith('channel?channel=')) expect(stream.status).toBe(403);
   });
 
-  it('do not let anyone publish to a record', async () => {
+  it('refuse to publish to a record', async () => {
     const reader = await connect(`${sample.url}/records/7/sse`, { cookie });
     await reader.next();
     expect((await sample.publish({ data: 'forged', channel: 'record:7' })).status).toBe(403);
@@ -56,7 +56,7 @@ describe('The open routes of the sample', () => {
     ['publish', 'a body without a type', undefined, new Blob(['{"data":"forged"}'])],
     ['login', 'a form', undefined, new URLSearchParams({ user: 'attacker' })],
     ['login', 'text', undefined, '{"user":"attacker"}'],
-  ])('take no POST to /%s from %s, as another site can send it', async (path, _what, type, body) => {
+  ])('refuse a POST to /%s from %s, as another site can send it', async (path, _what, type, body) => {
     const stream = await connect(`${sample.url}/channel`);
     await stream.next();
     const response = await fetch(`${sample.url}/${path}`, {

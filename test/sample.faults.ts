@@ -3,7 +3,7 @@ import { connect } from './support/client.js';
 import { Sample } from './support/sample.js';
 
 describe('The sample', () => {
-  it('is built and started by npm run sample, several at once, each of which ends with code 0 on SIGTERM', async () => {
+  it('starts with npm run sample, also several at once, and exits with code 0 on SIGTERM', async () => {
     const samples = await Promise.all([1, 2].map(() => Sample.start({}, 'npm run sample')));
     const clients = await Promise.all(samples.map(({ url }) => connect(`${url}/channel`)));
     await Promise.all(clients.map((client) => client.next()));

@@ -13,7 +13,7 @@ describe('The sample', () => {
     sample = await Sample.startShared();
   });
 
-  it('publishes in one process what is seen in another, over Redis', async () => {
+  it('publishes in one process to clients of another, over Redis', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
     const clients = await Promise.all([one, two].map(({ url }) => connect(`${url}/channel`)));
@@ -30,7 +30,7 @@ describe('The sample', () => {
     closeClients();
   });
 
-  it('serves an EventSource that comes back by itself after a restart', async () => {
+  it('serves an EventSource that reconnects by itself after a restart', async () => {
     const port = `${await freePort()}`;
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix(), PORT: port };
     const first = await Sample.start(env);
@@ -44,7 +44,7 @@ describe('The sample', () => {
     source.close();
   });
 
-  it('answers bad input with 400 and the reason, and knows its health', async () => {
+  it('responds to bad input with 400 and the reason, and reports its health', async () => {
     const { url } = sample;
     const publish = (body: object) => sample.publish(body);
     const bad = await publish({ data: 1, type: 'error' });
@@ -61,7 +61,7 @@ describe('The sample', () => {
     expect(await (await fetch(url)).text()).toContain('<title>Server-sent events</title>');
   });
 
-  it('lets read a record whom its owner lets, and no longer than that', async () => {
+  it('lets users read a record only as long as its owner allows', async () => {
     const { url } = sample;
     const call = (user: { cookie: string }, method: string, path: string, body?: object) =>
       fetch(url + path, {
@@ -96,7 +96,7 @@ describe('The sample', () => {
     closeClients();
   });
 
-  it('tells the channel `stats` what each process does, and no other channel', async () => {
+  it('publishes the stats of each process on the channel `stats` only', async () => {
     const env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
     const stats = await connect(`${one.url}/channel?channel=stats`);
@@ -120,7 +120,7 @@ describe('The sample', () => {
     closeClients();
   });
 
-  it('starts without Redis, answers 503 within 5 s, and recovers', async () => {
+  it('starts without Redis, responds with 503 within 5 s, and recovers', async () => {
     const redis = await startRedis();
     await redis.kill();
     const other = await Sample.start({ SSE_REDIS_URL: redis.url });
@@ -137,7 +137,7 @@ describe('The sample', () => {
     expect(other.output.match(/Redis is back/g)).toHaveLength(1);
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('ends with code 0 on %s with open streams', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('exits with code 0 on %s with open connections', async (signal) => {
     const ending = await Sample.start();
     const clients = await Promise.all(['sse', 'channel'].map((path) => connect(`${ending.url}/${path}`)));
     expect(await ending.signal(signal)).toEqual({ code: 0, signal: null });

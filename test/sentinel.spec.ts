@@ -29,7 +29,7 @@ describe('Behind Sentinel', () => {
     return names.toSorted().join();
   };
 
-  it('a master that hangs is left as soon as there is another one, before it takes itself for one again', async () => {
+  it('leaves a master that hangs as soon as there is a new one, before the old one acts as master again', async () => {
     const sentinels = await Sentinels.start();
     const sse = await start(sentinels.options);
     sse.messages().subscribe();
@@ -50,7 +50,7 @@ describe('Behind Sentinel', () => {
     await within(6_000, 'The move', moved);
   });
 
-  it('a sentinel that hangs is left, too', async () => {
+  it('leaves a sentinel that hangs', async () => {
     const sentinels = await Sentinels.start();
     const sse = await start(sentinels.options);
     const events: SseEvent[] = [];
@@ -69,7 +69,7 @@ describe('Behind Sentinel', () => {
     sentinels.signal('SIGCONT');
   });
 
-  it('options and an instance that were made for it lead to the master, and to the one after it', async () => {
+  it('finds the master and its successor, with options or an instance of ioredis for Sentinel', async () => {
     const sentinels = await Sentinels.start();
     const client = new Redis({ ...sentinels.options, lazyConnect: true });
     const [one, other] = [await start(sentinels.options), await start(client)];

@@ -61,7 +61,7 @@ describe('A logout with express-session', () => {
     });
   };
 
-  it('stays one with `resave: false`, although connections of the session end after it', async () => {
+  it('stays in effect with `resave: false`, although connections of the session end after it', async () => {
     expect(await logout(false)).toBe(0);
   });
 

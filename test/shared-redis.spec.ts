@@ -11,7 +11,7 @@ describe.each([
   ['the same prefix in another database', { db: 1, prefix: '', channel: 'x' }],
   ['a prefix that goes on with the name of a channel', { db: 0, prefix: 'eu:', channel: 'eu:x' }],
 ])('An application that shares a Redis with one of %s', (_, { db, prefix, channel }) => {
-  it('begins no channel with the other’s events', async () => {
+  it('starts no channel with the events of the other application', async () => {
     const own = randomPrefix();
     const start = async (database: number, at: string) => {
       const url = new URL(redisUrl());

@@ -45,7 +45,7 @@ describe.each(trusting)('Pipelined requests on %s', (_, platform, configure) => 
     await until(() => sse.connections().length === 0);
   });
 
-  it('close the socket behind event streams of Nest, too', async () => {
+  it('also close the socket behind event streams of Nest', async () => {
     const { url, sse } = await startLimited(platform, {}, {}, configure);
     const { socket } = pipeline(url, ['sse', 'sse', 'sse', 'channel', 'sse']);
     await until(() => socket.closed);

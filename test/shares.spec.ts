@@ -84,7 +84,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
   it.each([
     ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1'],
     ['10.0.0.1', '::ffff:10.0.0.1', '10.0.0.2'],
-  ])('is that of its network: %s', async (one, same, other) => {
+  ])('is shared within its network: %s', async (one, same, other) => {
     const { open, isOpen } = await start({ connectionsPerAddress: 1 });
     expect(await isOpen(open('channel', one))).toBe(true);
     expect(await isOpen(open('channel', same))).toBe(false);
@@ -103,7 +103,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
     for (const client of clients) client.close();
   });
 
-  it('is one for all clients of a Unix socket', async () => {
+  it('is shared by all clients of a Unix socket', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sse-http-'));
     const socketPath = join(dir, 'app.sock');
     const { app, sse } = await startLimited(platform, { connectionsPerAddress: 2 });

@@ -43,7 +43,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     expect(clients.every(({ response }) => response.complete)).toBe(true);
   });
 
-  it('cuts a client that does not read, after a second', async () => {
+  it('disconnects a client that does not read after a second', async () => {
     const { app, url } = await start({});
     const sockets: Socket[] = [];
     app.getHttpServer().on('connection', (socket: Socket) => sockets.push(socket));
@@ -71,7 +71,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     await within(3_000, 'app.close()', app.close());
   });
 
-  it('opens streams with the head alone while Redis is unreachable, and delivers once it is there', async () => {
+  it('opens connections with only response headers while Redis is unreachable, and delivers once it is reachable', async () => {
     const server = await startRedis();
     await server.kill();
     const { app, url } = await start({ redis: server.url });
@@ -84,7 +84,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     expect(await client.next()).toMatchObject({ data: 'back' });
   });
 
-  it('disconnects a client with 1 MiB of unread events that are not stored, and no other', async () => {
+  it('disconnects only the client with 1 MiB of unread events that are not stored', async () => {
     const { app, url } = await start({});
     const [slow, quick] = await Promise.all([connect(`${url}/channel`), connect(`${url}/channel`)]);
     await Promise.all([slow.next(), quick.next()]);

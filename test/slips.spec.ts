@@ -17,7 +17,7 @@ import { connect } from './support/client.js';
 import { useNewsSubscriber } from './support/news-subscriber.js';
 import { until } from './support/until.js';
 
-describe.each(brokerOptions)('A slip in a call (%s)', (_, options) => {
+describe.each(brokerOptions)('A mistake in a call (%s)', (_, options) => {
   const { sse, expectNothingPublished } = useNewsSubscriber(options);
 
   it.each<[unknown, string]>([
@@ -87,7 +87,7 @@ class TargetController {
   }
 }
 
-describe.each(platforms)('A slip in the return value of an @SseChannel() handler on %s', (_, platform) => {
+describe.each(platforms)('A mistake in the return value of an @SseChannel() handler on %s', (_, platform) => {
   it('is refused, and no connection opens', async () => {
     const { app, url } = await startApp(platform, {
       imports: [SseModule.forRoot()],
@@ -102,7 +102,7 @@ describe.each(platforms)('A slip in the return value of an @SseChannel() handler
   });
 });
 
-describe('A slip in a definition', () => {
+describe('A mistake in a definition', () => {
   it('is an error when the class is defined', () => {
     expect(() => SseChannel('x', { alow: ['news'] } as never)).toThrow('`alow`');
     expect(() => SseChannel('x', { allow: undefined } as never)).toThrow('`allow`');

@@ -49,7 +49,7 @@ describe('A Redis behind a Unix socket', () => {
   });
 });
 
-describe('Where events go', () => {
+describe('The destination of events', () => {
   const before = process.env.NODE_ENV;
   afterEach(() => {
     process.env.NODE_ENV = before;
@@ -75,7 +75,7 @@ describe('Where events go', () => {
     ],
     ['', { duplicate() {}, subscribe() {}, options: { host: 'redis://:secret@h' } }, 'redis://***@h:6379/0'],
     ['', { duplicate() {}, subscribe() {}, options: { path: 'x:secret@/run/r' } }, '***@/run/r, database 0'],
-  ])('is told without a password: %s %j', (url, options, expected) => {
+  ])('is reported without a password: %s %j', (url, options, expected) => {
     expect(addressOf(resolveRedis(options ?? url))).toBe(expected);
   });
 

@@ -8,12 +8,12 @@ import { watchLog } from './support/log.js';
 import { Recorder } from './support/slow-broker.js';
 import { until, within } from './support/until.js';
 
-describe('A master that is gone, without a replica,', () => {
+describe('A dead master without a replica', () => {
   const brokers: RedisSseBroker[] = [];
   watchLog();
   afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.close())));
 
-  it('delays no channel of another master, in no connection, however many connections wait for its own', async () => {
+  it('delays no channel of other masters, for any number of connections that wait for its channels', async () => {
     const cluster = await TestCluster.start({ replicas: 0 });
     for (const server of cluster.servers) {
       await cluster.call(server, 'CONFIG', 'SET', 'cluster-require-full-coverage', 'no');

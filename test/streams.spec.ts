@@ -11,7 +11,7 @@ const brokers = [
   ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
 ] as const;
 
-describe.each(platforms)('Streams on %s', (_, platform) => {
+describe.each(platforms)('Connections on %s', (_, platform) => {
   describe.each(brokers)('%s', (_broker, options) => {
     const start = async () => {
       const { app, url } = await startApp(platform, {
@@ -21,7 +21,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       return { sse: app.get(SseService), url };
     };
 
-    it('delivers what is published after the head, with type, id and retry', async () => {
+    it('delivers events published after the response headers, with type, id and retry', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/channel`);
       await client.next();
@@ -34,7 +34,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       expect(client.text).toContain('retry: 6000\n');
     });
 
-    it('begins an @SseChannel stream with sse.open, whose id resumes it', async () => {
+    it('begins an @SseChannel connection with sse.open, whose id resumes it', async () => {
       const { url } = await start();
       const first = await connect(`${url}/channel?channel=a`);
       const open = await first.next();
@@ -51,7 +51,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
     });
 
     it.each(['sse', 'channel'])(
-      'answers an id it does not know with one sse.reset, and goes on (/%s)',
+      'sends one sse.reset for an unknown id, and continues (/%s)',
       async (path) => {
         const { sse, url } = await start();
         const client = await connect(`${url}/${path}`, { 'last-event-id': 'never seen' });
@@ -91,7 +91,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       expect([a.events.length, b.events.length]).toEqual(path === 'channel' ? [2, 2] : [1, 1]);
     });
 
-    it('streams several channels under one cursor that resumes each of them', async () => {
+    it('sends several channels with one cursor that resumes each of them', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/channel?channel=a&channel=b&channel=c`);
       const open = await client.next();
@@ -112,14 +112,14 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       expect(stale.events.filter(({ event }) => event !== 'sse.position')).toHaveLength(1);
     });
 
-    it('sends comments while nothing happens', async () => {
+    it('sends comments while no events are published', async () => {
       const { url } = await start();
       const [one, two] = await Promise.all([connect(`${url}/channel`), connect(`${url}/sse`)]);
       await until(() => one.comments.length > 1 && two.comments.length > 1);
       expect(two.text).not.toContain('id:');
     });
 
-    it('sends only what the filter lets through, and control events', async () => {
+    it('sends only events that pass the filter, and control events', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/even`, { 'last-event-id': 'gone' });
       expect(await client.next()).toMatchObject({ event: 'sse.reset' });
@@ -127,7 +127,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       expect((await client.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
     });
 
-    it('delivers a transient event live, under the position, and keeps nothing of it', async () => {
+    it('delivers a transient event live, with the current position, and does not store it', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/channel`);
       const { id } = await client.next();
@@ -135,7 +135,7 @@ describe.each(platforms)('Streams on %s', (_, platform) => {
       expect(await client.next()).toEqual({ id, event: 'status', data: 'typing' });
     });
 
-    it('publishes once per idempotency key, and channel', async () => {
+    it('publishes once per idempotency key and channel', async () => {
       const { sse, url } = await start();
       const client = await connect(`${url}/channel`);
       await client.next();

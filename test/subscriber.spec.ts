@@ -44,7 +44,7 @@ describe('Subscribing to Redis', () => {
   };
   const subscribers = async (channel: string) => Number((await admin.pubsub('NUMSUB', channel))[1]);
 
-  it('tells a channel of an interruption, and of its end, and does not subscribe what was given up', async () => {
+  it('notifies a channel of an interruption and its end, and does not resubscribe a channel that is no longer needed', async () => {
     const [stays, leaves] = [subscribe('a'), subscribe('b')];
     await until(() => stays.length + leaves.length === 2);
     proxy.refuse = true;
@@ -57,7 +57,7 @@ describe('Subscribing to Redis', () => {
     expect(await subscribers('b')).toBe(0);
   });
 
-  it('subscribes again where a stream in JavaScript closes right behind the answer', async () => {
+  it('resubscribes if a JavaScript stream closes right after the reply', async () => {
     let breaks = true;
     /** As a tunnel or a proxy library hands it out: unlike a socket, it closes before what its last data has led to. */
     class Connector {
@@ -94,7 +94,7 @@ describe('Subscribing to Redis', () => {
     expect(await subscribers('a')).toBe(1);
   });
 
-  it('takes a connection that breaks before the answer for no refusal', async () => {
+  it('does not treat a connection that breaks before the reply as a refusal', async () => {
     proxy.cutSubscribe = true;
     const calls = subscribe('a');
     await until(() => calls.includes('interrupted'));
@@ -103,7 +103,7 @@ describe('Subscribing to Redis', () => {
     expect(failed).not.toHaveBeenCalled();
   });
 
-  it('gives up what is not wanted any more when it is subscribed', async () => {
+  it('unsubscribes a channel that is no longer needed when its subscription is confirmed', async () => {
     proxy.holdSubscriber = true;
     subscribe('a');
     await until(async () => (await subscribers('a')) === 1);
@@ -112,7 +112,7 @@ describe('Subscribing to Redis', () => {
     await until(async () => (await subscribers('a')) === 0);
   });
 
-  it('reports once that Redis refuses a channel, however often it does', async () => {
+  it('reports once that Redis refuses a channel, for any number of refusals', async () => {
     await admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '+@all', 'resetchannels', '&!probe:*');
     await broker.close();
     broker = new RedisSseBroker(server.url.replace('//', '//app:secret@'), '');
@@ -139,7 +139,7 @@ describe('Subscribing to Redis', () => {
     expect((await refusals()) - before).toBeLessThan(2_000);
   });
 
-  it('goes on where a listener fails', async () => {
+  it('continues if a listener fails', async () => {
     const failing = subscribe('a', () => {
       throw new Error('this listener fails');
     });
@@ -161,7 +161,7 @@ describe('Subscribing to Redis', () => {
     expect(states).toEqual([true]);
   });
 
-  it('notices that it is subscribed where nobody publishes, says so, and connects until it is where all are', async () => {
+  it('detects that it is subscribed on another server than its publications, logs it, and reconnects until both are on one server', async () => {
     const elsewhere = await startRedis();
     await broker.close();
     broker = new RedisSseBroker(proxy.url, '', undefined, 200);
@@ -185,7 +185,7 @@ describe('Subscribing to Redis', () => {
     expect(logged.mock.calls).toEqual([[expect.stringMatching(/^Redis is back, after \d+\.\d s$/)]]);
   });
 
-  it('notices, too, that it publishes where nobody is subscribed', async () => {
+  it('detects that it publishes on another server than its subscriptions', async () => {
     const elsewhere = await startRedis();
     await broker.close();
     proxy.target = elsewhere.port;
@@ -202,7 +202,7 @@ describe('Subscribing to Redis', () => {
     other.disconnect();
   });
 
-  it('asks nothing more once it is closed', async () => {
+  it('sends no probes after it is closed', async () => {
     await broker.close();
     broker = new RedisSseBroker(proxy.url, '', undefined, 50);
     const calls = subscribe('a');
@@ -216,7 +216,7 @@ describe('Subscribing to Redis', () => {
     run.mockRestore();
   });
 
-  it('costs a silent process one PUBLISH in a while, to a channel of its own', async () => {
+  it('costs a silent process only an occasional PUBLISH to its own channel', async () => {
     await broker.close();
     broker = new RedisSseBroker(proxy.url, '', undefined, 100);
     const calls = subscribe('a');

@@ -73,8 +73,8 @@ class OwnController {
   }
 }
 
-describe.each(platforms)('What @nestjs/swagger shows on %s', (_, platform) => {
-  it('is an event stream, its parameters, and the statuses of a rule', async () => {
+describe.each(platforms)('The description by @nestjs/swagger on %s', (_, platform) => {
+  it('contains the event stream, its parameters, and the statuses of a rule', async () => {
     const { app } = await startApp(platform, {
       imports: [SseModule.forRoot()],
       controllers: [NewsController],
@@ -110,7 +110,7 @@ describe.each(platforms)('What @nestjs/swagger shows on %s', (_, platform) => {
     );
   });
 
-  it('is what the route’s own decorators say, wherever they stand', async () => {
+  it('prefers the route’s own decorators, in any order', async () => {
     const { app } = await startApp(platform, {
       imports: [SseModule.forRoot()],
       controllers: [OwnController],

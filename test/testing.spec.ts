@@ -58,7 +58,7 @@ describe('SseTestingModule', () => {
     await expect(local).rejects.toThrow('resolve dependencies of');
   });
 
-  it('takes its options from a factory', async () => {
+  it('gets its options from a factory', async () => {
     const dynamic = SseTestingModule.forRootAsync({ useFactory: async () => ({ maxPayloadBytes: 10 }) });
     const module = await compileModule({ imports: [dynamic] });
     await expect(module.get(SseService).publish('x'.repeat(11))).rejects.toMatchObject({ code: 'SSE_INPUT' });

@@ -25,7 +25,7 @@ describe('Redis over TLS', () => {
     return { module, sse: module.get(SseService) };
   };
 
-  it('takes events there and back, where its certificate is trusted', async () => {
+  it('publishes and receives events if its certificate is trusted', async () => {
     const ca = readFileSync(cert);
     const { module, sse } = await start((port) => ({ host: 'localhost', port, tls: { ca } }));
     const received: unknown[] = [];
@@ -34,7 +34,7 @@ describe('Redis over TLS', () => {
     await module.close();
   });
 
-  it('is not spoken to where its certificate is not', async () => {
+  it('is not used if its certificate is not trusted', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const { module, sse } = await start((port) => `rediss://localhost:${port}`);
     await expect(sse.publish('secret')).rejects.toMatchObject({

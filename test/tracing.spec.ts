@@ -87,7 +87,7 @@ afterEach(async () => {
 });
 
 describe('OpenTelemetry’s HTTP instrumentation', () => {
-  it('makes one span of a stream by default, as long as the stream', async () => {
+  it('creates one span per connection by default, as long as the connection', async () => {
     const { traced, urls } = await Traced.start('new HttpInstrumentation();');
     for (const [n, url] of Object.values(urls).entries()) {
       for (const path of [`/orders/${n}/events`, `/prices`]) {
@@ -106,7 +106,7 @@ describe('OpenTelemetry’s HTTP instrumentation', () => {
     }
   });
 
-  it('makes none with the recipe, by the Accept of an EventSource or by the path, and goes on for all others', async () => {
+  it('creates none with the recipe, by the Accept of an EventSource or by the path, and still traces other requests', async () => {
     const [instrumentation] = /^new HttpInstrumentation.*$/m.exec(docs)!;
     const { traced, urls } = await Traced.start(instrumentation);
     for (const url of Object.values(urls)) {
@@ -158,7 +158,7 @@ describe.each(platforms)('On %s', (name, platform) => {
   const measure = (app: INestApplication, observe: (ms: number) => void) =>
     name === 'Express' ? app.use(timed(observe)) : timeResponses(app as NestFastifyApplication, observe);
 
-  it('the durations of requests are without streams, and with those that were refused', async () => {
+  it('the durations of requests exclude connections, and include refused requests', async () => {
     const measured: number[] = [];
     const { app, url } = await startApp(platform, metadata, (made) =>
       measure(made, (ms) => measured.push(ms)),
@@ -185,7 +185,7 @@ describe.each(platforms)('On %s', (name, platform) => {
     expect(measured).toHaveLength(4);
   });
 
-  it('an interceptor sees the head of an @SseChannel stream, and all of an @Sse stream', async () => {
+  it('an interceptor measures the response headers of an @SseChannel connection, and the whole @Sse connection', async () => {
     const seen: string[] = [];
     const intercept = (context: ExecutionContext, next: CallHandler) => {
       const { url } = context.switchToHttp().getRequest<{ url: string }>();

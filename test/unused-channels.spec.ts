@@ -23,7 +23,7 @@ class OrdersController {
   }
 }
 
-describe.each(platforms)('A channel that nothing was published to, on %s', (_, platform) => {
+describe.each(platforms)('A channel without events on %s', (_, platform) => {
   const start = async () => {
     const prefix = randomPrefix();
     const metadata = {
@@ -42,7 +42,7 @@ describe.each(platforms)('A channel that nothing was published to, on %s', (_, p
     };
   };
 
-  it('is forgotten minutes after its reader, whatever names readers make up', async () => {
+  it('expires minutes after its last reader, for any names that readers invent', async () => {
     const { url, admin, prefix } = await start();
     for (let id = 0; id < 20; id++) {
       const client = await connect(`${url}/orders/${id}`);
@@ -58,7 +58,7 @@ describe.each(platforms)('A channel that nothing was published to, on %s', (_, p
     }
   });
 
-  it('is kept for a day once something is published to it, from the position that its readers have', async () => {
+  it('is stored for a day once an event is published, from the position of its readers', async () => {
     const { url, sse, admin, meta } = await start();
     const first = await connect(`${url}/orders/7`);
     const { id } = await first.next();
@@ -70,7 +70,7 @@ describe.each(platforms)('A channel that nothing was published to, on %s', (_, p
     expect(await admin.ttl(meta(7))).toBeGreaterThan(DAY_S - 60);
   });
 
-  it('gives one sse.reset to who comes back to it when it was forgotten, and then the live stream', async () => {
+  it('sends one sse.reset and then live events to a client that reconnects after it expired', async () => {
     const { url, sse, admin, meta } = await start();
     const first = await connect(`${url}/orders/7`);
     const { id } = await first.next();
@@ -85,7 +85,7 @@ describe.each(platforms)('A channel that nothing was published to, on %s', (_, p
     expect(await back.next()).toMatchObject({ data: 'next' });
   });
 
-  it('gives one sse.reset to who is there when it was forgotten, which only an outage can do', async () => {
+  it('sends one sse.reset to a connected client if it expired, which only an outage can cause', async () => {
     const { url, sse, admin, meta } = await start();
     const client = await connect(`${url}/orders/7`);
     await client.next();
@@ -106,8 +106,8 @@ afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
 });
 
-describe('A channel that nothing was published to', () => {
-  it('is remembered while it is read, and no longer, in memory', async () => {
+describe('A channel without events', () => {
+  it('is stored in memory only while it has readers', async () => {
     jest.useFakeTimers();
     const broker = new MemorySseBroker();
     const tipOf = async (channel: string) => (await broker.read(channel, [], 0)).tip;
@@ -128,7 +128,7 @@ describe('A channel that nothing was published to', () => {
     expect(after).toBeDefined();
   });
 
-  it('leaves nothing in memory, whatever is called next', async () => {
+  it('leaves nothing in memory after any next call', async () => {
     const sizeAfter = async (next: (broker: MemorySseBroker) => Promise<unknown>) => {
       jest.useFakeTimers();
       const broker = new MemorySseBroker();
@@ -147,7 +147,7 @@ describe('A channel that nothing was published to', () => {
     expect(await sizeAfter((broker) => broker.publish('x', checkPublication(1, {}, 100)))).toBe(1_000);
   });
 
-  it('is the same to a node of the release before, which keeps it for a day', async () => {
+  it('works with a node of the previous release, which stores it for a day', async () => {
     const prefix = randomPrefix();
     const [broker, admin] = [new RedisSseBroker(redisUrl(), prefix), new Redis(adminUrl())];
     closing.push(() => broker.close().finally(() => admin.disconnect()));

@@ -43,13 +43,13 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
   const publish = (message: unknown) =>
     other.publish(channel, typeof message === 'string' ? message : JSON.stringify(message));
 
-  it('delivers what redis-cli publishes', async () => {
+  it('delivers events that redis-cli publishes', async () => {
     const { client, position } = await open();
     execFileSync('redis-cli', ['-u', redisUrl(), 'PUBLISH', channel, '{"data":"from a shell"}']);
     expect(await client.next()).toEqual({ id: position, event: undefined, data: 'from a shell' });
   });
 
-  it('delivers what Invenio-SSE publishes, with type, id and retry', async () => {
+  it('delivers events that Invenio-SSE publishes, with type, id and retry', async () => {
     const { client, position } = await open();
     await publish({ data: { a: 1 }, event: 'cool', id: '12345', retry: 6000 });
     await publish({ data: ['x'], event: null, id: null, retry: null });
@@ -62,7 +62,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     expect(client.text).toContain('id: 12345\nretry: 6000\n');
   });
 
-  it('delivers what Flask-SSE publishes, which calls the type type', async () => {
+  it('delivers events that Flask-SSE publishes, with the key `type`', async () => {
     const { client } = await open();
     await publish({ data: { message: 'Hello!' }, type: 'greeting' });
     await publish({ data: 'text', type: 'greeting', id: 'x1', retry: 5 });
@@ -72,7 +72,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     ]);
   });
 
-  it('publishes what Invenio-SSE reads: its own keys, as it would have written them', async () => {
+  it('publishes events that Invenio-SSE can read: its own keys, in its own format', async () => {
     const messages: unknown[] = [];
     const reader = other.duplicate();
     reader.on('message', (_channel, text: string) => messages.push(JSON.parse(text)));
@@ -101,7 +101,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
       .trim();
   };
 
-  it('takes events with history from whoever runs the script as documented', async () => {
+  it('accepts events with history from any program that runs the script as documented', async () => {
     const { client, position } = await open();
     const message = '"data":{"n":1},"event":"cool"}';
     const first = store('', 'nonce-1', `{${message}`);
@@ -115,7 +115,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     expect(await back.take(2)).toEqual(events);
   });
 
-  it('delivers data character for character: no number loses digits', async () => {
+  it('delivers data unchanged: no number loses digits', async () => {
     const { client, position } = await open();
     const data = '{ "id":1724442618569203714, "price":12.50, "far":1e400, "text":"\\u00e9" }';
     await publish(`{"data":${data},"id":1724442618569203714}`);
@@ -126,7 +126,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     expect(await back.next()).toMatchObject({ id: stored, data });
   });
 
-  it('passes over data nested too deeply that the script has stored', async () => {
+  it('skips stored events with data that is nested too deeply', async () => {
     const { client, position } = await open();
     store('', 'nonce-1', `{"data":${deep(4_110)}}`);
     const id = await sse.publish('next', { channel });
@@ -134,7 +134,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     for (const each of [client, back]) expect(await each.next()).toMatchObject({ id, data: 'next' });
   });
 
-  it('passes over entries of a version it does not know, and goes on behind them', async () => {
+  it('skips entries of an unknown version, and continues after them', async () => {
     const id = await sse.publish(1, { channel });
     // As many as a page has.
     const all = Array.from({ length: 100 }, (__, k) => id.replace(/\d+$/, (n) => `${Number(n) + 1 + k}`));
@@ -167,7 +167,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     ['data nested more than 500 levels deep', `{"data":${deep(501)}}`],
     ['data nested so deeply that JSON.stringify() fails', `{"data":${deep(200_000)}}`],
     ['more than 16 MiB', { data: 'x'.repeat(16 * 1_048_576) }],
-  ])('drops a message with %s, counts it, and goes on', async (_what, message) => {
+  ])('drops a message with %s, counts it, and continues', async (_what, message) => {
     const { client } = await open();
     await publish(message);
     const id = await sse.publish('next', { channel });
@@ -175,13 +175,13 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     expect(sse.stats().dropped).toBe(1);
   });
 
-  it('does not let a passer-by take the shape of a cursor as its id', async () => {
+  it('does not accept an id in the shape of a cursor from other programs', async () => {
     const { client, position } = await open();
     await publish({ data: 1, id: '1763884800000-5' });
     expect(await client.next()).toMatchObject({ data: '1', id: position });
   });
 
-  it('does not let passers-by disturb the chain', async () => {
+  it('keeps the chain intact when other programs publish', async () => {
     const { client } = await open();
     await sse.publish('a', { channel });
     await publish({ data: 'between', id: 'own' });

@@ -65,7 +65,7 @@ const serve = (redis: string) =>
   );
 
 describe('A process without HTTP', () => {
-  it('publishes with one connection, in order, to the streams of other processes, and ends by itself', async () => {
+  it('publishes with one Redis connection, in order, to the clients of other processes, and ends by itself', async () => {
     const redis = await startRedis();
     const apps = await Promise.all(serve(redis.url));
     const streams = await Promise.all(apps.map(({ url }) => connect(`${url}/channel?channel=imports`)));
@@ -104,7 +104,7 @@ describe('A process without HTTP', () => {
     expect(loaded).not.toMatch(/node_modules\/(@nestjs\/platform-|express|fastify)/);
   });
 
-  it('publishes once for a job that is done twice', async () => {
+  it('publishes once for a job that runs twice', async () => {
     const redis = await startRedis();
     const [app] = await Promise.all(serve(redis.url));
     const stream = await connect(`${app!.url}/channel?channel=reports`);
@@ -116,7 +116,7 @@ describe('A process without HTTP', () => {
     expect(events).toMatchObject([{ id: first.answer, data: '{"ready":7}' }, { data: '{"ready":8}' }]);
   });
 
-  it('fails within 5 s without Redis, and ends all the same', async () => {
+  it('fails within 5 s without Redis, and still ends', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const process = run(script!, redis);
     const { answer, isLate } = await runJob(redis);

@@ -86,7 +86,7 @@ describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
     socket.destroy();
   });
 
-  it('end the response properly, so that a client can tell it from a broken connection', async () => {
+  it('end the response properly, so that a client can distinguish it from a broken connection', async () => {
     const { app, url } = await start(platform);
     const client = await connect(`${url}/channel`);
     await client.next();
@@ -127,7 +127,7 @@ describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
     throw new Error('This write fails');
   };
 
-  it('go through a write() that other code has wrapped, and that may throw', async () => {
+  it('use a write() that other code has wrapped, and that may throw', async () => {
     const written: string[] = [];
     const onWrite = (chunk: string) => void (written.push(chunk) > 3 && fail());
     const { app, url } = await start(platform, withWrite('/even', onWrite));
@@ -142,7 +142,7 @@ describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
     expect((await other.take(2)).map(({ data }) => data)).toEqual(['2', '4']);
   });
 
-  it('harm no other client if a wrapped write() throws at the end of a response or in a history page', async () => {
+  it('affect no other client if a wrapped write() throws at the end of a response or in a history page', async () => {
     let fails = false;
     const onWrite = () => void (fails && fail());
     const { app, url } = await start(platform, withWrite('/even', onWrite));
@@ -161,7 +161,7 @@ describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
     await other.take(300);
   });
 
-  it('tell each client another reconnection time, around `retryMs`', async () => {
+  it('send each client a different reconnection time, around `retryMs`', async () => {
     const { url } = await start(platform, undefined, { retryMs: 8_000 });
     const clients = await Promise.all(Array.from({ length: 16 }, () => connect(`${url}/channel`)));
     await Promise.all(clients.map((client) => client.next()));

@@ -7,7 +7,7 @@ import { until } from '../../test/support/until.js';
 describe('An audit of a channel hub', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('notices that the last message was lost', async () => {
+  it('detects that the last message was lost', async () => {
     const { hub, broker, publish, attach, live } = startHub();
     const recorder = attach();
     await live();
@@ -29,7 +29,7 @@ describe('An audit of a channel hub', () => {
     expect(broker.reads).toBe(2);
   });
 
-  it('does not take a message in flight for a lost one', async () => {
+  it('does not treat a message in flight as lost', async () => {
     const { hub, broker, publish, live } = startHub();
     await live();
     publish(1);

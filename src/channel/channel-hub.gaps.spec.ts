@@ -88,7 +88,7 @@ describe('A channel hub after a gap', () => {
     expect(recorder.calls).toEqual(['open 6']);
   });
 
-  it('resets once when the history does not reach back to the gap', async () => {
+  it('resets once if the history does not reach back to the gap', async () => {
     const { hub, broker, store, publish, attach, live } = startHub();
     const recorder = attach();
     await live();
@@ -150,7 +150,7 @@ describe('A channel hub after a gap', () => {
     expect(broker.reads).toBe(1);
   });
 
-  it('resets when the store was wiped, and goes on', async () => {
+  it('resets when the store was wiped, and continues', async () => {
     const { hub, broker, store, publish, attach, live } = startHub();
     const recorder = attach();
     await live();

@@ -8,7 +8,7 @@ import type { ChannelEvent } from './channel-event.js';
 describe('A channel hub', () => {
   beforeAll(() => Logger.overrideLogger(false));
 
-  it('opens at the tip, and delivers what follows', async () => {
+  it('opens at the tip, and delivers the following events', async () => {
     const { broker, publish, attach, live } = startHub();
     const recorder = attach();
     expect(recorder.calls).toEqual([]);
@@ -18,7 +18,7 @@ describe('A channel hub', () => {
     expect(recorder.calls).toEqual(['open 5', '6']);
   });
 
-  it('delivers what arrived between the subscription and the reading of the tip', async () => {
+  it('delivers messages that arrive between the subscription and the read of the tip', async () => {
     const { hub, broker, publish, attach } = startHub();
     const recorder = attach();
     publish(4);
@@ -30,7 +30,7 @@ describe('A channel hub', () => {
   });
 
   it.each([undefined, at(3), 'junk'])(
-    'delivers nothing to a subscriber that leaves as soon as it opens (%s)',
+    'delivers nothing to a subscriber that unsubscribes as soon as it opens (%s)',
     async (from) => {
       const { hub, broker, publish, attach, live } = startHub();
       await live();
@@ -64,7 +64,7 @@ describe('A channel hub', () => {
     expect(late.calls).toEqual(['open 6', '7']);
   });
 
-  it('delivers nothing to a subscriber that attaches and leaves during a delivery', async () => {
+  it('delivers nothing to a subscriber that attaches and detaches during a delivery', async () => {
     const { hub, broker, publish, live } = startHub();
     await live();
     const gone = new Recorder();
@@ -83,7 +83,7 @@ describe('A channel hub', () => {
     expect(gone.calls).toEqual(['open 6']);
   });
 
-  it('attaches the others if one of them throws', async () => {
+  it('attaches the remaining subscribers if one throws', async () => {
     const { hub, attach, live } = startHub();
     hub.whenLive(() => {
       throw new Error('this one fails');
@@ -103,7 +103,7 @@ describe('A channel hub', () => {
     expect(recorder.calls).toEqual(['open 5', '5', 'x at 5', '6']);
   });
 
-  it('closes a subscriber that throws, live or replaying, and serves the others', async () => {
+  it('closes a subscriber that throws, live or replaying, and serves the remaining ones', async () => {
     const { broker, publish, attach, live } = startHub();
     await live();
     const [bad, good] = [attach(), attach()];

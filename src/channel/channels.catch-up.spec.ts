@@ -36,7 +36,7 @@ describe('The channels of a connection that catches up', () => {
   };
   const NAMES = Array.from({ length: 20 }, (_, n) => `c${n}`);
 
-  it('take turns: each sends a page, and the next page is read once the client has taken that', async () => {
+  it('take turns: each sends a page, and the next page is read after the client has read it', async () => {
     const id = await behind(NAMES, 150);
     const slow = new Slow();
     await rig.channels.subscribe(NAMES, slow, id).ready;
@@ -57,7 +57,7 @@ describe('The channels of a connection that catches up', () => {
     }
   });
 
-  it('take turns also with events that the node holds in memory', async () => {
+  it('take turns also with events that the node has in memory', async () => {
     const first = rig.channels.subscribe(NAMES, new Recorder());
     await first.ready;
     const id = await behind(NAMES, 50);

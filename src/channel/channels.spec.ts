@@ -36,7 +36,7 @@ describe('Connections with several channels', () => {
     },
   );
 
-  it('end if their subscriber fails, and no others do', async () => {
+  it('end if their subscriber fails, without affecting other connections', async () => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const failing = () =>
       new (class extends Recorder {
@@ -64,7 +64,7 @@ describe('Connections with several channels', () => {
   it.each([
     ['unsubscribed', ({ unsubscribe }: Subscription) => unsubscribe()],
     ['closed', () => rig.channels.close()],
-  ])('look for no position any more once they are %s', async (_, end) => {
+  ])('do not search for a position after they are %s', async (_, end) => {
     const elsewhere = new SlowBroker();
     const others = new Channels(elsewhere);
     const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), id);
@@ -79,7 +79,7 @@ describe('Connections with several channels', () => {
     others.close();
   });
 
-  it('look for an id without reading what follows it', async () => {
+  it('find an id without reading the following events', async () => {
     for (let n = 0; n < 5; n++) await publish('a', n, { id: `own${n}` });
     const limits = jest.spyOn(rig.broker, 'read');
     const { subscriber } = subscribe('own1');
@@ -88,7 +88,7 @@ describe('Connections with several channels', () => {
     expect(asked.map(([, , limit]) => limit)).toEqual([0, 0]);
   });
 
-  it('leave no subscriber behind that unsubscribes with its first event', async () => {
+  it('leave no subscriber that unsubscribes with its first event', async () => {
     for (const n of [0, 1, 2]) await publish('a', n);
     const all = subscribe();
     await all.ready;
@@ -136,7 +136,7 @@ describe('A channel of a process', () => {
     return channels.size;
   };
 
-  it('stays subscribed for a while after its last subscriber has left', () => {
+  it('stays subscribed for a while after its last subscriber has disconnected', () => {
     const [one, two] = [subscribe(), subscribe()];
     one.unsubscribe();
     one.unsubscribe();
@@ -149,7 +149,7 @@ describe('A channel of a process', () => {
     expect(subscribedAfter(10_000)).toBe(0);
   });
 
-  it('is audited from time to time', async () => {
+  it('is audited periodically', async () => {
     const { ready, unsubscribe } = subscribe();
     await ready;
     const reads = broker.asked.length;
@@ -158,7 +158,7 @@ describe('A channel of a process', () => {
     unsubscribe();
   });
 
-  it('is logged once for messages that are no events; the number of such channels is bounded', async () => {
+  it('is logged once for invalid messages, with a bounded number of such channels', async () => {
     const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     for (let n = 0; n < 1_001; n++) {
       await subscribe(`c${n}`).ready;

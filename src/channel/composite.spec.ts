@@ -13,14 +13,14 @@ const both = idOf({ a: A, b: B });
 const LARGEST = '9007199254740991-9007199254740991';
 
 describe('A composite cursor', () => {
-  it('is at most 128 safe characters for six channels, and 1,900 for a hundred', () => {
+  it('has at most 128 safe characters for six channels, and 1,900 for a hundred', () => {
     const of = (count: number) =>
       idOf(Object.fromEntries(Array.from({ length: count }, (_, n) => [`é${n}`, '1795698973998-1048575'])));
     expect(of(6)).toMatch(/^[A-Za-z0-9._~-]{1,128}$/);
     expect(of(100).length).toBeLessThanOrEqual(1_900);
   });
 
-  it('gives each channel its part, whatever the order, and none to a new one', () => {
+  it('gives each channel its part in any order, and none to a new channel', () => {
     expect([...splitLastEventId(['b', 'c', 'a'], both)!]).toEqual([
       ['b', B],
       ['a', A],
@@ -36,7 +36,7 @@ describe('A composite cursor', () => {
     },
   );
 
-  it('is parsed with decimal numbers, too', () => {
+  it('can also be parsed with decimal numbers', () => {
     const id = ['a', 'b'].map((name) => `${tagOf(name, 8)}.${name === 'a' ? A : B}`).join('~');
     expect([...splitLastEventId(['b', 'a'], id)!]).toEqual([
       ['b', B],
@@ -64,14 +64,14 @@ describe('A composite cursor', () => {
   });
 
   it.each(['12345', A, `${both}~x`, both.slice(1), 'abcd.1763884800000-5', 'abcd.zz-1', '~'])(
-    'stands for itself where it is none of these channels’: %s',
+    'is used unchanged if it has no part of these channels: %s',
     (id) => {
       expect([...splitLastEventId(['c'], id)!]).toEqual([['c', id]]);
       expect(splitLastEventId(['a', 'b'], id)).toBeUndefined();
     },
   );
 
-  it('gives a reset of each channel if it cannot be a position', () => {
+  it('resets each channel if it is not a position', () => {
     const starts = new Map(['a', 'b'].map((channel) => [channel, '']));
     for (const id of ['no id', 'abcd.1-z'.repeat(50)])
       expect(splitLastEventId(['a', 'b'], id)).toEqual(starts);
@@ -91,7 +91,7 @@ describe('A connection with several channels', () => {
     return { calls, composite: new CompositeSubscriber(set, subscriber, starts) };
   };
 
-  it('opens with all positions, and then each event moves its own', () => {
+  it('opens with all positions, and each event moves that of its channel', () => {
     const { calls, composite } = connectionOf(new ChannelSet(['a', 'b']));
     const [a, b] = composite.legs;
     a!.open(A, []);
@@ -154,7 +154,7 @@ describe('A connection with several channels', () => {
     );
   });
 
-  it('passes back-pressure and closing on between its subscriber and its legs', () => {
+  it('passes back-pressure and closing between its subscriber and its channels', () => {
     const drained = Promise.resolve();
     let disconnects = 0;
     const nothing = () => undefined;

@@ -41,7 +41,7 @@ describe('HistoryReader', () => {
     return { broker, reader, fill };
   };
 
-  it('reads from a server while another one does not answer', async () => {
+  it('reads from one server while another does not respond', async () => {
     const { broker, reader, fill } = start();
     expect(await fill('a')).toBe(16);
     const late = reader.read('a-late', [], { purpose: 'repair' });
@@ -66,7 +66,7 @@ describe('HistoryReader', () => {
     expect(broker.asked).toEqual(['a-repair', 'a-open', 'a-replay', 'a-audit']);
   });
 
-  it('skips reads that are not wanted any more', async () => {
+  it('skips reads that are no longer needed', async () => {
     const { broker, reader, fill } = start();
     await fill('a');
     const clients = [{ isThere: true }, { isThere: true }, { isThere: true }];

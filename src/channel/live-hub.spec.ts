@@ -28,7 +28,7 @@ describe('A channel hub without history', () => {
     return calls;
   };
 
-  it('opens subscribers that come during an interruption after it', () => {
+  it('opens subscribers that attach during an interruption afterwards', () => {
     broker.connect();
     broker.interrupt();
     const calls = attach();
@@ -37,7 +37,7 @@ describe('A channel hub without history', () => {
     expect(calls).toEqual(['open undefined']);
   });
 
-  it('has publishers’ own ids, but no cursors of a node with history', () => {
+  it('delivers publishers’ own ids, but no cursors of a node with history', () => {
     broker.connect();
     const calls = attach();
     for (const id of [undefined, 'own']) store.publish(id);

@@ -69,7 +69,7 @@ describe('Connections with several channels, some of which are not live,', () =>
     expect(subscriber.opens.flatMap(({ live }) => live).toSorted()).toEqual(['a', 'b']);
   });
 
-  it('open no further channels if the first ones end them', async () => {
+  it('open no further channels if the first channels close them', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     rig.broker.broken.add('b');
     let unsubscribe = () => {};

@@ -25,7 +25,7 @@ describe('A replay that cannot continue', () => {
     expect(broker.reads).toBe(2);
   });
 
-  it('resets a client at the position of the hub when that is live again', async () => {
+  it('resets a client at the position of the hub once the hub is live again', async () => {
     const { hub, broker, publish, live } = startHub();
     await live();
     const client = new Recorder();
@@ -57,7 +57,7 @@ describe('A replay that cannot continue', () => {
     expect(attach(at(20)).calls).toEqual(['open 20', 'reset limit 35']);
   });
 
-  it('resets a client that has missed more than several pages allow, without sending any', async () => {
+  it('resets a client that has missed more than the limits over several pages, without sending a page', async () => {
     const { publish, attach, live } = startHub({ maxReplayEvents: 150 });
     publish(250);
     await live();
@@ -83,7 +83,7 @@ describe('A replay that cannot continue', () => {
     expect(metrics.gaps).toBe(gaps);
   });
 
-  it('resets after the hub is live again, unless the subscriber has left', async () => {
+  it('resets after the hub is live again, unless the subscriber has disconnected', async () => {
     const { hub, broker, publish, attach, live } = startHub();
     await live();
     broker.held = true;

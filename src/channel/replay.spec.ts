@@ -35,7 +35,7 @@ describe('A replay', () => {
     expect(slow.calls).toEqual(['open 5', '6', 'drained?', '7']);
   });
 
-  it('takes events from the history, and the ring keeps them', async () => {
+  it('takes events from the history, and stores them in the ring', async () => {
     const { broker, publish, attach, live } = startHub();
     publish(20);
     await live();
@@ -77,7 +77,7 @@ describe('A replay', () => {
     expect(await complete(attach(at(45)), 21)).toBe(3);
   });
 
-  it('waits for its turn while 16 others read', async () => {
+  it('waits for its turn while 16 other replays read', async () => {
     const { broker, publish, attach, live } = startHub();
     publish(50);
     await live();
@@ -98,7 +98,7 @@ describe('A replay', () => {
     await until(() => recorder.calls.length === 6);
   });
 
-  it('does not retry a read for a subscriber that has left', async () => {
+  it('does not retry a read for a subscriber that has disconnected', async () => {
     const { hub, broker, publish, attach, live } = startHub();
     publish(20);
     await live();
@@ -113,7 +113,7 @@ describe('A replay', () => {
     await until(() => stays.calls.length === 6);
   });
 
-  it('shares its reads with others from the same position', async () => {
+  it('shares its reads with replays from the same position', async () => {
     const { broker, publish, attach, live } = startHub();
     publish(150);
     await live();
@@ -122,7 +122,7 @@ describe('A replay', () => {
     expect(broker.reads).toBe(2);
   });
 
-  it('stops when the subscriber leaves', async () => {
+  it('stops when the subscriber disconnects', async () => {
     const { hub, broker, publish, attach, live } = startHub();
     publish(20);
     await live();
@@ -143,7 +143,7 @@ describe('A replay', () => {
   it.each([
     ['the last event it missed', at(20)],
     ['its reset', 'junk'],
-  ])('does not add a subscriber to the live ones that leaves with %s', async (_, from) => {
+  ])('does not add a subscriber to the live ones if it disconnects with %s', async (_, from) => {
     const { hub, broker, publish, attach, live } = startHub();
     publish(16);
     await live();

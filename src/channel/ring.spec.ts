@@ -10,7 +10,7 @@ const fill = (ring: Ring, from: number, to: number, size?: number) => {
 const held = (ring: Ring, from: number) => ring.after(at(from))?.map(({ json }) => Number(json));
 
 describe('A ring', () => {
-  it('lets go of what it held at the audit before the last, and knows where it begins', () => {
+  it('drops events that were older than the audit before the last, and knows its first position', () => {
     const ring = new Ring();
     ring.clear(at(0));
     fill(ring, 1, 3);
@@ -23,7 +23,7 @@ describe('A ring', () => {
     expect([held(ring, 4), held(ring, 5), ring.end]).toEqual([undefined, [], at(5)]);
   });
 
-  it('ages rightly where events went for want of room meanwhile', () => {
+  it('ages correctly when it also dropped events for lack of space', () => {
     const ring = new Ring({ maxEvents: 3, maxSize: 1_000 });
     ring.clear(at(0));
     fill(ring, 1, 3);
@@ -33,7 +33,7 @@ describe('A ring', () => {
     expect(held(ring, 3)).toEqual([4, 5]);
   });
 
-  it('holds no more than the budget of all rings leaves', () => {
+  it('stays within the shared budget of all rings', () => {
     const budget = new RingBudget(100);
     const [one, other] = [new Ring(undefined, budget), new Ring(undefined, budget)];
     for (const ring of [one, other]) ring.clear(at(0));

@@ -23,7 +23,7 @@ describe('Limiter', () => {
     return { limiter, ran, run, end };
   };
 
-  it('runs as many tasks as it may, and the others in the order they came', async () => {
+  it('runs a limited number of tasks, and queues the rest in order', async () => {
     const { limiter, ran, run, end } = start(2);
     const results = Promise.all(['a', 'b', 'c', 'd'].map((name) => run(name)));
     expect([ran, limiter.isBusy]).toEqual([['a', 'b'], true]);
@@ -51,7 +51,7 @@ describe('Limiter', () => {
     expect(ran).toEqual(['first', 'at once', 'soon', 'soon, too', 'later']);
   });
 
-  it('does not run a task that is not wanted any more, and goes on with the next in the same turn', async () => {
+  it('skips a task that is no longer needed, and continues with the next in the same turn', async () => {
     const { limiter, ran, run, end } = start(1);
     void run('first');
     let isWanted = true;
@@ -67,7 +67,7 @@ describe('Limiter', () => {
     expect(limiter.isIdle).toBe(true);
   });
 
-  it('gives the place of a task that fails to the next', async () => {
+  it('starts the next task after one fails', async () => {
     const limiter = new Limiter(1);
     const failed = limiter.run(() => Promise.reject(new Error('This task fails')));
     const next = limiter.run(() => Promise.resolve('next'));

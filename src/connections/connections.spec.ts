@@ -5,7 +5,7 @@ import { Channels } from '../channel/channels.js';
 import { resolveOptions } from '../options/resolve-options.js';
 import { Connections } from './connections.js';
 
-describe('A node and the disconnections of others', () => {
+describe('A node and the disconnections from other nodes', () => {
   let broker: MemorySseBroker;
   let ended: string[];
   const made: Connections[] = [];
@@ -47,7 +47,7 @@ describe('A node and the disconnections of others', () => {
     expect(other.admit('ann')).toBe(50_000);
   });
 
-  it('leaves connections alone that were accepted after the refusal', async () => {
+  it('does not close connections that were accepted after the refusal', async () => {
     const [one, other] = [start(), start()];
     await one.connections.disconnect({ user: 'ann' });
     jest.advanceTimersByTime(60_001);
@@ -71,7 +71,7 @@ describe('A node and the disconnections of others', () => {
     expect(other.connections.list()).toEqual([]);
   });
 
-  it('refuses a client that reconnects a moment after the last connection has ended', async () => {
+  it('refuses a client that reconnects just after the last connection closed', async () => {
     const [one, other] = [start(), start()];
     const leave = other.admit('ann') as () => void;
     await settle();
@@ -109,7 +109,7 @@ describe('A node and the disconnections of others', () => {
     expect(ended).toEqual([]);
   });
 
-  it('refuses a client whose permission was asked for before the disconnection', async () => {
+  it('refuses a client whose permission was requested before the disconnection', async () => {
     const [one, other] = [start(), start()];
     other.admit('bob');
     await settle();
@@ -143,7 +143,7 @@ describe('A node and the disconnections of others', () => {
     expect(ended).toEqual([]);
   });
 
-  it('counts each connection once whose client did not read', () => {
+  it('counts each connection with a client that did not read once', () => {
     const { connections, admit } = start();
     const leave = admit('ann') as (reason: string) => void;
     leave('slow');
@@ -156,7 +156,7 @@ describe('A node and the disconnections of others', () => {
     expect(admit('ann', { access: { user: 'ann', expiresAt: new Date(Date.now() - 1) } })).toBe(1_000);
   });
 
-  it('is not subscribed to them any more a while after its last connection', async () => {
+  it('unsubscribes from them a while after its last connection', async () => {
     const unsubscribe = jest.spyOn(broker, 'unsubscribe');
     const { admit } = start();
     const leave = [admit('ann'), admit('bob')] as (() => void)[];
@@ -169,7 +169,7 @@ describe('A node and the disconnections of others', () => {
     expect(unsubscribe).toHaveBeenCalledWith('!disconnect');
   });
 
-  it('ignores messages that are no disconnections', async () => {
+  it('ignores messages that are not disconnections', async () => {
     const { admit } = start();
     admit('ann');
     await settle();

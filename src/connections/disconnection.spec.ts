@@ -6,8 +6,8 @@ const sent = (target: DisconnectTarget, refuseMs?: number) => {
   return JSON.parse(JSON.stringify(encode(checked, checkRefuseMs(checked, refuseMs), 'call'))) as object;
 };
 
-describe('A disconnection on its way', () => {
-  it('is what nodes of every release understand, without a session', () => {
+describe('A disconnection message', () => {
+  it('can be read by nodes of every release, if it has no session', () => {
     expect(sent({ user: 5, channel: 'news' })).toEqual({
       user: '5',
       channel: 'news',
@@ -17,7 +17,7 @@ describe('A disconnection on its way', () => {
     expect(sent({ channel: 'news' })).toMatchObject({ channel: 'news', refuseMs: 0 });
   });
 
-  it('is passed over by nodes without sessions, which would end more connections', () => {
+  it('is ignored by nodes without sessions, which would close more connections', () => {
     const message = sent({ user: 'ann', session: 's1', channel: 'news' });
     expect(Object.keys(message).toSorted()).toEqual(['call', 'refuseMs', 'target']);
     expect(JSON.stringify(message)).not.toContain('s1');
@@ -34,7 +34,7 @@ describe('A disconnection on its way', () => {
     [],
     null,
     'x',
-  ])('is none that this release cannot carry out exactly: %j', (message) => {
+  ])('is ignored if this release cannot apply it exactly: %j', (message) => {
     expect(decode(message, 0, 0)).toBeUndefined();
   });
 });

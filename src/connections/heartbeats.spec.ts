@@ -36,7 +36,7 @@ describe('Open connections', () => {
     return connection;
   }
 
-  it('get a heartbeat each in every period, a part of them at a time', async () => {
+  it('each get a heartbeat in every period, a part of them at a time', async () => {
     const all = Array.from({ length: 160 }, () => open());
     const sum = () => all.reduce((total, { response }) => total + response.heartbeats, 0);
     for (let part = 1; part <= 16; part++) {
@@ -60,7 +60,7 @@ describe('Open connections', () => {
     expect(idle.response.heartbeats).toBeGreaterThan(0);
   });
 
-  it('end when they are due, which is not the same for all', async () => {
+  it('end at their age, which differs between connections', async () => {
     const all = Array.from({ length: 200 }, () => dueAt(10_000) - performance.now());
     expect(Math.min(...all)).toBeGreaterThanOrEqual(8_000);
     expect(Math.min(...all)).toBeLessThan(8_500);
@@ -75,7 +75,7 @@ describe('Open connections', () => {
     expect(ended).toEqual([[due, 'age']]);
   });
 
-  it('need no timer once there are none', () => {
+  it('need no timer after the last one closed', () => {
     expect(jest.getTimerCount()).toBeGreaterThan(0);
     heartbeats.stop();
     expect(jest.getTimerCount()).toBe(0);

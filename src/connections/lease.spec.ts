@@ -42,13 +42,13 @@ describe('A lease', () => {
     expect(ended).toBe(50);
   });
 
-  it('that has run out ends at once', async () => {
+  it('that has expired ends at once', async () => {
     lease(-5);
     await jest.advanceTimersByTimeAsync(1);
     expect(ended).toBe(1);
   });
 
-  it('is renewed again and again, each time after half of the time or more, and then holds for what is said', async () => {
+  it('is renewed repeatedly, after at least half of its time, and then lasts for the new time', async () => {
     lease(undefined, () => Promise.resolve({ expiresAt: new Date(Date.now() + 60_000) }));
     await jest.advanceTimersByTimeAsync(4_999);
     expect(asked).toBe(0);
@@ -58,19 +58,19 @@ describe('A lease', () => {
     expect(ended).toBe(0);
   });
 
-  it('ends where it is not renewed', async () => {
+  it('ends if it is not renewed', async () => {
     lease(undefined, () => Promise.reject(new Error('no')));
     await jest.advanceTimersByTimeAsync(10_000);
     expect([asked, ended]).toEqual([1, 1]);
   });
 
-  it('ends with its credential although a renewal has not been answered', async () => {
+  it('ends with its credential while a renewal is pending', async () => {
     lease(12_000, () => new Promise(() => undefined));
     await jest.advanceTimersByTimeAsync(12_000);
     expect([asked, ended]).toEqual([1, 1]);
   });
 
-  it('that was stopped does nothing more, also if it was being renewed', async () => {
+  it('that is stopped does nothing more, even during a renewal', async () => {
     let answer: (access: object) => void = () => {};
     const stopped = [lease(1_000), lease(undefined, () => new Promise((resolve) => (answer = resolve)))];
     await jest.advanceTimersByTimeAsync(500);
@@ -82,7 +82,7 @@ describe('A lease', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('that is stopped while it is being renewed stays so', async () => {
+  it('stays stopped if it is stopped during a renewal', async () => {
     let answer: (access: object) => void = () => {};
     const made = lease(undefined, () => new Promise((resolve) => (answer = resolve)));
     await jest.advanceTimersByTimeAsync(10_000);

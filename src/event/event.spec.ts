@@ -23,11 +23,11 @@ describe('Cursors', () => {
     'a-5',
     7,
     null,
-  ])('does not take %p for a cursor', (value) => expect(isCursor(value)).toBe(false));
+  ])('does not accept %p as a cursor', (value) => expect(isCursor(value)).toBe(false));
 });
 
 describe('A publication', () => {
-  it('holds the data serialised once, and what was given', () => {
+  it('contains the serialised data, and the original value', () => {
     expect(checkPublication({ a: 1 }, { type: 't', id: 5, retry: 0, idempotencyKey: 'k' }, 100)).toEqual({
       data: '{"a":1}',
       type: 't',
@@ -38,13 +38,13 @@ describe('A publication', () => {
     });
   });
 
-  it('measures data as it is sent: a string itself, anything else as JSON', () => {
+  it('measures data as it is sent: a string as it is, other values as JSON', () => {
     expect(checkPublication('"""', {}, 3).data).toBe('"\\"\\"\\""');
     expect(() => checkPublication('éé', {}, 3)).toThrow('at most 3 bytes, got 4');
     expect(() => checkPublication(['a'], {}, 4)).toThrow('at most 4 bytes, got 5');
   });
 
-  it('says why data cannot be serialised, and keeps the cause', () => {
+  it('explains why data cannot be serialised, and keeps the cause', () => {
     const cause = new Error('no text of mine');
     const data = {
       toJSON() {
@@ -58,14 +58,14 @@ describe('A publication', () => {
 });
 
 describe('The data of an event', () => {
-  it('is asked for its JSON once', () => {
+  it('is serialised once', () => {
     let calls = 0;
     const data = { id: { toJSON: () => `${++calls}` }, none: {}, list: [{}] };
     expect(checkPublication(data, {}, 100).data).toBe('{"id":"1","none":{},"list":[{}]}');
     expect(calls).toBe(1);
   });
 
-  it('is named as circular, however many objects lead back', () => {
+  it('is reported as circular, however many objects form the circle', () => {
     const parent: { children: object[] } = { children: [] };
     for (let n = 0; n < 100; n++) parent.children.push({ parent });
     expect(() => checkPublication(parent, {}, 100)).toThrow(/serialisable as JSON: .*circular/);
@@ -73,14 +73,14 @@ describe('The data of an event', () => {
 });
 
 describe('Channels of a connection', () => {
-  it('are in one form, each once', () => {
+  it('are normalised and unique', () => {
     expect(checkChannels(['cafe\u0301', 'caf\u00e9', 'a'])).toEqual(['caf\u00e9', 'a']);
     expect(checkChannels('a')).toEqual(['a']);
   });
 });
 
 describe('An error', () => {
-  it('carries the status that Nest answers with, and its message only where that is the client’s business', () => {
+  it('has the HTTP status of the response, and shows its message only to clients that caused it', () => {
     expect(new SseError('SSE_INPUT', 'bad')).toMatchObject({ status: 400, statusCode: 400, expose: true });
     expect(new SseError('SSE_UNAVAILABLE', 'away')).toMatchObject({
       status: 503,

@@ -5,7 +5,7 @@ import { compact, isTooDeep, MAX_DEPTH, membersOf } from './json.js';
 const nested = (depth: number, inner = '') => `${'['.repeat(depth)}${inner}${']'.repeat(depth)}`;
 
 describe('The members of a JSON object', () => {
-  it('are the texts that JSON.parse() makes its values of', () => {
+  it('are the texts from which JSON.parse() makes their values', () => {
     const spaced = (value: unknown) => JSON.stringify(value, null, 1);
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.boolean(), (object, isSpaced) => {
@@ -29,7 +29,7 @@ describe('The members of a JSON object', () => {
 });
 
 describe('JSON', () => {
-  it('is compacted to what JSON.stringify() writes', () => {
+  it('is compacted to the output of JSON.stringify()', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         expect(compact(JSON.stringify(value, null, '\t'))).toBe(JSON.stringify(value));
@@ -53,5 +53,5 @@ describe('JSON', () => {
         is: false,
       },
     ],
-  ])('%s is judged by its depth', (_, { json, is }) => expect(isTooDeep(json)).toBe(is));
+  ])('%s is checked for its depth', (_, { json, is }) => expect(isTooDeep(json)).toBe(is));
 });

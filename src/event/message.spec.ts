@@ -8,14 +8,14 @@ const CURSOR = '1763884800000-7';
 const PREV = '1763884800000-6';
 
 describe('A live message', () => {
-  it('has Invenio-SSE’s keys, then the cursor and the one before', () => {
+  it('has Invenio-SSE’s keys, then its cursor and the previous cursor', () => {
     const text = completeBody(body({ a: 1 }, { type: 't', retry: 5 }), { cursor: CURSOR, prev: PREV });
     expect(text).toBe(
       `{"data":{"a":1},"event":"t","retry":5,"id":"${CURSOR}","cursor":"${CURSOR}","prev":"${PREV}"}`,
     );
   });
 
-  it('has the publisher’s id where there is one', () => {
+  it('has the publisher’s id if there is one', () => {
     const id = '"\\{}';
     const text = completeBody(body(1, { id }), { cursor: CURSOR, prev: PREV, id });
     expect(JSON.parse(text)).toEqual({ data: 1, event: null, id, retry: null, cursor: CURSOR, prev: PREV });
@@ -28,7 +28,7 @@ describe('A live message', () => {
     ['a number', 1.5],
     ['the text of a number', '1.5'],
     ['false', false],
-  ])('comes out as it went in: %s', (_, data) => {
+  ])('is parsed as it was serialised: %s', (_, data) => {
     const place = { cursor: CURSOR, prev: PREV };
     const text = completeBody(body(data, { type: 't', id: 'i', retry: 0 }), { ...place, id: 'i' });
     const event = { json: JSON.stringify(data), type: 't', id: 'i', retry: 0, ...place };
@@ -43,12 +43,12 @@ describe('A live message', () => {
     expect(decodeMessage(text)).toEqual({ json: '"x"', size: text.length });
   });
 
-  it('takes a retry in digits, and ignores keys it does not know', () => {
+  it('accepts a retry in digits, and ignores unknown keys', () => {
     const text = '{"data":1,"retry":"6000","later":{}}';
     expect(decodeMessage(text)).toEqual({ json: '1', retry: 6000, size: text.length });
   });
 
-  it('says whether its id was used before', () => {
+  it('shows whether its id was used before', () => {
     const text = completeBody(body(1, { id: 'i' }), { cursor: CURSOR, prev: PREV, id: 'i', reused: true });
     expect(decodeMessage(text)).toMatchObject({ id: 'i', reused: true });
   });
@@ -58,7 +58,7 @@ describe('A live message', () => {
     ['no version', ['1']],
     ['somebody else’s', ['1', 'hello']],
     ['broken', ['1', `${PREV} nonce {"data":`]],
-  ])('is passed over where it is stored by %s', (_, fields) => {
+  ])('is ignored if it was stored by %s', (_, fields) => {
     expect(decodeEntry(CURSOR, fields)).toBeUndefined();
   });
 });

@@ -7,13 +7,13 @@ describe('A batch', () => {
   const [a, b, c] = [frame('a'), frame('ü'), frame('ccc')];
   const texts = (batches: Batch[]) => batches.map(({ bytes }) => bytes.toString());
 
-  it('is its frames in order, and as a chunk has their length in front', () => {
+  it('contains its frames in order, and as a chunk their length first', () => {
     const batch = new Batch().with(a).with(b).with(c);
     expect(batch.bytes.toString()).toBe('id: a\n\nid: ü\n\nid: ccc\n\n');
     expect(batch.chunk.toString()).toBe('18\r\nid: a\n\nid: ü\n\nid: ccc\n\n\r\n');
   });
 
-  it('is one for all clients that get the same frames, and so are its bytes', () => {
+  it('is shared by all clients with the same frames, as are its bytes', () => {
     const start = new Batch();
     const steps = [start.with(a), start.with(a)];
     const [first, second] = steps.map((step) => step.with(b));
@@ -22,7 +22,7 @@ describe('A batch', () => {
     expect(second!.chunk).toBe(first!.chunk);
   });
 
-  it('of clients that get other frames is another one', () => {
+  it('is not shared by clients with different frames', () => {
     const start = new Batch();
     const batches = [start.with(a).with(c), start.with(b).with(c), start.with(c), start.with(a).with(c)];
     expect(texts(batches)).toEqual([
@@ -33,7 +33,7 @@ describe('A batch', () => {
     ]);
   });
 
-  it('is shared by connections that give an event the same id, and by no others', () => {
+  it('is shared only by connections that give an event the same id', () => {
     const start = new Batch();
     const batches = [
       start.with(a, '1~1'),

@@ -40,13 +40,13 @@ describe('A frame', () => {
     '\u2028',
     '😀',
     'id: 1\n\nevent: y',
-  ])('is one event with the data that was given, line breaks unified: %j', (data) => {
+  ])('is one event with the published data and normalised line breaks: %j', (data) => {
     const { events, retry } = parse([Buffer.from(encodeEvent({ type: 't', id: 'i', retry: 0, data }))]);
     expect(events).toEqual([{ event: 't', id: 'i', data: data.replaceAll(/\r\n?/g, '\n') }]);
     expect(retry).toBe(0);
   });
 
-  it('is exactly one event for whatever publish() accepts, however its bytes are cut up', () => {
+  it('is exactly one event for any input of publish(), however its bytes are split', () => {
     const text = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -104,7 +104,7 @@ describe('A frame', () => {
     expect(accepted).toBeGreaterThan(300);
   });
 
-  it('is made once for all subscribers of an event', () => {
+  it('is encoded once for all subscribers of an event', () => {
     const event = new ChannelEvent('c', { id: 'i', json: '"x"', size: 3 }, '');
     expect(frameOf(event)).toBe(frameOf(event));
   });
@@ -113,7 +113,7 @@ describe('A frame', () => {
     { type: 'ü', id: 'own', data: 'a\nb' },
     { id: 'by somebody else: ü', data: 'x' },
     { id: '1763884800000-1', retry: 5, data: { a: '漢' } },
-  ])('differs only in its id, if the connection gives another one: %j', (given) => {
+  ])('differs only in its id, if the connection has a different id: %j', (given) => {
     const { data, ...fields } = given;
     const event = new ChannelEvent('c', { ...fields, json: JSON.stringify(data), size: 3 }, '');
     const id = 'tag.1-1~tag.2-2';
@@ -123,7 +123,7 @@ describe('A frame', () => {
 });
 
 describe('Frames with the reconnection time', () => {
-  it('are from half of it to half as much again, and no events', () => {
+  it('are between 0.5 and 1.5 times the reconnection time, and are not events', () => {
     const frames = retryFrames(100).map((frame) => Buffer.from(frame.text()));
     expect(frames.map((frame) => parse([frame]))).toEqual(
       frames.map(() => ({ events: [], retry: expect.any(Number) })),

@@ -46,7 +46,7 @@ describe('The response of a client that reads slowly', () => {
     expect(sse.isBehind).toBe(false);
   });
 
-  it('is closed if 1 MiB more comes for a client that is behind', async () => {
+  it('is closed if a client that is behind gets 1 MiB more', async () => {
     const { response, answer } = await request();
     const sse = sseOn(response);
     sse.open('1-1', []);
@@ -76,7 +76,7 @@ describe('The response of a client that reads slowly', () => {
     expect(sse.pending).toBeGreaterThan(10_000_000);
   });
 
-  it('is not behind any more once its client has closed its side', async () => {
+  it('is no longer behind after its client has closed its side', async () => {
     const { response, answer } = await request();
     const sse = sseOn(response);
     sse.open('1-1', []);
@@ -91,7 +91,7 @@ describe('The response of a client that reads slowly', () => {
     expect([sse.isBehind, sse.drained()]).toEqual([false, undefined]);
   });
 
-  it('waits for a client of HTTP/2, too', async () => {
+  it('also waits for an HTTP/2 client', async () => {
     const { response } = await requestHttp2();
     const sse = sseOn(response);
     sse.open('1-1', []);
@@ -104,7 +104,7 @@ describe('The response of a client that reads slowly', () => {
     expect(sse.endReason).toBe('slow');
   });
 
-  it('notices that a client of HTTP/2 has read a part of a large write', async () => {
+  it('notices that an HTTP/2 client has read a part of a large write', async () => {
     const { response, reading } = await requestHttp2();
     const sse = sseOn(response);
     sse.open('1-1', []);
@@ -118,7 +118,7 @@ describe('The response of a client that reads slowly', () => {
     expect(sse.pending).toBe(pending);
   });
 
-  it('is closed when a client of HTTP/2 resets it without an error code, although bytes are unsent', async () => {
+  it('is closed when an HTTP/2 client resets it without an error code, although bytes are unsent', async () => {
     const { response, reading } = await requestHttp2();
     const sse = sseOn(response);
     sse.open('1-1', []);

@@ -11,7 +11,7 @@ import type { SseResponse } from './sse-response.js';
 describe('The response of a connection', () => {
   const { outbox, port, request, server, sseOn } = useSseServer();
 
-  it('writes nothing behind its end, where the next answer on the connection begins', async () => {
+  it('writes nothing after its end, where the next response on the connection begins', async () => {
     const first = await request();
     const sse = sseOn(first.response);
     sse.open('1-1', []);
@@ -29,7 +29,7 @@ describe('The response of a connection', () => {
     expect(second.response.req.socket).toBe(first.response.req.socket);
   });
 
-  it('begins each turn anew, so that what the last one brought can be forgotten', async () => {
+  it('starts each turn empty, so that events of the previous turn can be freed', async () => {
     const nobody = { flush: () => undefined };
     const before = outbox.begin(nobody);
     await turn();
@@ -37,7 +37,7 @@ describe('The response of a connection', () => {
     await turn();
   });
 
-  it('has a heartbeat for a client that is quiet, and none for one that something waits for', async () => {
+  it('sends a heartbeat to a quiet client, and none to a client with unread bytes', async () => {
     const { response, answer } = await request();
     const message = await Promise.race([answer, turn()]);
     const sse = sseOn(response);
@@ -64,7 +64,7 @@ describe('The response of a connection', () => {
     ['at the end of a turn', (sse) => sse.flush()],
     ['with a page of history', (sse) => sse.drained()],
     ['at its end', (sse) => sse.complete()],
-  ])('is ended by a write that fails %s, and throws nothing', async (_, write) => {
+  ])('is closed by a write that fails %s, and throws nothing', async (_, write) => {
     const logged = jest.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
     const { response, answer } = await request();
     answer.catch(() => undefined);
@@ -79,7 +79,7 @@ describe('The response of a connection', () => {
     logged.mockRestore();
   });
 
-  it('tells a resuming client the position of added channels with the second heartbeat', async () => {
+  it('sends a resuming client the position of added channels with the second heartbeat', async () => {
     const { response, answer } = await request();
     const sse = sseOn(response);
     sse.open('1-1~2-2', ['d']);
@@ -102,7 +102,7 @@ describe('The response of a connection', () => {
     expect(ids).toEqual(['1-1~2-2']);
   });
 
-  it('tells a client at once when further channels have opened', async () => {
+  it('sends the position at once when further channels have opened', async () => {
     const { response, answer } = await request();
     const sse = sseOn(response);
     sse.open('1-1', []);
@@ -112,7 +112,7 @@ describe('The response of a connection', () => {
     expect(await text(await answer)).toBe(`retry: 1\n\n${position}`);
   });
 
-  it('shares its bytes with responses that have another reconnection time', async () => {
+  it('shares its bytes with responses that have a different reconnection time', async () => {
     const shared = eventOf('a');
     const requests = [await request(), await request(new Agent())];
     const written = requests.map(({ response, answer }, number) => {
@@ -132,7 +132,7 @@ describe('The response of a connection', () => {
     expect(a![1]!.toString()).toBe('f\r\nid: a\ndata: a\n\n\r\n');
   });
 
-  it('is not written to once its client has said goodbye', async () => {
+  it('writes nothing after its client has closed its side', async () => {
     const errors: Error[] = [];
     server().on('clientError', (error) => errors.push(error));
     const { response, answer } = await request();
@@ -155,7 +155,7 @@ describe('The response of a connection', () => {
     expect(errors).toEqual([]);
   });
 
-  it('uses a write() that other code has put into the prototype of all responses', async () => {
+  it('uses a write() that other code has set in the prototype of all responses', async () => {
     const through = jest.spyOn(ServerResponse.prototype, 'write');
     const { response, answer } = await request();
     const sse = sseOn(response);

@@ -31,7 +31,7 @@ describe('heartbeat', () => {
     expect(two.calls).toEqual(one.calls);
   });
 
-  it('gives Nest data that it writes as an @SseChannel client gets it', () => {
+  it('gives Nest data that it writes in the same way as @SseChannel', () => {
     const { calls, observer } = record();
     const event = (data: unknown) => ({ id: '1', channel: 'a', data });
     from([null, 0, 5, false, '', 'null', { a: 1 }].map(event))

@@ -139,7 +139,7 @@ export const channels = [
     guard: 'a stream does not begin without any channel',
     find: `    if (live.length === 0) return;\n`,
     replace: '',
-    tests: [OPENING_SPEC, 'test/shutdown.spec.ts › opens streams with the head alone'],
+    tests: [OPENING_SPEC, 'test/shutdown.spec.ts › opens connections with only response headers'],
   },
   {
     ...opening,

@@ -13,7 +13,7 @@ export const http = [
     guard: 'a client that does not read is disconnected',
     find: `    if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.disconnectSlow();\n`,
     replace: '',
-    tests: ['test/shutdown.spec.ts › disconnects a client with 1 MiB'],
+    tests: ['test/shutdown.spec.ts › disconnects only the client with 1 MiB'],
   },
   {
     ...stream,
@@ -121,14 +121,14 @@ export const http = [
     guard: 'nothing that is sent is behind the position that is told later',
     find: `    this.#position = undefined;\n    this.#append(frameOf(event), id);`,
     replace: `    this.#append(frameOf(event), id);`,
-    tests: ['test/filters.spec.ts › that holds events back'],
+    tests: ['test/filters.spec.ts › that drops events sends'],
   },
   {
     file: 'src/http/event-filter.ts',
     guard: 'a filter has to say true or false',
     find: `if (typeof passes === 'boolean')`,
     replace: `if (passes !== undefined)`,
-    tests: ['test/filters.spec.ts › answers with a promise'],
+    tests: ['test/filters.spec.ts › returns a promise'],
   },
   {
     file: 'src/http/event-filter.ts',
@@ -142,7 +142,7 @@ export const http = [
     guard: 'filterEvents() tells the position at the end',
     find: `            tell();\n`,
     replace: '',
-    tests: ['test/filters.operators.spec.ts › by filterEvents()'],
+    tests: ['test/filters.spec.ts › by filterEvents()'],
   },
   {
     file: 'src/sse.service.ts',
@@ -163,14 +163,14 @@ export const http = [
     guard: 'no filter holds control events back',
     find: `filter && !event.type?.startsWith('sse.') && !filter(event.event)`,
     replace: `filter && !filter(event.event)`,
-    tests: ['test/streams.spec.ts › sends only what the filter lets through'],
+    tests: ['test/streams.spec.ts › sends only events that pass the filter'],
   },
   {
     ...stream,
     guard: 'a time-out of the server is not one of its streams',
     find: `    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);\n`,
     replace: '',
-    tests: [`${RESPONSES_SPEC} › stays open longer than the server`],
+    tests: [`${RESPONSES_SPEC} › stays open longer than the idle timeout`],
   },
   {
     ...writer,
@@ -189,7 +189,7 @@ export const http = [
     guard: 'an empty batch is not written, as it would end the response',
     find: `    if (!batch.isEmpty) this.#put(batch);`,
     replace: `    this.#put(batch);`,
-    tests: ['test/streams.spec.ts › begins an @SseChannel stream with sse.open'],
+    tests: ['test/streams.spec.ts › begins an @SseChannel connection with sse.open'],
   },
   {
     ...writer,
@@ -202,7 +202,7 @@ export const http = [
     guard: 'a write() that somebody has put in front is used',
     find: `response.write === OutgoingMessage.prototype.write && response.socket instanceof Socket`,
     replace: `response.socket instanceof Socket`,
-    tests: [`${WRITES_SPEC} › go through a write()`],
+    tests: [`${WRITES_SPEC} › use a write()`],
   },
   {
     ...writer,
@@ -237,6 +237,6 @@ export const http = [
     guard: 'Nest answers although a handler takes the response',
     find: `    Render(VIEW)(target, key, descriptor);\n`,
     replace: '',
-    tests: [`${RESPONSES_SPEC} › leaves a handler its own @Res`],
+    tests: [`${RESPONSES_SPEC} › lets a handler use @Res`],
   },
 ];

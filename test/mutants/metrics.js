@@ -1,6 +1,6 @@
 const DRAIN_SPEC = 'test/drain.spec.ts';
 const HEALTH_SPEC = 'test/health.spec.ts';
-const publisher = { file: 'src/broker/redis/publisher.ts', tests: [`${DRAIN_SPEC} › At the end`] };
+const publisher = { file: 'src/broker/redis/publisher.ts', tests: [`${DRAIN_SPEC} › At shutdown`] };
 const terminus = { file: 'src/integrations/terminus.ts', tests: [HEALTH_SPEC] };
 const prometheus = { file: 'src/integrations/prometheus.ts', tests: ['test/health.prometheus.spec.ts'] };
 const counts = { tests: ['test/health.metrics.spec.ts › count'] };

@@ -60,7 +60,7 @@ export const production = [
     guard: 'metrics are available until the end',
     find: `    await this.broker.close();\n    this.#stopMetrics?.();`,
     replace: `    this.#stopMetrics?.();\n    await this.broker.close();`,
-    tests: [`${DRAIN_SPEC} › At the end`],
+    tests: [`${DRAIN_SPEC} › At shutdown`],
   },
   {
     ...probe,
@@ -204,7 +204,7 @@ export const production = [
     guard: 'nothing else does',
     find: `    else await`,
     replace: `    await`,
-    tests: ['test/shutdown.spec.ts › ends at once with open streams'],
+    tests: ['test/shutdown.spec.ts › ends at once with open connections'],
   },
   {
     ...connections,

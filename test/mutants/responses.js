@@ -33,7 +33,7 @@ export const responses = [
     guard: 'response headers do not wait for the broker for ever',
     find: `await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);`,
     replace: `await Promise.race([ready, sse.closed()]);`,
-    tests: ['test/shutdown.spec.ts › opens streams with the head alone'],
+    tests: ['test/shutdown.spec.ts › opens connections with only response headers'],
   },
   {
     file: 'src/connections/connections.ts',

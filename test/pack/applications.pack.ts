@@ -185,7 +185,7 @@ describe('The packed package', () => {
         });
       });
 
-      it.each(tests)('is tested by its users as docs/testing.md says: $title', ({ cwd, command, files }) => {
+      it.each(tests)('can be tested as docs/testing.md says: $title', ({ cwd, command, files }) => {
         folder(path, files);
         expect(run(join(dir, cwd), command).stdout).toContain('"numPassedTests":3,');
       });

@@ -85,7 +85,7 @@ describe('The packed package', () => {
     expect(run(elsewhere, command, redis).stdout).toBe('Redis works\n');
   };
 
-  it.each(BUNDLES)('publishes and streams on Nest $nest in a bundle by $bundler', ({ nest, file }) => {
+  it.each(BUNDLES)('publishes and sends events on Nest $nest in a bundle by $bundler', ({ nest, file }) => {
     const target = join(root, `bundles-${nest}`, file);
     bundle(join(root, `nest-${nest}`), file, target);
     expectToWork(['node', target]);
@@ -103,7 +103,7 @@ describe('The packed package', () => {
     expectToWork([join(dir, 'app')]);
   });
 
-  it('publishes and streams in an executable by bun build --compile', () => {
+  it('publishes and sends events in an executable by bun build --compile', () => {
     const dir = folder('bun', {});
     const external = OPTIONAL.flatMap((name) => ['--external', name]);
     const bun = join(tools, 'node_modules', BUN, 'bin/bun');

@@ -40,7 +40,7 @@ describe('The contents of the package', () => {
     expect(files).toContain(path);
   });
 
-  it('run nothing when the package is installed, nor do its dependencies', () => {
+  it('have no install scripts, and neither do the dependencies', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -63,7 +63,7 @@ describe('The contents of the package', () => {
     expect(run('.', ['npx', 'attw', tarball, ...rules]).stdout).not.toContain('❌');
   });
 
-  it('tell a registry what the package is', () => {
+  it('describe the package for a registry', () => {
     expect(JSON.parse(readFileSync('package.json', 'utf8'))).toMatchObject({
       name: 'nestjs-sse-channels',
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),

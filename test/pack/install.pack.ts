@@ -34,7 +34,7 @@ describe('Installing the package', () => {
     after = measure();
   });
 
-  it('adds at most 10 packages and 4 MB to Nest 12, and warns of nothing', () => {
+  it('adds at most 10 packages and 4 MB to Nest 12, without a warning', () => {
     const packages = after.packages - before.packages;
     const megabytes = (after.bytes - before.bytes) / 1e6;
     process.stdout.write(`The package adds ${packages} packages and ${megabytes.toFixed(2)} MB\n`);
@@ -57,7 +57,7 @@ describe('Installing the package', () => {
   });
 
   it.each(['nest-cli', 'nestjs-sse-channels'])(
-    'leaves %s to say in one line that it needs nest-commander',
+    'makes %s report in one line that it needs nest-commander',
     (bin) => {
       const { status, stdout, stderr } = runAny(dir, [`node_modules/.bin/${bin}`, 'sse', 'publish']);
       expect([status, stdout]).toEqual([2, '']);
@@ -65,7 +65,7 @@ describe('Installing the package', () => {
     },
   );
 
-  it('gives a command line without a project, with the command of docs/cli.md', () => {
+  it('provides a command line without a project, with the command of docs/cli.md', () => {
     const [command] = /^npx --package .*$/m.exec(readFileSync('docs/cli.md', 'utf8'))!;
     const [npx, ...args] = command.split(' sse ')[0]!.split(' ') as [string, ...string[]];
     const local = args.map((arg, index) =>

@@ -30,7 +30,7 @@ describe('A probe', () => {
   const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
   const arrive = () => probe.onMessage(sent.at(-1)!);
 
-  it('is sent as soon as its channel is subscribed, and 10 s after one that has arrived', async () => {
+  it('is sent as soon as its channel is subscribed, and 10 s after the previous one arrived', async () => {
     expect(sent).toEqual(['1']);
     arrive();
     await pass(9_900);
@@ -40,7 +40,7 @@ describe('A probe', () => {
     expect(changes).toEqual([]);
   });
 
-  it('shows after 10 s that what was accepted has not arrived, and that it does again', async () => {
+  it('reports after 10 s that an accepted probe has not arrived, and later that probes arrive again', async () => {
     await pass(9_900);
     expect(probe.isDeaf).toBe(false);
     await pass(200);
@@ -52,14 +52,14 @@ describe('A probe', () => {
     expect([probe.isDeaf, changes]).toEqual([false, [true, false]]);
   });
 
-  it('proves nothing where it was not accepted', async () => {
+  it('proves nothing if Redis did not accept it', async () => {
     arrive();
     isAccepted = false;
     await pass(60_000);
     expect([sent.length, changes]).toEqual([6, []]);
   });
 
-  it('does not wait any longer where the next one is not accepted', async () => {
+  it('does not extend its time when Redis does not accept the next one', async () => {
     await pass(10_100);
     isAccepted = false;
     probe.onInterrupted();
@@ -72,7 +72,7 @@ describe('A probe', () => {
     expect(changes).toEqual([true, false]);
   });
 
-  it('proves nothing where an earlier one arrives in its place', async () => {
+  it('proves nothing if an earlier probe arrives instead', async () => {
     const [first] = sent;
     arrive();
     await pass(10_100);
@@ -81,7 +81,7 @@ describe('A probe', () => {
     expect(changes).toEqual([true]);
   });
 
-  it('waits while nothing is subscribed', async () => {
+  it('waits while no channel is subscribed', async () => {
     probe.onInterrupted();
     expect(jest.getTimerCount()).toBe(0);
     await pass(60_000);
@@ -90,14 +90,14 @@ describe('A probe', () => {
     expect(sent).toHaveLength(2);
   });
 
-  it('is not judged where it is interrupted in the same turn', async () => {
+  it('is not evaluated if it is interrupted in the same turn', async () => {
     // Before what is due behind it.
     setTimeout(() => probe.onInterrupted(), 10_000);
     await pass(60_000);
     expect([sent, changes]).toEqual([['1'], []]);
   });
 
-  it('says when another connection did not help', async () => {
+  it('reports when a new connection did not help', async () => {
     await pass(10_100);
     probe.onInterrupted();
     probe.onSubscribed();
@@ -105,7 +105,7 @@ describe('A probe', () => {
     expect(stills).toEqual([false, true]);
   });
 
-  it('does not take a process for deaf that was busy, and finds what has arrived meanwhile', async () => {
+  it('does not report a busy process as deaf, and reads the messages that arrived meanwhile', async () => {
     jest.useRealTimers();
     probe.onInterrupted();
     probe = new RedisProbe(

@@ -80,7 +80,7 @@ describe('A publisher', () => {
     expect(names()).toEqual(['a1', 'a2', 'a1', 'a2', 'b3']);
   });
 
-  it('names the number before in the channel, as long as that is unanswered', async () => {
+  it('names the previous number in the channel while its reply is missing', async () => {
     for (const name of ['a0', 'b1', 'a2', 'a3']) void publish(name);
     sent[3]!.answer('3');
     await turn();
@@ -100,7 +100,7 @@ describe('A publisher', () => {
     expect(new Set(sent.map(({ attempt }) => attempt!.publisher)).size).toBe(1);
   });
 
-  it('sends one event alone while Redis refuses, and the rest when that is through, or refused for good', async () => {
+  it('sends one event alone while Redis refuses, and the rest after it was accepted or finally refused', async () => {
     for (const name of ['a1', 'b2', 'b3']) void publish(name);
     for (const each of sent.splice(0)) each.fail(FOR_A_WHILE);
     await later();
@@ -112,21 +112,21 @@ describe('A publisher', () => {
     expect(names()).toEqual(['a1', 'a1', 'b2', 'b3']);
   });
 
-  it('sends the script as a whole on a new connection, and by its hash after that', () => {
+  it('sends the script text on a new connection, and the hash afterwards', () => {
     for (const name of ['a1', 'a2']) void publish(name);
     connection.knowsScripts = false;
     for (const name of ['a3', 'a4']) void publish(name);
     expect(sent.map(({ attempt }) => attempt!.whole)).toEqual([true, false, true, false]);
   });
 
-  it('does not count on a script that was refused', async () => {
+  it('does not rely on a script that Redis refused', async () => {
     void publish('a1');
     sent[0]!.fail(FOR_A_WHILE);
     await turn();
     expect(connection.knowsScripts).toBe(false);
   });
 
-  it('looks for what was executed before, once for each channel, and sends what is new meanwhile', async () => {
+  it('searches for stored publications once per channel, and sends new ones meanwhile', async () => {
     const ids = ['a0', 'b1', 'a2'].map((name) => publish(name));
     for (const each of sent.splice(0)) each.fail(NO_ANSWER);
     await later();
@@ -149,7 +149,7 @@ describe('A publisher', () => {
   it.each([
     ['the connection has broken', NO_ANSWER],
     ['Redis has refused for a while', FOR_A_WHILE],
-  ])('looks again where %s while it looked', async (_, error) => {
+  ])('searches again if %s during the search', async (_, error) => {
     const id = publish('a0');
     sent[0]!.fail(REPEATED);
     await later();
@@ -162,7 +162,7 @@ describe('A publisher', () => {
   it.each([
     ['it may not look', (look: Sent) => look.fail(FOR_GOOD)],
     ['it does not find it', (look: Sent) => look.answer(new Map())],
-  ])('says at once that an event may be published where %s', async (_, end) => {
+  ])('rejects at once with mayBePublished if %s', async (_, end) => {
     const id = publish('a1');
     sent[0]!.fail(REPEATED);
     await later();
@@ -170,7 +170,7 @@ describe('A publisher', () => {
     await isRejected(id, true);
   });
 
-  it('sends a transient event again that was not sent, and no other', async () => {
+  it('sends a transient event again only if it was not sent', async () => {
     const [notSent, unanswered] = [publish('a1', false), publish('a2', false)];
     sent[0]!.fail(NOT_SENT);
     sent[1]!.fail(NO_ANSWER);
@@ -181,7 +181,7 @@ describe('A publisher', () => {
     expect(names()).toEqual(['a1', 'a2', 'a1']);
   });
 
-  it('reports the server of an answer, even if the channel has moved since', async () => {
+  it('reports the server that replied, even if the channel has moved since', async () => {
     void publish('a1');
     sent[0]!.fail(NO_ANSWER);
     await later();
@@ -193,13 +193,13 @@ describe('A publisher', () => {
     expect(learnt.at(-1)).toBe(before);
   });
 
-  it('fails at once what is refused for good', async () => {
+  it('rejects finally refused publications at once', async () => {
     const id = publish('a1');
     sent[0]!.fail(FOR_GOOD);
     await isRejected(id, false);
   });
 
-  it('reports that an event may be published if its answer is missing after 5 s', async () => {
+  it('reports that an event may be published if its reply is missing after 5 s', async () => {
     jest.useRealTimers();
     await isRejected(publish('a1'), true, 5_000);
   });
@@ -219,7 +219,7 @@ describe('A publisher', () => {
     expect([await next, names()]).toEqual(['3', ['a1', 'b3']]);
   });
 
-  it('takes nothing after it was closed, and fails what was not sent and what is not answered', async () => {
+  it('accepts nothing after it is closed, and rejects unsent and unanswered publications', async () => {
     const [unanswered, refusedOnce] = [publish('a1'), publish('b2')];
     sent[1]!.fail(FOR_A_WHILE);
     await turn();

@@ -5,7 +5,7 @@ const refused = (message: string) => new Error(message);
 
 /** Keys `b`, `c` and `a` are in slots 3300, 7365 and 15495. */
 describe('A table of slots', () => {
-  it('says which master has a key, by the part in braces', () => {
+  it('finds the master of a key by the part in braces', () => {
     const slots = new RedisSlots(undefined);
     slots.take(
       [
@@ -32,7 +32,7 @@ describe('A table of slots', () => {
     expect(slots.areComplete).toBe(false);
   });
 
-  it('takes a server that does not know its own name for the one that was asked', () => {
+  it('uses the address of the queried server if the server does not know its own name', () => {
     const slots = new RedisSlots(undefined);
     slots.take([[0, 16_383, [null, 7_001]]], 'redis.example:7000');
     expect(slots.ownerOf('a')).toBe('redis.example:7001');
@@ -48,7 +48,7 @@ describe('A table of slots', () => {
         '10.0.0.2:7002': { host: 'mapped', port: 17_002 },
       },
     ],
-  ])('names servers as they are reached from here, by a natMap that is %s', (_, natMap) => {
+  ])('uses the addresses of a natMap that is %s', (_, natMap) => {
     const slots = new RedisSlots(natMap);
     slots.take([[0, 16_383, ['10.0.0.1', 7_001]]], 'seed:7000');
     expect(slots.ownerOf('a')).toBe('mapped:17001');
@@ -58,7 +58,7 @@ describe('A table of slots', () => {
     });
   });
 
-  it('names a server as it is where a natMap throws', () => {
+  it('uses the original address if a natMap throws', () => {
     const slots = new RedisSlots(() => {
       throw new Error('It is new');
     });
@@ -78,7 +78,7 @@ describe('A table of slots', () => {
   });
 
   it.each(['TRYAGAIN Multiple keys request during rehashing of slot', 'ERR MOVED 1 10.0.0.1:1', 'MOVED'])(
-    'takes %s for no redirection',
+    'does not treat %s as a redirection',
     (message) => expect(new RedisSlots(undefined).redirectionIn(refused(message))).toBeUndefined(),
   );
 });

@@ -94,11 +94,11 @@ describe('EventStreamParser', () => {
     expect(parser.feed(encode('\ndata: b\r\r'))).toEqual([message('b')]);
   });
 
-  it('takes a line feed in a later chunk for a line end of its own where text came before', () => {
+  it('treats a line feed in a later chunk as its own line end if text came before it', () => {
     expect(parse('data: a\r', 'data: b', '\n', '\n')).toEqual([message('a\nb')]);
   });
 
-  it('replaces bytes that are no UTF-8', () => {
+  it('replaces bytes that are not UTF-8', () => {
     expect(parse(Uint8Array.of(...encode('data: '), 0xff, 0x0a, 0x0a))).toEqual([message('\uFFFD')]);
   });
 
@@ -117,13 +117,13 @@ describe('EventStreamParser', () => {
     ['retry: -1', undefined],
     ['retry: ١', undefined],
     ['retry', undefined],
-  ])('reads a reconnection time of digits only: %j', (line, ms) => {
+  ])('accepts a reconnection time of digits only: %j', (line, ms) => {
     const parser = new EventStreamParser();
     parser.feed(encode(`${line}\n`));
     expect(parser.retryMs).toBe(ms);
   });
 
-  it('reads what another parser reads, however the bytes are cut', () => {
+  it('gives the same result as another parser, however the bytes are split', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'é', '🎈', ' ', ':', '{}', '\u2028'), maxLength: 6 });
     const field = fc.constantFrom('data', 'event', 'id', 'retry', '', 'other');
     const line = fc.oneof(
