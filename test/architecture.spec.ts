@@ -5,7 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { VERSION } from '../src/integrations/cli/version.js';
 
-/** From the outside to the inside: a file imports from its own layer and those after it. */
+/** From outer to inner layers: a file imports only from its own layer and later ones. */
 const LAYERS = [
   ['index.ts'],
   ['integrations/'],

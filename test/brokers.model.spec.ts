@@ -21,7 +21,7 @@ const transient = fc.record({ do: fc.constant('transient' as const), channel });
 const read = fc.record({
   do: fc.constant('read' as const),
   channel,
-  /** Cursors by when they were first seen, ids as they are, and a cursor that never was. */
+  /** Cursors by the order of their first appearance, ids unchanged, and a cursor that never existed. */
   positions: fc.oneof(
     fc.array(fc.oneof<fc.Arbitrary<number | string>[]>(fc.nat(30), fc.constant('1763884800000-1')), {
       maxLength: 4,
@@ -40,7 +40,7 @@ const operations = fc.array(
 );
 type Operation = typeof operations extends fc.Arbitrary<(infer T)[]> ? T : never;
 
-/** A broker whose cursors are called by the order in which they were first seen, so that two can be compared. */
+/** A broker whose cursors are numbered by their first appearance, so that the results of two brokers can be compared. */
 class Named {
   readonly #names = new Map<string, string>();
   readonly #cursors: string[] = [];
@@ -53,7 +53,7 @@ class Named {
     }
     if (operation.do === 'publish') {
       const { data, channel: to, do: _, ...options } = operation;
-      // A chain is read before it is published to: what its beginning is called is then the same, too.
+      // Each chain is read before the first publication, so that its start has the same number in both brokers.
       await this.broker.read(to, [], 0).then(({ tip }) => this.#name(tip));
       return this.#name(await this.broker.publish(to, checkPublication(data, options, 10_000)));
     }
@@ -69,7 +69,7 @@ class Named {
       after: after && this.#name(after),
       events: events.map((event) => ({
         ...event,
-        // Redis keeps less of it.
+        // Redis stores less of it.
         size: 0,
         id: this.#name(event.id!),
         cursor: this.#name(event.cursor),
@@ -99,7 +99,7 @@ describe('The brokers', () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(operations, async (all) => {
-        // One connection for all runs, and channels of their own.
+        // One connection for all runs, and separate channels for each.
         const suffix = `-${run++}`;
         const inMemory = new Named(new MemorySseBroker());
         const onRedis = new Named(redis);

@@ -8,10 +8,10 @@ import { randomPrefix, redisUrl } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { until } from './support/until.js';
 
-/** The routes that the page can listen through. */
+/** The routes that the page can connect to. */
 const ROUTES = ['channel', 'sse'];
 
-/** The page, in the browser people have. */
+/** The page of the sample, in a real browser. */
 describe('The page in Chromium', () => {
   let context: BrowserContext;
   /** In memory, for tests that need one sample and do not restart it. */
@@ -51,13 +51,13 @@ describe('The page in Chromium', () => {
   };
   type SamplePage = Awaited<ReturnType<typeof open>>;
 
-  /** A page for each route, that listens through it to the channel. */
+  /** A page for each route, connected to the channel through it. */
   const listening = async (url: string, channel: string) => {
     const all = await Promise.all(ROUTES.map(() => open(url)));
     await Promise.all(all.map(({ listen }, n) => listen(ROUTES[n]!, channel)));
     return all;
   };
-  /** Under @Sse the head does not wait for the subscription. */
+  /** With @Sse the response headers do not wait for the subscription. */
   const warmUp = (all: SamplePage[], publish: () => Promise<unknown>) =>
     until(async () => {
       await publish();
@@ -141,7 +141,7 @@ describe('The page in Chromium', () => {
     await Promise.all(all.map(({ state }) => state('connecting')));
     const second = await Sample.start(env);
     await Promise.all(all.map(({ state }) => state('open')));
-    // What the new process has never known is said, not hidden.
+    // The page shows that the new process does not know the position.
     await shown(all, '"reason":"lost"', '.control');
     await second.publish({ data: 'after' });
     await shown(all, 'after');
@@ -169,7 +169,7 @@ describe('The page in Chromium', () => {
     const { page, state, problems } = await open(one.url);
     await state('open');
     const metric = (id: string) => page.textContent(`#${id}`);
-    // Its own two connections.
+    // The page's own two connections.
     await until(
       () => metric('connections'),
       (text) => text === '2',
@@ -177,7 +177,7 @@ describe('The page in Chromium', () => {
     for (const url of [two.url, two.url]) await connect(`${url}/channel?channel=news`);
     await until(async () => [await metric('connections'), await metric('channels')].join() === '4,3');
     let bursts = 0;
-    // On a busy machine the events of a burst may count for two seconds.
+    // On a busy machine a burst may fall into two seconds.
     await until(async () => {
       bursts++;
       await Promise.all(Array.from({ length: 30 }, (_, n) => one.publish({ data: n, channel: 'news' })));
@@ -195,7 +195,7 @@ describe('The page in Chromium', () => {
       () => metric('connections'),
       (text) => text === '2',
     );
-    // Of all that, nothing but `sse.open` is in the list of the channel `sse`.
+    // The list of the channel `sse` contains only `sse.open`.
     expect(await page.locator('#events li').count()).toBe(1);
     closeClients();
     expect(problems).toEqual([]);
@@ -238,7 +238,7 @@ describe('The page in Chromium', () => {
       `new Promise((resolve) => (stream.onerror = () => resolve(stream.readyState)))`,
     );
     expect(await page.evaluate(`send('POST', '/logout')`)).toBe(204);
-    // It lives, and has been told when to come back.
+    // The client is alive, and has received a reconnection time.
     expect(await waiting).toBe(0);
     expect(await page.evaluate(`listen('/records/7/sse')`)).toBe('closed');
   });

@@ -23,7 +23,7 @@ const brokers = [
   ['on Redis', (history?: object) => ({ redis: redisUrl(), prefix: randomPrefix(), history })],
 ] as const;
 
-/** Paused before it has read anything, with the socket of its server. */
+/** A client that is paused before its first read, with the server's socket. */
 async function stalled(app: INestApplication, path: string, headers = {}) {
   const sockets = new Set<Socket>();
   const server = app.getHttpServer() as Server;
@@ -38,7 +38,7 @@ async function stalled(app: INestApplication, path: string, headers = {}) {
 const COUNT = 60;
 const EVENTS = 8;
 const DATA = 'x'.repeat(70_000);
-/** A page of history: 512 KiB, and the event that goes over it; and as much that the event loop may add meanwhile. */
+/** A history page is 512 KiB and the event that exceeds it. The event loop may add as much meanwhile. */
 const MOST = 2 * (524_288 + 2 * DATA.length);
 
 describe.each(platforms)('A client that does not read, on %s', (_, platform) => {
@@ -63,7 +63,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       }
 
       const { response, socket } = await stalled(app, path, { 'last-event-id': id! });
-      // Until the system takes no more, and nothing is added.
+      // Until the buffers of the system are full, and the count is stable.
       let seen = -1;
       let most = 0;
       for (let still = 0; still < 30;) {
@@ -113,7 +113,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       };
       let count = 0;
       for (; sse.stats().behind === 0; count++) await publish(count % 2 === 0 ? 'a' : 'b', `${count}`);
-      // Much more than the process holds.
+      // Much more than the process buffers.
       for (let n = 0; n < 100; n++) await publish(n % 3 === 0 ? 'a' : 'b', `more ${n}`);
       expect(socket.writableLength).toBeLessThan(MOST);
       await publish('b', 'not stored', true);
@@ -132,7 +132,7 @@ describe.each(platforms)('A client that does not read, on %s', (_, platform) => 
       response.on('data', (chunk: string) => parser.feed(chunk)).resume();
       const total = () => received.a!.length + received.b!.length;
       await until(total, (sum) => sum === count + 102);
-      // It comes when what is stored has come.
+      // It arrives after all stored events.
       const stored = expected.b!.filter((text) => text !== 'not stored');
       expect(received).toEqual({ a: expected.a, b: [...stored, 'not stored'] });
       expect([ids.size, sse.stats().slow, sse.connections().length]).toEqual([count + 101, 0, 1]);

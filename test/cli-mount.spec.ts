@@ -37,17 +37,17 @@ describe('The commands in an application’s own command line', () => {
     const prefix = randomPrefix();
     const run = (args: string, input: string, more: Record<string, string>) =>
       shared.run(args.split(' '), input, more);
-    // The application's own configuration counts: what the environment says of Redis is not even looked at.
+    // The configuration of the application takes precedence: the environment variables for Redis are not read.
     const env = { REDIS_URL: redisUrl(), SSE_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
     const cli = new Cli('sse publish --channel mounted', env, ['node', program]);
     cli.process.stdin!.end('"from the application"');
     expect([await cli.end(), cli.stdout, cli.stderr]).toEqual([0, expect.stringMatching(/^\d+-\d+\n$/), '']);
     const flagged = await run(`sse publish --redis-url ${redisUrl()} --prefix ${prefix}`, '1', env);
     expect(flagged.code).toBe(0);
-    // With one of the two given by a flag, the other is still the application's.
+    // If a flag sets one of the two, the other is still the application's.
     const prefixed = await run(`sse publish --prefix ${prefix}`, '1', env);
     expect(prefixed.code).toBe(0);
-    // In memory there is nobody to publish to, so the environment counts.
+    // In memory a command has no subscribers, so it uses the environment.
     const unset = await run('sse publish', '1', { SSE_REDIS_URL: redisUrl() });
     expect(unset.code).toBe(0);
     expect((await run('sse publish --bogus', '1', env)).code).toBe(2);

@@ -8,11 +8,11 @@ import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { SharedCli } from './support/shared-cli.js';
 import { until } from './support/until.js';
 
-/** Runs the program behind it on a terminal of its own. */
+/** Runs the given program on a pseudo-terminal. */
 const ON_A_TERMINAL = ['python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)'];
 const PROGRAM = ['node', 'dist/integrations/cli/main.js'];
 
-/** Clears the screen, sets the title of the window (C0, and C1 in one character), goes back, and turns text around. */
+/** Clears the screen, sets the window title (C0, and C1 in one character), moves the cursor back, and reverses text. */
 const HOSTILE = 'a\u001b[2Jb\u009b31mc\u009d0;title\u0007d\re\bf\u007fg\u202eh';
 const ESCAPED = 'a\\u001b[2Jb\\u009b31mc\\u009d0;title\\u0007d\\re\\u0008f\\u007fg\\u202eh'.replace(
   '\\r',
@@ -32,14 +32,14 @@ describe('The command line', () => {
   const run = (args: string, input = '', more = {}) =>
     shared.run(args.split(' '), input, { ...env, ...more });
 
-  /** What `sse subscribe` prints of one hostile event. */
+  /** The output of `sse subscribe` for one hostile event. */
   const printed = async (args: string, program: string[]) => {
     const admin = new Redis(adminUrl());
     const cli = new Cli(`sse subscribe --count 1 ${args}`, env, program);
     const channel = `${env.SSE_PREFIX}sse`;
     await until(async () => Number((await admin.pubsub('NUMSUB', channel))[1]) > 0);
     await until(async () => (await admin.keys(`${env.SSE_PREFIX}*:meta`)).length > 0);
-    // What another program publishes is not checked by this module.
+    // The module does not check publications of other programs.
     const message = { data: { text: HOSTILE }, event: HOSTILE.replace('\r', ''), id: 'own' };
     await until(async () => {
       await admin.publish(channel, JSON.stringify(message));

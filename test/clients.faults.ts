@@ -15,7 +15,7 @@ describe.each(runs)('%s in %s', (name, _environment, run) => {
     await until(() => nestHeartbeats() > 1);
     await publish('the first');
     await client.received('the first');
-    // The blank line at the start, in a chunk of its own.
+    // The blank line at the start, in its own chunk.
     expect(relay.responses).toMatch(/\r\n\r\n1\r\n\n\r\n/);
     const empty = client.events().filter(({ data }) => data === '');
     expect(
@@ -27,7 +27,7 @@ describe.each(runs)('%s in %s', (name, _environment, run) => {
     const expected = { 'fetch-event-source': 3, 'extended-eventsource': 2 }[name as string] ?? 0;
     expect(empty.length).toBeGreaterThanOrEqual(expected);
     if (expected === 0) expect(empty).toEqual([]);
-    // Nest sends no `retry:`: this is the time of the client's own.
+    // Nest sends no `retry:`: the client uses its default time.
     relay.cut();
     const wait = DEFAULT_WAIT_MS[name];
     if (wait) expect(await until(client.waits, ({ length }) => length > 0)).toEqual([wait]);

@@ -7,7 +7,7 @@ import { until } from './support/until.js';
 describe.each(platforms)('On %s', (platformName, platform) => {
   // The clients in Node.js read the same bytes.
   const all = platformName === 'Express' ? runs : runs.slice(0, clientNames.length);
-  // The browser's own shows no timer: there is a test of its own below.
+  // The browser's EventSource has no visible timer; a test below covers it.
   const showsTimers = ([name]: (typeof all)[number]) => name !== 'EventSource';
 
   it('every client passes on exactly the published events, once and in order, between heartbeats and across reconnections', async () => {
@@ -82,7 +82,7 @@ describe.each(platforms)('On %s', (platformName, platform) => {
   });
 
   it('EventSource in Chromium waits for the given time', async () => {
-    // Its own time is 3 s.
+    // Its default time is 3 s.
     const { relay } = await start(platform, { retryMs: 8_000 });
     const client = await open('EventSource', runInPage, [`${relay.url}/channel`]);
     await client.received(OPEN.data);

@@ -4,7 +4,7 @@ import { clusterBrokers, MODES } from './support/cluster-brokers.js';
 import { watchLog } from './support/log.js';
 import { until } from './support/until.js';
 
-/** `test/chaos/topologies.faults.ts` shows that no event is lost, whatever happens to masters and slots. */
+/** `test/chaos/topologies.faults.ts` shows that no event is lost when masters fail and slots move. */
 describe('In a Redis Cluster whose slots move', () => {
   const { clusters, start, publish, subscribe, settled, halfway, refused, throughProxies } = clusterBrokers();
   const { failed, warned } = watchLog();

@@ -9,7 +9,7 @@ import { watchLog } from './support/log.js';
 import { startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
-/** How the broker connects to a cluster and uses it. Moves and outages have files of their own. */
+/** How the broker connects to a cluster and uses it. Moves and outages are in separate files. */
 describe('In a Redis Cluster', () => {
   const { clusters, start, publish, subscribe, settled, throughProxies } = clusterBrokers();
   const { failed, warned } = watchLog();
@@ -42,7 +42,7 @@ describe('In a Redis Cluster', () => {
           expect([key, calculateSlot(key)]).toEqual([key, slotOf(channel!)]);
         }
       }
-      // Each broker has a connection for commands to each master. Only `other` has connections that receive.
+      // Each broker has a command connection to each master. Only `other` has subscriber connections.
       const names = (await cluster.connections()).flat().toSorted();
       const receiving = Array<string>(shardedSubscribers ? 3 : 1).fill('subscriber');
       expect(names).toEqual([...Array<string>(6).fill('commands'), ...receiving]);

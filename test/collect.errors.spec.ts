@@ -3,7 +3,7 @@ import { collect } from 'nestjs-sse-channels/testing';
 import { platforms } from './support/app.js';
 import { createCollectApp, expectClosed, failureOf, pathOf } from './support/collect-app.js';
 
-/** A short time limit, for tests that wait until it is over. */
+/** A short time limit, for tests that wait for its end. */
 const SOON = { timeoutMs: 2_000 };
 
 describe.each(platforms)('collect() on %s rejects', (_, platform) => {

@@ -5,7 +5,7 @@ import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
-/** What one connection makes of a Redis that is not there, or not what it was. */
+/** How a connection behaves if Redis is unreachable or has become a replica. */
 describe('A connection to Redis', () => {
   let server: RedisServer;
   let proxy: Proxy;
@@ -98,7 +98,7 @@ describe('A connection to Redis', () => {
     await isRefused(read(), 1_000);
     for (const each of reads) await isRefused(each, 3_000);
     proxy.refuse = false;
-    // Of those that ask meanwhile the first to be answered will do.
+    // Reads may fail until the connection is open again.
     await until(() =>
       read().then(
         (answer) => answer === null,

@@ -6,7 +6,7 @@ const ROUNDS = 5;
 const CALLS = 200;
 const MANY = 20_000;
 
-/** An application without HTTP, which has kept so many disconnections and has so many connections. */
+/** An application without HTTP, with the given number of stored disconnections and of connections. */
 async function start(count: number): Promise<{ module: TestingModule; sse: SseService }> {
   const limits = { connections: 1_000_000 };
   const module = await Test.createTestingModule({ imports: [SseModule.forRoot({ limits })] }).compile();

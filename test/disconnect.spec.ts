@@ -93,7 +93,7 @@ describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platfo
 
       it('ignores a decision that was requested before it', async () => {
         const { sse, answers, read } = await start();
-        // On a node without connections, and on one with some.
+        // On a node without connections, and on one with connections.
         for (const isBusy of [false, true]) {
           if (isBusy) {
             await read(`${path}?channel=other`, 'bob');
@@ -196,7 +196,7 @@ describe.each(platforms)('A node without connections on %s', (_, platform) => {
         await until(() => again.ended);
         expect(again.events).toEqual([]);
       }
-      // The clock of the node that reads it is the one that dates credentials.
+      // Credentials are dated by the clock of the node that reads the disconnection.
       await sleep(50);
       const login = new Date();
       for (const { sse, answers, read } of [one, other]) {

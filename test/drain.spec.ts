@@ -64,14 +64,14 @@ describe.each(platforms)('On %s', (_, platform) => {
     const retries = clients.filter((_each, n) => paths[n] === 'channel').map(retryOf);
     expect(Math.min(...retries)).toBeGreaterThanOrEqual(1_000);
     expect(Math.max(...retries)).toBeLessThanOrEqual(3_000);
-    // Some come back sooner than usual, and some later.
+    // Some clients reconnect sooner than usual, some later.
     expect(Math.min(...retries)).toBeLessThan(2_000);
     expect(Math.max(...retries)).toBeGreaterThan(2_000);
     expect(new Set(retries).size).toBeGreaterThan(20);
-    // Under `@Sse` it is Nest that writes.
+    // With `@Sse`, Nest writes the response.
     expect(clients.filter((_each, n) => paths[n] === 'sse').map(retryOf)).toEqual(Array(10).fill(NaN));
     expect(order).not.toEqual(order.toSorted((a, b) => a - b));
-    // Who was still there got what was published meanwhile.
+    // Clients that were still connected received events published during the drain.
     const reached = clients.filter(({ text }) => text.includes('meanwhile'));
     expect(reached.length).toBeGreaterThan(0);
     expect(reached.length).toBeLessThanOrEqual(35);
@@ -120,7 +120,7 @@ describe.each(platforms)('On %s', (_, platform) => {
       await start({ maxConnectionAgeMs: 1_000 }),
       await start({ history: false }),
     ];
-    // Those have none: it would miss what comes meanwhile, and it is Nest's.
+    // Without history a client would miss events, and Nest owns @Sse responses: these connections have no maximum age.
     const others = [await connect(`${without.url}/channel`), await connect(`${url}/sse`)];
     const first = await connect(`${url}/channel`);
     const { id } = await first.next();

@@ -57,7 +57,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
 
     await sse.publish('to all', { channel: 'a' });
     await until(() => first[0]!.text.includes('to all'));
-    // Who is open already takes no room of a channel's.
+    // A connection on an already subscribed channel needs no further channel.
     if (name === 'channels')
       expect((await (await connect(`${url}/channel?channel=a`)).next()).event).toBe('sse.open');
     for (const client of first) client.close();
@@ -72,7 +72,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     const resume = () => connect(`${url}/channel?channel=a`, { 'last-event-id': id });
     const streams = [];
     for (let n = 0; n < 8; n++) streams.push(await resume());
-    // Five at once, and one for each second that this has taken.
+    // Five at once, and one for each second of the test.
     await until(() => sse.stats().refused > 0);
     expect(sse.connections().length).toBeGreaterThanOrEqual(5);
     expect(warned.mock.calls).toEqual([[expect.stringContaining('(limits.resumesPerSecond)')]]);

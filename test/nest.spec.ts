@@ -176,13 +176,13 @@ describe('@SseChannel() in TypeScript', () => {
         return { channel: ['a', 'b'] as const, filter: () => true };
       }
 
-      // @ts-expect-error -- a number is no channel
+      // @ts-expect-error -- a number is not a channel
       @SseChannel('number')
       number() {
         return 7;
       }
 
-      // @ts-expect-error -- without a rule nothing says which channels a client may read
+      // @ts-expect-error -- without a rule any client could read any channel
       @SseChannel('nothing')
       nothing() {}
 

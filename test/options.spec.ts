@@ -5,7 +5,7 @@ import { resolveOptions } from '../src/options/resolve-options.js';
 
 const SECRET = 'hunter2';
 
-/** A configuration behind getters, as classes of settings have it. */
+/** A configuration with getters, as in classes of settings. */
 class Settings {
   get redis() {
     return 'redis://example.com:6379/0';

@@ -95,7 +95,7 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       const open = await start((app) => app.enableCors({ origin: [FRIEND, OTHER], credentials: true }));
       const friend = await open({ origin: FRIEND, cookie });
       expect(friend.headers['access-control-allow-origin']).toBe(FRIEND);
-      // That the application answers anyone is what this is against.
+      // CORS allows this origin, but the option `origins` does not.
       expect((await open({ origin: OTHER, cookie, 'sec-fetch-site': 'cross-site' })).status).toBe(403);
     });
   });

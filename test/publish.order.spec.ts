@@ -8,7 +8,7 @@ import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
-/** Events are stored in the order of the calls, whatever arrives late or is refused. */
+/** Events are stored in the order of the calls, even if commands arrive late or are refused. */
 describe('The order of publications to Redis', () => {
   const { redis, start, publish, publishAll, entries, stored } = publishing();
 

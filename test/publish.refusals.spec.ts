@@ -3,7 +3,7 @@ import { compareCursors } from '../src/event/event.js';
 import { publishing } from './support/publishing.js';
 import { until } from './support/until.js';
 
-/** Redis refuses a script as a whole or from one of its commands on. Nothing of the publication is left behind. */
+/** Redis refuses a script as a whole or from one of its commands on. No part of the publication remains. */
 describe('A publication that Redis refuses', () => {
   const { redis, create, start, publish, entries, stored } = publishing();
 

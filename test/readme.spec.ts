@@ -9,7 +9,7 @@ const readme = readFileSync('README.md', 'utf8');
 const snippets = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
 const FILES = ['app.module.ts', 'prices.controller.ts', 'read.controller.ts', 'examples.ts'];
 
-/** What a reader would add to run the snippets: the other controller, and a main file. */
+/** The files that a reader adds to run the snippets: the second controller, and a main file. */
 const MAIN = `
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -60,7 +60,7 @@ describe('The README', () => {
 
   it('has snippets that compile and work as described', async () => {
     expect(snippets).toHaveLength(FILES.length);
-    // In memory, as the test's Redis is not where the README's is.
+    // In memory, as the Redis of the tests has another address than in the README.
     const module = join(dir, 'app.module.ts');
     writeFileSync(module, readFileSync(module, 'utf8').replace(/forRoot\('.*?'\)/, 'forRoot()'));
     compile(dir);

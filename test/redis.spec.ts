@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { moduleOnRedis } from './support/module-on-redis.js';
 import { until } from './support/until.js';
 
-/** How the module connects to Redis and uses it. Outages and refusals have files of their own. */
+/** How the module connects to Redis and uses it. Outages and refusals are in separate files. */
 describe('With Redis', () => {
   const { redis, start, closeLast, collect, subscribers, subscribed } = moduleOnRedis();
   const connections = async () => {

@@ -9,7 +9,7 @@ import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
 import { until, within } from './support/until.js';
 
-/** What an application makes of the Redis that it finds, or does not find, when it starts. */
+/** How an application behaves at start if Redis is unreachable or unsuitable. */
 describe('At start', () => {
   const contexts: INestApplicationContext[] = [];
   const proxies: Proxy[] = [];
@@ -25,7 +25,7 @@ describe('At start', () => {
     contexts.push(context);
     return context.get(SseService);
   };
-  /** A server that says something else of itself, of the same length. */
+  /** A server whose INFO reply is changed to a text of the same length. */
   const startOther = async (said: string, instead: string) => {
     const proxy = await Proxy.start((await startRedis()).port);
     proxies.push(proxy);
@@ -104,7 +104,7 @@ describe('At start', () => {
   });
 
   it('an application that requires Redis starts if it may not read the server version', async () => {
-    // ioredis does, in its own words.
+    // ioredis logs it with its own message.
     jest.spyOn(console, 'warn').mockReturnValue(undefined);
     const server = await startRedis();
     const admin = server.admin();

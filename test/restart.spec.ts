@@ -105,7 +105,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
 let disconnected: Promise<void>;
 let disconnect: () => void;
 
-/** As Prisma's client in Nest's recipe: it takes its time, and Nest waits for it. */
+/** A slow shutdown hook that Nest waits for, such as Prisma's client in Nest's recipe. */
 @Injectable()
 class Database implements OnModuleDestroy, BeforeApplicationShutdown {
   onModuleDestroy() {

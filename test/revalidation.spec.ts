@@ -39,7 +39,7 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
         200,
         'text/event-stream; charset=utf-8',
       ]);
-      // Nothing else: no event, no cause.
+      // The response has neither an event nor the cause.
       expect(retryOf(client)).toBeGreaterThanOrEqual(1_000);
       expect(retryOf(client)).toBeLessThanOrEqual(1_500);
       expect(sse.stats().refused).toBe(1);
@@ -114,14 +114,14 @@ describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
 
     it('keeps no connection open for longer than revalidateMs and the time for a decision, for any number of pending decisions', async () => {
       const { sse, answers, read } = await startReaders(platform, { revalidateMs: 2_000 });
-      // The node puts 64 questions to authorizers at once.
+      // The node requests at most 64 decisions at once.
       const count = path === 'asked' ? 400 : 100;
       const clients = await Promise.all(
         Array.from({ length: count }, (__, n) => read(`${path}?channel=a`, `u${n}`)),
       );
       await until(() => sse.connections().length === count);
       answers.of = never;
-      // And what the timers of a busy machine take.
+      // Plus the delay of timers on a busy machine.
       await within(
         2_000 + 5_000 + 3_000,
         'The end of all',

@@ -24,7 +24,7 @@ interface Ended {
   readonly retryMs: number;
 }
 
-/** What a browser does: it comes back when it was told to, with its last id. */
+/** Behaves like a browser: reconnects after the given time, with its last id. */
 class Client {
   readonly data: number[] = [];
   /** When it reconnected, by the clock of `performance`. */
@@ -132,7 +132,7 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
       expect(await node.signal('SIGTERM')).toEqual({ code: 0, signal: null });
       await start(ports[n]!);
       await until(() => clients.every(({ isOpen }) => isOpen));
-      // HAProxy has noticed, too, and sends what comes to the one with the fewest connections.
+      // HAProxy has also detected it, and sends new connections to the node with the fewest connections.
       await until(async () => (await connections(proxy.url)) < CLIENTS / NODES);
     }
     clearInterval(load);
@@ -142,14 +142,14 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
     const waiting = () => clients.filter(({ data }) => data.length < count);
     await until(
       () => waiting().map(({ data, others, isOpen }) => [data.length, data.at(-1), others, isOpen]),
-      (clients) => clients.length === 0,
+      ({ length }) => length === 0,
     );
 
     const entries = await admin.xrange('sse:{sse}:history', '-', '+');
     const stored = entries.map(([, [, value]]) => Number(/"data":"?(\d+)/.exec(value!)![1]));
     const [{ data: order }] = clients as [Client];
     expect(order.toSorted((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, n) => n));
-    // On a slow machine there are more than the channel keeps.
+    // On a slow machine there are more events than the channel stores.
     expect(order.slice(-stored.length)).toEqual(stored);
     for (const { data, others } of clients) expect([data, others]).toEqual([order, []]);
     const returns = clients.flatMap((client) => client.returns);
@@ -183,7 +183,7 @@ function binned(times: readonly number[], ms: number): number[] {
   return bins;
 }
 
-/** What came back when, as docs/production.md shows it. */
+/** The number of reconnections over time, in the format of docs/production.md. */
 function report(restarts: number[][], events: number): string {
   const rows = restarts.map((times, n) => {
     const shares = binned(times, BIN_MS).map((count) => count / times.length);

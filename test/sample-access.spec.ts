@@ -30,7 +30,7 @@ describe('The open routes of the sample', () => {
     'sse?channel=sse&channel=record:7',
   ])('refuse to read a record: %s', async (path) => {
     const stream = await connect(`${sample.url}/${path}`);
-    // Under `@Sse` Nest may have sent the response headers, and then tells an error by an event.
+    // With `@Sse`, Nest may have sent the response headers already. It then reports the error in an event.
     await call('PUT', '/records/7', { title: 'two' });
     await sample.publish({ data: 'on sse' });
     await until(() => stream.ended || stream.text.includes('on sse'));

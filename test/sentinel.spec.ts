@@ -7,7 +7,7 @@ import type { RedisServer } from './support/redis.js';
 import { Sentinels } from './support/sentinel.js';
 import { until, within } from './support/until.js';
 
-/** That nothing is lost on the way, whatever happens to masters: `test/chaos/topologies.faults.ts`. */
+/** `test/chaos/topologies.faults.ts` shows that no event is lost when masters fail. */
 describe('Behind Sentinel', () => {
   const contexts: INestApplicationContext[] = [];
   afterEach(async () => {

@@ -16,7 +16,7 @@ interface Sessions {
   (options: object): (...args: never[]) => void;
   MemoryStore: new () => { all(callback: (error: unknown, sessions: object) => void): void };
 }
-// Its types are a package of their own.
+// Its types are in a separate package.
 const session = createRequire(join(process.cwd(), 'test/'))('express-session') as Sessions;
 
 @Controller()

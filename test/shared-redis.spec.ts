@@ -6,7 +6,7 @@ import { until } from './support/until.js';
 
 const CHANNELS = 30;
 
-/** Names of Pub/Sub hold no database, and may be put together in two ways. */
+/** Pub/Sub channels are shared by all databases, and different prefixes can give the same name. */
 describe.each([
   ['the same prefix in another database', { db: 1, prefix: '', channel: 'x' }],
   ['a prefix that goes on with the name of a channel', { db: 0, prefix: 'eu:', channel: 'eu:x' }],

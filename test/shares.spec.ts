@@ -97,7 +97,7 @@ describe.each(trusting)('A client’s share on %s', (_, platform, configure) => 
     const id = { 'last-event-id': '1763884800000-1' };
     const clients = [];
     for (let n = 0; n < 8; n++) clients.push(await open(`channel?${all}`, '10.0.0.1', id));
-    // 250 at once, and 50 for each second that this took.
+    // 250 at once, and 50 for each second of the test.
     await until(() => sse.stats().refused > 0);
     expect(sse.connections().length).toBeLessThan(8);
     for (const client of clients) client.close();

@@ -50,7 +50,7 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     const client = await connect(`${url}/channel`);
     await client.next();
     client.response.pause();
-    // More than the buffers of both sockets hold, and less than makes the server cut the client by itself.
+    // More than the buffers of both sockets hold, but too little for the server to disconnect the client by itself.
     let full = 0;
     await until(async () => {
       full = sockets[0]!.writableLength > 0 ? full + 1 : 0;

@@ -175,7 +175,7 @@ describe.each(platforms)('Connections on %s', (_, platform) => {
       expect(events(rest.join(''))).toBe(events(nests.text));
     });
 
-    /** Under `@Sse` Nest sends the head by its own clock; a stream of the same channels that is live says the hub is. */
+    /** With `@Sse`, Nest sends the response headers before the subscription is live. A live connection to the same channels shows that the hub is live. */
     const live = async (url: string, channels: string[]) => {
       const probe = await connect(`${url}/channel?${channels.map((name) => `channel=${name}`).join('&')}`);
       await probe.next();

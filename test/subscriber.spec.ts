@@ -10,7 +10,7 @@ import { Proxy } from './support/proxy.js';
 import { type RedisServer, startRedis } from './support/redis.js';
 import { until } from './support/until.js';
 
-/** What becomes of subscriptions when something goes wrong between the process and a Redis, or in it. */
+/** How subscriptions behave when connections break or Redis misbehaves. */
 describe('Subscribing to Redis', () => {
   let server: RedisServer;
   let admin: Redis;
@@ -59,7 +59,7 @@ describe('Subscribing to Redis', () => {
 
   it('resubscribes if a JavaScript stream closes right after the reply', async () => {
     let breaks = true;
-    /** As a tunnel or a proxy library hands it out: unlike a socket, it closes before what its last data has led to. */
+    /** A JavaScript stream, as from a tunnel or a proxy library: unlike a socket, it closes before its last data is processed. */
     class Connector {
       #stream: Duplex | undefined;
       check = () => true;
@@ -135,7 +135,7 @@ describe('Subscribing to Redis', () => {
     const before = await refusals();
     const calls = subscribe('yes');
     await until(() => calls.length === 1);
-    // No more than were on their way, and are tried again.
+    // No more than were in flight, and are retried.
     expect((await refusals()) - before).toBeLessThan(2_000);
   });
 
@@ -168,7 +168,7 @@ describe('Subscribing to Redis', () => {
     await until(() => broker.connected);
     proxy.target = elsewhere.port;
     const calls = subscribe('a');
-    // In good health, it gets nothing.
+    // A healthy process receives nothing on the channel.
     await until(() => calls.length === 1);
     expect(broker.state).toBe('up');
     await until(() => broker.state === 'deaf');

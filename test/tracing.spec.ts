@@ -40,7 +40,7 @@ interface Span {
   hasParent: boolean;
 }
 
-/** An application under OpenTelemetry, as a process of its own: instrumentations take effect on what is loaded later. */
+/** An application with OpenTelemetry in a separate process, because instrumentations only affect modules that are loaded later. */
 class Traced {
   static readonly running = new Set<ChildProcess>();
   #lines: string[] = [];

@@ -11,7 +11,7 @@ import { connect } from './support/client.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
-/** How long a channel is remembered that nothing was published to, in s. */
+/** The expiry of a channel without events, in s. */
 const UNUSED_S = 600;
 const DAY_S = 86_400;
 
@@ -120,7 +120,7 @@ describe('A channel without events', () => {
     }
     expect(await tipOf('left')).not.toBe(left);
     expect(await tipOf('published')).toBe(published);
-    // Its first event makes it one of those that are kept for a day.
+    // With its first event, it is stored for a day.
     await publish('read');
     jest.advanceTimersByTime(3_600_000);
     expect((await broker.read('read', [read], 1)).tip).not.toBe(await tipOf('left'));

@@ -18,7 +18,7 @@ class StreamController {
 
 const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
 
-/** What other programs on the same Redis publish and read, at `prefix: ''`. */
+/** Publications and subscriptions of other programs on the same Redis, with `prefix: ''`. */
 describe.each(platforms)('The wire format on %s', (_, platform) => {
   let other: Redis;
   let sse: SseService;
@@ -136,7 +136,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
 
   it('skips entries of an unknown version, and continues after them', async () => {
     const id = await sse.publish(1, { channel });
-    // As many as a page has.
+    // The number of events of a page.
     const all = Array.from({ length: 100 }, (__, k) => id.replace(/\d+$/, (n) => `${Number(n) + 1 + k}`));
     for (const cursor of all) await other.xadd(`{${channel}}:history`, cursor, '2', 'of another version');
     await other.hset(`{${channel}}:meta`, 'cursor', all.at(-1)!);

@@ -13,7 +13,7 @@ import { StreamController } from './support/stream.controller.js';
 
 const [script, worker] = compiled('docs/workers.md');
 
-/** The programs of a page, compiled, with the Redis of the test. */
+/** The programs of a documentation page, compiled, with the Redis of the test. */
 function compiled(page: string): string[] {
   mkdirSync('node_modules/.cache', { recursive: true });
   const dir = mkdtempSync(join('node_modules/.cache', 'worker-'));
@@ -34,7 +34,7 @@ function compiled(page: string): string[] {
   }
 }
 
-/** A process of a worker's, which does its job once. */
+/** A worker process that runs its job once. */
 const JOB = `
   import { NestFactory } from '@nestjs/core';
   import { SseModule } from 'nestjs-sse-channels';
@@ -42,7 +42,7 @@ const JOB = `
   const module = { module: class {}, imports: [SseModule.forRoot(process.env.REDIS)], providers: [Reports] };
   const app = await NestFactory.createApplicationContext(module, { logger: false });
   let isLate = false;
-  // Began before the publication, in the same process: on a busy machine it is late together with it.
+  // Started before the publication in the same process, so a busy machine delays both.
   const yardstick = setTimeout(() => (isLate = true), 5_000);
   const answer = await app.get(Reports).process({ data: { report: 7 } }).catch(({ code }) => code);
   clearTimeout(yardstick);
@@ -76,7 +76,7 @@ describe('A process without HTTP', () => {
       );
     const before = new Set(await clients());
     const coverage = mkdtempSync(join(tmpdir(), 'sse-coverage-'));
-    // It stays until it has been looked at.
+    // The process stays until the test has checked its connections.
     const held = script!.replace(
       'await app.close()',
       'for await (const _ of process.stdin); await app.close()',
@@ -95,7 +95,7 @@ describe('A process without HTTP', () => {
     expect(await clients()).toHaveLength(before.size);
     admin.disconnect();
 
-    // What Node has measured the coverage of is what it has loaded.
+    // The coverage report of Node.js lists all loaded files.
     const [report] = readdirSync(coverage).map((name) => readFileSync(join(coverage, name), 'utf8'));
     const { result } = JSON.parse(report!) as { result: { url: string }[] };
     const loaded = result.map(({ url }) => url).join('\n');

@@ -5,7 +5,7 @@ import fastifyCompress from '@fastify/compress';
 import { describe, expect, it } from '@jest/globals';
 import { Controller, Get, type INestApplication, Query } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-// @ts-expect-error It comes without types.
+// @ts-expect-error It has no types.
 import compression from 'compression';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { type Platform, platforms, startApp } from './support/app.js';

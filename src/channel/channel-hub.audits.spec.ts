@@ -47,7 +47,7 @@ describe('An audit of a channel hub', () => {
     const waiting = Array.from({ length: 16 }, (_, k) => attach(at(100 + k)));
     await hub.audit();
     expect(broker.reads).toBe(16);
-    // Otherwise Redis would forget a silent channel.
+    // Otherwise a silent channel would expire in Redis.
     const due = hub.audit(true);
     broker.release();
     await due;

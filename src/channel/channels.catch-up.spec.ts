@@ -11,7 +11,7 @@ describe('The channels of a connection that catches up', () => {
   const rig = useChannels();
   const { publish } = rig;
 
-  /** Takes no more than a page, until it is told to go on. */
+  /** Accepts no more than a page until the test resumes it. */
   class Slow extends Recorder {
     waiting: (() => void)[] = [];
 
@@ -24,7 +24,7 @@ describe('The channels of a connection that catches up', () => {
     }
   }
 
-  /** A position in all of them, before a number of events that no ring has. */
+  /** A position in all channels, before events that no ring contains. */
   const behind = async (names: readonly string[], count: number) => {
     const parts: string[] = [];
     const set = new ChannelSet(names);
@@ -47,7 +47,7 @@ describe('The channels of a connection that catches up', () => {
       slow.goOn();
       await turn();
     }
-    // A page has 100 events; rings have none of them.
+    // A page has 100 events. Rings contain none of them.
     const steps = seen.map((count, n) => count - (seen[n - 1] ?? 0));
     expect(Math.max(...steps)).toBeLessThanOrEqual(100);
     expect(new Set(slow.events.slice(0, 2_000).map(({ channel }) => channel)).size).toBe(NAMES.length);

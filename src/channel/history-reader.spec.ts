@@ -3,7 +3,7 @@ import { MemorySseBroker } from '../broker/memory/memory.broker.js';
 import type { Page } from '../broker/broker.js';
 import { HistoryReader } from './history-reader.js';
 
-/** Its reads wait until the test answers them. Channels are on the server that their first letter names. */
+/** A broker whose reads wait for the test. The first letter of a channel names its server. */
 class SlowBroker extends MemorySseBroker {
   readonly asked: string[] = [];
   readonly #answers = new Map<string, () => void>();
@@ -30,7 +30,7 @@ describe('HistoryReader', () => {
   const start = () => {
     const broker = new SlowBroker();
     const reader = new HistoryReader(broker);
-    /** As many reads of one server as there may be at once. */
+    /** The maximum number of reads at a time from one server. */
     const fill = async (server: string) => {
       let count = 0;
       for (; !reader.isBusy(server); count++) void reader.read(`${server}${count}`, [], { purpose: 'audit' });

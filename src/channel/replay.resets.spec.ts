@@ -51,7 +51,7 @@ describe('A replay that cannot continue', () => {
     await until(() => far.calls.length > 1 && near.calls.length > 1);
     expect(far.calls).toEqual(['open 10', 'reset limit 25']);
     expect(near.calls).toHaveLength(11);
-    // Now the ring has them.
+    // Now the ring contains them.
     publish(10);
     broker.deliver();
     expect(attach(at(20)).calls).toEqual(['open 20', 'reset limit 35']);

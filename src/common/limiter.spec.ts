@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Limiter } from './limiter.js';
 
 describe('Limiter', () => {
-  /** Tasks that run until they are told to end. */
+  /** Tasks that run until the test ends them. */
   const start = (max: number) => {
     const limiter = new Limiter(max);
     const ran: string[] = [];

@@ -22,7 +22,7 @@ describe('Open connections', () => {
     jest.useRealTimers();
   });
 
-  /** The part of a connection that has to do with the clock. */
+  /** The part of a connection that depends on the clock. */
   function open(due = Infinity) {
     const response = {
       pending: 0,
@@ -51,7 +51,7 @@ describe('Open connections', () => {
     const [stalled, reading, idle] = [open(), open(), open()];
     stalled.response.pending = reading.response.pending = 90_000;
     for (let second = 0; second < 120; second++) {
-      // Always behind, and yet it reads.
+      // Always behind, but it reads.
       if (second % 20 === 0) reading.response.progress++;
       await jest.advanceTimersByTimeAsync(1_000);
       if (second === 28) expect(slow).toEqual([]);

@@ -95,7 +95,7 @@ describe('The response of a client that reads slowly', () => {
     const { response } = await requestHttp2();
     const sse = sseOn(response);
     sse.open('1-1', []);
-    // More than the window of its sse.
+    // More than the window of its HTTP/2 stream.
     sse.next(eventOf('x'.repeat(500_000)));
     expect(sse.drained()).toBeInstanceOf(Promise);
     await until(() => sse.pending > 0);

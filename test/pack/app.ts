@@ -17,7 +17,7 @@ import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
 import { register } from 'prom-client';
 import { map } from 'rxjs';
 
-/** An application as users write it, with every public name; compiled and run against the installed tarball. */
+/** An application that uses every public name, compiled and run against the installed tarball. */
 @Controller()
 class AppController {
   constructor(
@@ -58,7 +58,7 @@ class AppController {
 })
 class AppModule {}
 
-/** Reads the stream until the text is there. */
+/** Reads the response until the text has arrived. */
 async function readUntil(url: string, text: string, ready: () => Promise<unknown>): Promise<void> {
   const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();

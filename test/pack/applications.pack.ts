@@ -47,7 +47,7 @@ const NEST_NEW = {
     transform: { '^.+\\.(t|j)s$': 'ts-jest' },
   },
 };
-/** Its compiler options: those of its first versions, and those of today. */
+/** Its compiler options, in its first and in its current versions. */
 const COMMONJS = {
   module: 'commonjs',
   declaration: true,
@@ -78,7 +78,7 @@ const NODENEXT = {
 
 const JEST = ['jest@^30', '@types/jest@^30', '@swc/core@1.16.18', '@swc/jest@^0.2.39'];
 
-/** A runner of tests, its configuration by a section of docs/testing.md, and how it is started. */
+/** A test runner, its configuration from a section of docs/testing.md, and its command. */
 const inFolder = (section: string, command: readonly string[], config: string) => ({
   title: section,
   cwd: '.',
@@ -87,7 +87,7 @@ const inFolder = (section: string, command: readonly string[], config: string) =
 });
 const JEST_COMMAND = ['node_modules/.bin/jest', '--json', '--runTestsByPath', 'sse.spec.ts'];
 
-/** A project of `nest new` inside the application, which lends it node_modules. */
+/** A project of `nest new` inside the application, whose node_modules it uses. */
 const inNestNew = (project: string, compilerOptions: object, args: readonly string[]) => {
   const section = 'Jest, with Nest 11’s default ts-jest';
   const line = JSON.parse(`{${documented(section)}}`) as object;
@@ -144,7 +144,7 @@ describe('The packed package', () => {
       const path = name.replaceAll(/\W+/g, '-');
       const dir = folder(path, {
         'package.json': { name: 'app', private: true, type },
-        // As Nest's own: the configuration of all files is also the one of the tests.
+        // As in Nest: the tests use the same configuration as all files.
         'tsconfig.json': { compilerOptions },
         'tsconfig.build.json': { extends: './tsconfig.json', files: ['app.ts'] },
         'app.ts': readFileSync('test/pack/app.ts', 'utf8'),

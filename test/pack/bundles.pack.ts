@@ -15,14 +15,14 @@ const COMPILER_OPTIONS = {
   rootDir: '.',
   types: ['node'],
 };
-/** Packages that Nest looks for, and does without. */
+/** Optional packages that Nest tries to load. */
 const OPTIONAL = ['@nestjs/microservices', '@nestjs/websockets', 'class-transformer', 'class-validator'];
-/** In an ES module there is no require(), by which CommonJS dependencies load the modules of Node. */
+/** An ES module has no require(), by which CommonJS dependencies load the modules of Node.js. */
 const BANNER = /--banner:js="(.+)"/.exec(readFileSync('docs/dependencies.md', 'utf8'))![1]!;
-/** Node has this text where a program can be added to it, unless it is in a shared library. */
+/** The Node.js binary contains this text if it supports single executables, unless the text is in a shared library. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** Runs on each processor, unlike the package that its name would suggest. */
+/** Runs on each processor, unlike the package with the obvious name. */
 const BUN = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64-baseline'}`;
 
 const BUNDLES = [
@@ -77,7 +77,7 @@ describe('The packed package', () => {
       expect(run(app, [tool('esbuild'), entry, ...options, ...format, ...external]).stderr).toBe('');
     }
   };
-  /** Runs it outside of the application, whose node_modules it must not need. */
+  /** Runs it outside of the application, because it must not need node_modules. */
   const expectToWork = (command: readonly string[]) => {
     const elsewhere = folder('elsewhere', {});
     const redis = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };

@@ -31,11 +31,11 @@ const SETTINGS: Record<string, object> = {
 
 /** TypeScript asks a CommonJS project to load an ES module by import(). */
 const ESM = 'TS1479';
-/** It asks for `ignoreDeprecations`. */
+/** It requires `ignoreDeprecations`. */
 const DEPRECATED = 'TS5107';
 const OK = 'compiles';
 
-/** What comes of each setting, for a project of type `module` and of type `commonjs`. */
+/** The result of each setting, for a project of type `module` and of type `commonjs`. */
 const upTo57 = {
   module: { node10: OK, node16: OK, nodenext: OK, bundler: OK },
   commonjs: { node10: OK, node16: ESM, nodenext: ESM, bundler: OK },

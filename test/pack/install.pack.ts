@@ -29,7 +29,7 @@ describe('Installing the package', () => {
   beforeAll(() => {
     const known = npmInstall(dir, ...nest12);
     before = measure();
-    // On Node 20, Nest 12 brings a package that asks for a later one.
+    // On Node 20, Nest 12 depends on a package that requires a later version.
     warnings = npmInstall(dir, tarball).filter((line) => !known.includes(line));
     after = measure();
   });
@@ -93,7 +93,7 @@ describe('Installing the package', () => {
     const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => /\bWARN\b|deprecated|peer/i.test(line));
     // Node 20 is too old for a package of Nest 12.
     expect(lines.filter((line) => !/Unsupported engine.*file-type/.test(line))).toEqual([]);
-    // Its node_modules are strict: a package reaches its own dependencies only.
+    // Its node_modules are strict: a package can load only its own dependencies.
     folder('strict', {
       'load.mjs': "import { SseModule } from 'nestjs-sse-channels';\nSseModule.forRoot();\n",
     });

@@ -4,19 +4,19 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll } from '@jest/globals';
 
-/** Runs a program to its end, whatever its exit code is. */
+/** Runs a program to its end, with any exit code. */
 export function runAny(cwd: string, [command, ...args]: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const { status, stdout, stderr } = spawnSync(command!, args, {
     cwd,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-    // `npm run --silent`, with which the tests may have been started, would silence npm here, too.
+    // `npm run --silent`, with which the tests may have been started, would also silence npm here.
     env: { ...process.env, npm_config_loglevel: 'notice', NO_COLOR: '1', FORCE_COLOR: '0', ...env },
   });
   return { status, stdout, stderr };
 }
 
-/** The same, but throws what the program wrote when it fails: compilers report on stdout. */
+/** The same, but throws the output of the program if it fails: compilers report errors on stdout. */
 export function run(cwd: string, command: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const { status, stdout, stderr } = runAny(cwd, command, env);
   if (status !== 0) throw new Error(`${command.join(' ')} exited with ${status}:\n${stdout}${stderr}`);
@@ -49,15 +49,15 @@ export function packPackage() {
   return { root, tarball: join(root, pack.filename), files: pack.files.map(({ path }) => path), folder };
 }
 
-/** What `npm install` needs for Nest's packages of a version. */
+/** The arguments of `npm install` for a version of Nest. */
 export const nestPackages = (version: string, ...parts: readonly string[]): string[] =>
   parts.map((part) => {
-    // The Fastify adapter has no 11.2.0 on every registry.
+    // Not every registry has version 11.2.0 of the Fastify adapter.
     const ofPart = part === 'platform-fastify' ? version.replace(/^11\.2\.0$/, '~11.2.0') : version;
     return `@nestjs/${part}@${part === 'terminus' ? `^${majorOf(version)}` : ofPart}`;
   });
 
 const majorOf = (version: string) => /\d+/.exec(version)![0];
 
-/** What all applications of the tests need besides Nest. */
+/** The packages that all test applications need besides Nest. */
 export const PEERS = ['rxjs@^7', 'reflect-metadata@^0.2'];

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 
-/** An application for bundlers: it receives what it publishes, and ends. */
+/** An application for bundlers: it publishes an event, receives it, and exits. */
 @Controller()
 class AppController {
   @SseChannel('events')

@@ -32,7 +32,7 @@ export async function startApp(
   return { app, url: `http://127.0.0.1:${port}` };
 }
 
-/** What Nest does on SIGTERM, but for the end of the process. */
+/** The shutdown of Nest on SIGTERM, without the end of the process. */
 export function terminate(app: INestApplication): Promise<void> {
   return (app as unknown as NestApplicationContext).close('SIGTERM');
 }

@@ -1,8 +1,8 @@
 import { type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core';
 
 /**
- * Debian's Chromium, as root, and without what it does of its own accord. The tests of a file share one context:
- * another one takes two seconds of a core.
+ * Debian's Chromium, as root, without background activity. The tests of a file share one context, because a new
+ * one takes two seconds of CPU.
  */
 export async function launchChromium(options: BrowserContextOptions = {}): Promise<BrowserContext> {
   const browser = await chromium.launch({
@@ -18,7 +18,7 @@ export async function launchChromium(options: BrowserContextOptions = {}): Promi
   return browser.newContext(options);
 }
 
-/** After a test: closes its pages, and forgets its cookies. */
+/** Runs after a test: closes its pages, and deletes its cookies. */
 export async function closePages(context: BrowserContext): Promise<void> {
   await Promise.all(context.pages().map((page) => page.close()));
   await context.clearCookies();

@@ -5,7 +5,7 @@ import { eventually } from './until.js';
 
 const running = new Set<Cli>();
 
-/** The command line program, as a process of its own. */
+/** The command line program as a separate process. */
 export class Cli {
   stdout = '';
   stderr = '';
@@ -43,7 +43,7 @@ export class Cli {
 
   async kill(): Promise<void> {
     this.process.kill('SIGKILL');
-    // Its output may never close: a test may not read it.
+    // Its output may never close if the test does not read it.
     await this.#exited;
   }
 }

@@ -40,7 +40,7 @@ class NewsController {
 
 let context: BrowserContext;
 let site: Site;
-/** Of the pages that `runInPage()` opens. */
+/** The origin of the pages that `runInPage()` opens. */
 export const siteOrigin = (): string => site.origin;
 
 beforeAll(async () => {
@@ -64,7 +64,7 @@ export const runs = [
 ];
 export type Run = (typeof runs)[number][2];
 
-/** A client that runs, and what it has told of. */
+/** A running client, and the events that it reported. */
 export async function open(name: ClientName, run: Run, urls: string[]) {
   const program = await run(clientScript(name, urls));
   const lines = () => program.lines.map((line) => JSON.parse(line) as ClientLine);
@@ -73,12 +73,12 @@ export async function open(name: ClientName, run: Run, urls: string[]) {
     lines,
     events,
     waits: () => lines().flatMap(({ wait }) => wait ?? []),
-    /** Waits until the application has been handed an event with this data. */
+    /** Waits until the client passes an event with this data to the application. */
     received: (data: string) => until(events, (all) => all.some((event) => event.data === data)),
   };
 }
 
-/** Opens a client for each of these, through a relay of its own. */
+/** Opens each of these clients through its own relay. */
 export async function openAll(all: readonly (typeof runs)[number][], url: string) {
   const relays = await Promise.all(all.map(() => Relay.start(url)));
   const clients = await Promise.all(
@@ -88,7 +88,7 @@ export async function openAll(all: readonly (typeof runs)[number][], url: string
   return { relays, clients, received };
 }
 
-/** After how long a client reconnects that was told nothing. The browser's own shows no timer. */
+/** The default reconnection time of each client. The browser's EventSource has no visible timer. */
 export const DEFAULT_WAIT_MS: Partial<Record<ClientName, number>> = {
   'fetch-event-source': 1_000,
   'eventsource-client': 2_000,
@@ -101,7 +101,7 @@ export const typeAndData = ({ type, data }: ClientLine) => ({ type, data });
 
 export async function start(platform: Platform, options: SseModuleOptions) {
   const metadata = { imports: [SseModule.forRoot(options)], controllers: [NewsController] };
-  // The page of the scripts is another origin.
+  // The page with the scripts has another origin.
   const { app, url } = await startApp(platform, metadata, (created) => created.enableCors());
   const sse = app.get(SseService);
   const publish = (data: string) => sse.publish(data, { channel: 'news', type: 'news' });

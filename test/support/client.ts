@@ -2,10 +2,10 @@ import { type ClientRequest, get, type IncomingHttpHeaders, type IncomingMessage
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { eventually, until } from './until.js';
 
-/** What a test has opened and will forget: closed after it. */
+/** Clients that are closed after the test. */
 const open = new Set<StreamClient>();
 
-/** A client of an event stream that keeps everything it gets: the head, the bytes, and the events in them. */
+/** A client that records everything it receives: response headers, bytes and events. */
 export class StreamClient {
   readonly events: EventSourceMessage[] = [];
   readonly comments: string[] = [];
@@ -53,7 +53,7 @@ export class StreamClient {
     return events;
   }
 
-  /** The whole body, of an answer that is no stream. */
+  /** The whole body of a response that is not an event stream. */
   async body(): Promise<string> {
     await until(() => this.ended);
     return this.text;
@@ -65,7 +65,7 @@ export class StreamClient {
   }
 }
 
-/** Resolves when the head is there. */
+/** Resolves once the response headers have arrived. */
 export function connect(url: string, headers: Record<string, string> = {}): Promise<StreamClient> {
   return eventually(
     `The head of ${url}`,

@@ -1,7 +1,7 @@
 import { freePort } from './port.js';
 import { type RedisServer, startRedis } from './redis.js';
 
-/** How long a master may be silent before the others count it as failed. */
+/** How long a master may be silent before other servers count it as failed. */
 export const NODE_TIMEOUT_MS = 1_500;
 
 /** Starts servers that can be members of a cluster. They outlive the test. */
@@ -15,7 +15,7 @@ export async function startMembers(count: number): Promise<RedisServer[]> {
 }
 
 function startMember(): Promise<RedisServer> {
-  // The port of the cluster bus is chosen anew for each attempt: another server may take it, too.
+  // Each attempt chooses a new port for the cluster bus, because another server may use it.
   const argsOf = async () => {
     const cluster = ['enabled', 'yes', 'node-timeout', `${NODE_TIMEOUT_MS}`, 'port', `${await freePort()}`];
     const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];

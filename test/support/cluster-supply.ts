@@ -4,7 +4,7 @@ import { startMembers } from './cluster-member.js';
 import { stopAfterTest } from './redis.js';
 
 /**
- * Clusters of three masters, for files in which most tests need one of their own. A cluster takes seconds to start, so the next
+ * Clusters of three masters, for files in which most tests need a new one. A cluster takes seconds to start, so the next
  * ones start while a test runs.
  */
 export class ClusterSupply {
@@ -22,7 +22,7 @@ export class ClusterSupply {
   async take(): Promise<TestCluster> {
     while (this.#next.length <= this.ahead) {
       const next = startEmpty();
-      // The test that takes it fails.
+      // The test that uses it fails.
       next.catch(() => undefined);
       this.#next.push(next);
     }

@@ -8,27 +8,27 @@ import { startMembers } from './cluster-member.js';
 import { type RedisServer, stopAfterTest } from './redis.js';
 import { until } from './until.js';
 
-/** A server as the others see it. */
+/** A server in the view of another server. */
 interface Member {
   readonly id: string;
   readonly port: number;
-  /** The port by which the others reach it. */
+  /** The port by which other servers reach it. */
   readonly bus: number;
   readonly flags: string;
   readonly master: string;
   readonly slots: readonly string[];
 }
 
-/** A slot on its way. */
+/** A migrating slot. */
 export interface Migration {
   readonly from: RedisServer;
   readonly to: RedisServer;
   readonly carry: (key: string) => Promise<unknown>;
-  /** Carries the rest, and tells all masters. @param pauseMs before each key */
+  /** Moves the remaining keys, and notifies all masters. @param pauseMs before each key */
   readonly end: (pauseMs?: number) => Promise<void>;
 }
 
-/** Masters, each with a replica or none, each a process of its own, in one Redis Cluster. They are stopped after the test. */
+/** A Redis Cluster of real processes: masters, each with a replica or none. Stopped after the test. */
 export class TestCluster {
   readonly #down = new Set<RedisServer>();
 
@@ -41,7 +41,7 @@ export class TestCluster {
     return TestCluster.of(servers, replicas);
   }
 
-  /** Makes a cluster of servers that are running, each of which is empty. */
+  /** Creates a cluster of running, empty servers. */
   static async of(servers: readonly RedisServer[], replicas: number): Promise<TestCluster> {
     const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
     const options = ['--cluster-replicas', `${replicas}`, '--cluster-yes'];
@@ -55,7 +55,7 @@ export class TestCluster {
     return cluster;
   }
 
-  /** What an application is given. */
+  /** The options for an application. */
   get options(): RedisClusterOptions {
     return { nodes: this.servers.map(({ port }) => ({ host: '127.0.0.1', port })) };
   }
@@ -64,13 +64,13 @@ export class TestCluster {
     return this.servers.filter((server) => !this.#down.has(server));
   }
 
-  /** A client of all. */
+  /** A client of the cluster. */
   admin(): Cluster {
     const redisOptions = { maxRetriesPerRequest: 10_000 };
     return new Cluster(this.options.nodes, { redisOptions }).on('error', () => undefined);
   }
 
-  /** A command to one server. */
+  /** Sends a command to one server. */
   async call(server: RedisServer, command: string, ...args: readonly (string | number)[]): Promise<unknown> {
     const admin = server.admin();
     try {
@@ -80,7 +80,7 @@ export class TestCluster {
     }
   }
 
-  /** All that one of them knows. */
+  /** All servers in the view of one server. */
   async members(asked = this.#up[0]!): Promise<Member[]> {
     const text = String(await this.call(asked, 'CLUSTER', 'NODES'));
     const lines = text.trim().split('\n');
@@ -117,7 +117,7 @@ export class TestCluster {
     return this.servers.filter(({ port }) => ports.includes(port));
   }
 
-  /** As an operator has it done: the replica gets all before it takes over. */
+  /** A failover by an operator: the replica gets all data before it takes over. */
   async failOver(channel: string): Promise<void> {
     const from = await this.ownerOf(channel);
     const { id } = (await this.members()).find(({ port }) => port === from.port)!;
@@ -131,21 +131,21 @@ export class TestCluster {
     await this.settled();
   }
 
-  /** Its replica takes over. */
+  /** Kills the master. Its replica takes over. */
   async kill(master: RedisServer, channel: string): Promise<void> {
     this.#down.add(master);
     await master.kill();
     await this.#moved(channel, master);
   }
 
-  /** The same, and it does not know. */
+  /** Suspends the master. Its replica takes over. */
   async hang(master: RedisServer, channel: string): Promise<void> {
     this.#down.add(master);
     master.signal('SIGSTOP');
     await this.#moved(channel, master);
   }
 
-  /** One that hung, or was killed. */
+  /** Restarts or resumes a master that hung or was killed. */
   async bringBack(server: RedisServer): Promise<void> {
     if (server.isRunning) server.signal('SIGCONT');
     else await server.start();
@@ -153,7 +153,7 @@ export class TestCluster {
     await this.settled();
   }
 
-  /** One that was killed comes back as if it had never been one of them, and is made a replica. */
+  /** A killed master restarts empty and unknown to the cluster, and becomes a replica. */
   async replace(server: RedisServer, channel: string): Promise<void> {
     const id = await this.idOf(server);
     for (const other of this.#up) await this.call(other, 'CLUSTER', 'FORGET', id);
@@ -170,7 +170,7 @@ export class TestCluster {
     await this.settled();
   }
 
-  /** When all that are up agree, and every master has its replica beside it. */
+  /** Resolves once all running servers agree, and every master has its replica. */
   async settled(): Promise<void> {
     for (const server of this.#up) {
       const isWell = async () => {
@@ -185,13 +185,13 @@ export class TestCluster {
     }
   }
 
-  /** A master that has not the channel. */
+  /** A master that does not have the channel. */
   async otherThanOwnerOf(channel: string): Promise<RedisServer> {
     const owner = await this.ownerOf(channel);
     return (await this.masters()).find((master) => master !== owner)!;
   }
 
-  /** Begins to move the slot of a channel: until its end, its keys are where they are carried to. */
+  /** Starts to migrate the slot of a channel. */
   async migrate(channel: string, to: RedisServer): Promise<Migration> {
     const slot = slotOf(channel);
     const from = await this.ownerOf(channel);
@@ -213,7 +213,7 @@ export class TestCluster {
     return { from, to, carry, end };
   }
 
-  /** Moves the slot of a channel, a key at a time. @param pauseMs between two steps, for which it is halfway */
+  /** Migrates the slot of a channel, key by key. @param pauseMs between two steps */
   async move(channel: string, to: RedisServer, pauseMs = 0): Promise<void> {
     const { end } = await this.migrate(channel, to);
     await end(pauseMs);

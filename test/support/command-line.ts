@@ -9,7 +9,7 @@ import { adminUrl, randomPrefix, redisUrl } from './redis.js';
 import { SharedCli } from './shared-cli.js';
 import { until } from './until.js';
 
-/** Gives each test commands on a prefix of its own. To be called within a `describe()`. */
+/** Gives each test commands with its own prefix. To be called within a `describe()`. */
 export function commandLine() {
   const env: Record<string, string> = {};
   const dir = mkdtempSync(join(tmpdir(), 'sse-cli-'));
@@ -37,7 +37,7 @@ export function commandLine() {
     admin.disconnect();
     return { started };
   };
-  /** Starts a subscriber as a process of its own. */
+  /** Starts a subscriber as a separate process. */
   const subscribe = async (args: string, url = adminUrl()) => {
     const redis = { ...env, SSE_REDIS_URL: url };
     return (await live(args, redis, (command) => new Cli(command, redis))).started;

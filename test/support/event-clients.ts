@@ -1,11 +1,11 @@
-/** What a script of a client writes to the console, as a line of JSON. */
+/** A line of JSON that the script of a client writes to the console. */
 export interface ClientLine {
   path: string;
-  /** An event that the application was handed. */
+  /** An event that the client passed to the application. */
   type?: string;
   data?: string;
   id?: string;
-  /** The package waits for as long before it reconnects. */
+  /** The package waits for this time before it reconnects. */
   wait?: number;
   /** The client has ended for good. */
   ended?: true;
@@ -19,7 +19,7 @@ const LISTEN = `
   source.addEventListener('error', () => source.readyState === 2 && log({ ended: true }));
 `;
 
-/** How each client opens a \`url\` and tells \`log\` of all that it hands to the application. */
+/** How each client opens a \`url\`, and passes its events to \`log\`. */
 const CLIENTS = {
   EventSource: { imports: '', open: `const source = new EventSource(url); ${LISTEN}` },
   eventsource: {
@@ -53,7 +53,7 @@ export type ClientName = keyof typeof CLIENTS;
 
 export const clientNames = Object.keys(CLIENTS) as ClientName[];
 
-/** The clients of these packages run in Node.js, too. */
+/** The clients of these packages also run in Node.js. */
 export const nodeClientNames = ['eventsource', 'extended-eventsource', 'eventsource-client'] as const;
 
 /** A module that opens each URL with the client. */
@@ -64,7 +64,7 @@ export function clientScript(name: ClientName, urls: readonly string[]): string 
     const write = (line) => console.log(JSON.stringify(line));
     const setPlainTimeout = globalThis.setTimeout;
     globalThis.setTimeout = (run, wait, ...rest) => {
-      // Node.js's own fetch has timers, too.
+      // The fetch of Node.js also has timers.
       if (new Error().stack.includes('/node_modules/')) write({ path: '', wait });
       return setPlainTimeout.call(globalThis, run, wait, ...rest);
     };

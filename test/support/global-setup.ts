@@ -5,24 +5,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the tests run for real: programs, and Debian's packages of the same names. */
+/** Programs that the tests run. Debian's packages have the same names. */
 const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy', 'curl', 'python3'];
 
 export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 
-/** Installs what is missing, builds what the tests start as processes, and starts the Redis they share. */
+/** Installs missing programs, builds the code that tests start as processes, and starts the shared Redis. */
 export default async function setup(): Promise<void> {
-  // Where Debian puts servers, and a user's PATH may not lead.
+  // Debian installs servers here, which may be missing in a user's PATH.
   process.env.PATH += ':/usr/sbin';
   const missing = PROGRAMS.filter(isMissing);
   if (missing.length > 0) install(missing);
   build();
-  // Every process of the tests inherits it: the teardown finds those that are left by it.
+  // Every process of the tests inherits it, so that the teardown finds remaining processes.
   process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'sse-tests-'));
   await startSharedRedis();
 }
 
-/** Without type checks, which `npm run lint` makes. */
+/** Without type checks, which `npm run lint` does. */
 function build(): void {
   execFileSync('npm', ['run', '--silent', 'build', '--', '--noCheck'], { stdio: 'inherit' });
   const tsc = ['node_modules/typescript/bin/tsc', '-p', 'sample/tsconfig.json', '--noCheck'];
@@ -43,13 +43,13 @@ function install(packages: string[]): void {
     const { stdout, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
     return `${stdout}${stderr}`;
   });
-  // apt-get fails, too, where a service does not start that a package brings: the tests start their own.
+  // apt-get also fails if the service of a package does not start. The tests start their own servers.
   if (packages.some(isMissing)) throw new Error(`${command.join(' ')} failed:\n${output.join('')}`);
 }
 
 async function startSharedRedis(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'sse-redis-'));
-  // Below the ports of outgoing connections, one of which may have it.
+  // Below the port range of outgoing connections, which could use the port.
   const port = randomInt(10_000, 32_000);
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
   const server = spawn('redis-server', args, { stdio: 'ignore' });
@@ -58,10 +58,10 @@ async function startSharedRedis(): Promise<void> {
     await sleep(50);
   }
   await sleep(50);
-  // Somebody else's is on that port.
+  // Another server uses this port.
   if (server.exitCode !== null) return startSharedRedis();
   (globalThis as Shared).testRedis = server;
-  // The user of docs/redis.md, with the prefixes of the tests besides its own.
+  // The user of docs/redis.md, with the prefixes of the tests added.
   const user = /^ACL SETUSER app .*$/m.exec(readFileSync('docs/redis.md', 'utf8'))![0].split(' ');
   const { stdout } = spawnSync('redis-cli', [
     '-p',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Shared } from './global-setup.js';
 
-/** How long processes may take to end that were told to. */
+/** How long processes may take to exit after a signal. */
 const PATIENCE_MS = 10_000;
 
 /** Stops the Redis that the tests share, and fails the run if a test has left a process. */
@@ -25,19 +25,19 @@ export default async function teardown(): Promise<void> {
   if (left.length > 0) throw new Error(`The tests have left processes running:\n${left.join('\n')}`);
 }
 
-/** Other processes that work in a temporary directory, or have inherited it, where the system shows that. */
+/** Other processes that work in a temporary directory of the tests, or have inherited it, as far as the system shows it. */
 function processesOf(dir: string): string[] {
   if (!existsSync('/proc/self/environ')) return [];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   return pids.flatMap((pid) => {
     try {
-      // redis-server writes its title over its environment.
+      // redis-server overwrites its environment with its title.
       const isOurs =
         readlinkSync(`/proc/${pid}/cwd`).startsWith(dir) ||
         readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TMPDIR=${dir}`);
       return isOurs ? [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')}`] : [];
     } catch {
-      // It has ended, or belongs to another user.
+      // The process has ended, or belongs to another user.
       return [];
     }
   });

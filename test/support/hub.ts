@@ -13,7 +13,7 @@ export const at = (number: number): string => `${PREFIX}${number}`;
 
 const numberOf = (cursor: string) => cursor.replace(PREFIX, '');
 
-/** Records what a subscriber is told, with the numbers of cursors. */
+/** Records the calls to a subscriber, with the numbers of cursors. */
 export class Recorder implements Subscriber {
   readonly calls: string[] = [];
   fails = false;

@@ -25,7 +25,7 @@ class LimitedController {
   }
 }
 
-/** Platforms that take the address of a client from `X-Forwarded-For`. */
+/** Platforms that read the address of a client from `X-Forwarded-For`. */
 export const trusting = [
   [
     'Express',

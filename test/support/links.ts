@@ -10,7 +10,7 @@ const anchorsOf = (markdown: string) =>
       .replaceAll(' ', '-'),
   );
 
-/** The links of a page that lead to no file, or to no heading of it. Web addresses are not checked. */
+/** The links of a page to missing files or headings. Web addresses are not checked. */
 export function brokenLinks(page: string, exists: (path: string) => boolean): string[] {
   const text = readFileSync(page, 'utf8').replaceAll(/```[^]*?```/g, '');
   const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"|^\[[^\]]+\]: (\S+)$/gm)]

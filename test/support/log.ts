@@ -1,7 +1,7 @@
 import { beforeEach, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 
-/** What is said at each level, from the beginning of each test on; nothing of it is printed. */
+/** The log messages of the current test at each level. None of them is printed. */
 export function watchLog() {
   const failed = jest.spyOn(Logger.prototype, 'error');
   const warned = jest.spyOn(Logger.prototype, 'warn');

@@ -8,13 +8,13 @@ import {
 import type { StoredEvent } from '../../src/event/message.js';
 import { isCursor } from '../../src/event/event.js';
 
-/** A store of one channel, as plain as can be: what the contract of `SseBroker` says, and what may happen to stores. */
+/** A minimal store of one channel: the contract of `SseBroker`, and faults of stores. */
 export class ModelStore {
   events: StoredEvent[] = [];
-  /** Everything there ever was, by cursor. */
+  /** All events ever stored, by cursor. */
   readonly published = new Map<string, StoredEvent>();
   readonly brokers: ModelBroker[] = [];
-  /** Whether anything has happened for which a client may be reset. */
+  /** Whether a fault happened after which clients may get a reset. */
   damaged = false;
   hasLostWrites = false;
   #count = 0;
@@ -64,7 +64,7 @@ export class ModelStore {
     this.events.splice(0, count);
   }
 
-  /** A master that had not got the last events takes over. */
+  /** A replica without the last events takes over. */
   loseWrites(count: number): void {
     this.damaged = this.hasLostWrites = true;
     this.events.splice(Math.max(0, this.events.length - count));
@@ -87,12 +87,12 @@ export class ModelStore {
   }
 }
 
-/** One process's way to the store: the test says what of it arrives, and when. */
+/** The connection of one process to the store. The test decides which messages arrive, and when. */
 export class ModelBroker extends SseBroker {
   state: BrokerState = 'up';
   listener: ChannelListener | undefined;
   subscribed = false;
-  /** Messages on their way. */
+  /** Messages in flight. */
   pending: string[] = [];
   /** Reads that will fail. */
   failures = 0;
@@ -144,7 +144,7 @@ export class ModelBroker extends SseBroker {
       this.failures--;
       throw new Error('This read fails');
     }
-    // As over a network: what happens in this turn comes before it.
+    // As over a network, it arrives after the current turn.
     await Promise.resolve();
     const page = this.store.read(positions, Math.min(limit, this.pageSize), bounds);
     if (this.held) await new Promise<void>((resolve) => this.#release.push(resolve));

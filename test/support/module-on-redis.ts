@@ -47,7 +47,7 @@ export function moduleOnRedis() {
     sse.messages(channel).subscribe((event) => events.push(event));
     return events;
   };
-  /** Counts none until the position of the channel is stored: before that, a first event may be too early for a subscriber. */
+  /** The number of subscriptions; 0 until the position of the channel is stored, as an earlier event may be too early for a subscriber. */
   const subscribers = async (channel: string, prefix = 'sse:') =>
     (await redis.admin.exists(`${prefix}{${channel}}:meta`)) *
     Number((await redis.admin.pubsub('NUMSUB', prefix + channel))[1]);

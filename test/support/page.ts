@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 
-/** Where the modules of npm packages are that a page imports by their names, as a bundler finds them. */
+/** The files of npm packages that a page imports by name, as a bundler resolves them. */
 const IMPORTS = {
   '@microsoft/fetch-event-source': '/node_modules/@microsoft/fetch-event-source/lib/esm/index.js',
   'extended-eventsource': '/node_modules/extended-eventsource/dist/index.esm.js',
@@ -15,7 +15,7 @@ const IMPORTS = {
 const HTML = `<!doctype html><link rel="icon" href="data:,">
 <script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>`;
 
-/** A site of its own: an empty page that can import the client packages. */
+/** A separate site: an empty page that can import the client packages. */
 export class Site {
   private constructor(private readonly server: Server) {}
 
@@ -26,7 +26,7 @@ export class Site {
         return response.end(HTML);
       }
       response.setHeader('Content-Type', 'text/javascript');
-      // Bundlers find modules that are imported without `.js`.
+      // Bundlers also resolve modules that are imported without `.js`.
       const file = join(process.cwd(), request.url!.replace(/(\.js)?$/, '.js'));
       return void readFile(file).then(
         (text) => response.end(text),
@@ -61,13 +61,13 @@ export class Site {
   }
 }
 
-/** A page, and what its script has written to the console. */
+/** A page, and the console output of its script. */
 export class ScriptedPage {
   readonly lines: string[] = [];
   readonly errors: string[] = [];
 
   constructor(readonly page: Page) {
-    // The browser reports failed requests as errors of the console.
+    // The browser reports failed requests as console errors.
     page.on('console', (message) => {
       if (message.type() === 'log') this.lines.push(message.text());
     });

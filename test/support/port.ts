@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * A port nobody listens on, and below those that the kernel gives to outgoing connections: one of these may take it
- * while a server is down, and a client that tries to reach such a port can even end up connected to itself.
+ * A free port below the range that the kernel uses for outgoing connections. One of these could use the port
+ * while a server is down, and a client that connects to such a port can even be connected to itself.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

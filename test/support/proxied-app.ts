@@ -5,7 +5,7 @@ import { StreamController } from './stream.controller.js';
 
 /** A proxy that buffers an event sends it with the next heartbeat, after 15 s. */
 export const AT_ONCE_MS = 10_000;
-/** How long a test watches that something does not happen. */
+/** How long a test checks that no event occurs. */
 export const WATCH_MS = 1_000;
 
 /** The health that `/health` reports, and how often a proxy asked for it. */

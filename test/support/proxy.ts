@@ -2,39 +2,39 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Replies } from './resp.js';
 
-/** What a server pushes to its subscribers. */
+/** Messages that a server pushes to its subscribers. */
 const MESSAGE = Buffer.from('>3\r\n$7\r\nmessage\r\n');
 
-/** A TCP proxy in front of a redis-server, for what networks do. */
+/** A TCP proxy in front of a redis-server that causes network faults. */
 export class Proxy {
   /** Closes new connections at once. */
   refuse = false;
-  /** Swallows what the server answers. */
+  /** Drops the replies of the server. */
   dropDown = false;
-  /** Swallows what clients send. */
+  /** Drops the data of clients. */
   dropUp = false;
-  /** Holds back what the server sends. */
+  /** Delays the data of the server until it is reset. */
   holdDown = false;
-  /** Holds back what the server sends on connections that have subscribed. */
+  /** Delays the data of the server on connections that have subscribed. */
   holdSubscriber = false;
-  /** Lets every byte from the server arrive on its own. */
+  /** Sends each byte of the server separately. */
   trickle = false;
-  /** Delays what the server sends, in ms. */
+  /** Delays the data of the server, in ms. */
   latencyMs = 0;
-  /** Asked for each message to a subscriber whether it is swallowed; everything else arrives. */
+  /** Decides for each message to a subscriber whether it is dropped. Other data arrives. */
   dropMessage: (() => boolean) | undefined;
-  /** Says something else than the server does. */
+  /** Changes the data of the server. */
   rewrite: (chunk: Buffer) => Buffer = (chunk) => chunk;
-  /** Cuts connections that subscribe, before they get an answer. */
+  /** Closes connections that subscribe before they get a reply. */
   cutSubscribe = false;
-  /** Sees what clients send, before the server does. */
+  /** Gets the data of clients before the server. */
   onUp: (chunk: Buffer) => void = () => undefined;
   readonly #sockets = new Set<Socket>();
   readonly #upstreams = new Set<Socket>();
 
   private constructor(
     private readonly server: Server,
-    /** The port that new connections lead to. */
+    /** The target port of new connections. */
     public target: number,
   ) {
     server.on('connection', (client) => {
@@ -104,7 +104,7 @@ export class Proxy {
     return [...this.#sockets];
   }
 
-  /** Reads nothing more from the server, on the connections of now, whose buffers fill up. */
+  /** Stops reading from the server on the current connections, so that their buffers fill up. */
   stall(): void {
     for (const socket of this.#upstreams) socket.pause();
   }

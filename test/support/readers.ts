@@ -28,7 +28,7 @@ export interface UserRequest {
   user?: string;
 }
 
-/** Finds out who asks. */
+/** Sets the user of a request. */
 @Injectable()
 export class SessionGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
@@ -39,10 +39,10 @@ export class SessionGuard implements CanActivate {
   }
 }
 
-/** The answers of the authorizer, which a test sets. */
+/** The decisions of the authorizer, which a test sets. */
 @Injectable()
 export class Answers {
-  /** @returns anything: a slip included */
+  /** @returns any value, including mistakes */
   of: (user: string, channel: string) => unknown = (user) => ({ user });
 }
 
@@ -76,7 +76,7 @@ class ReadController {
   }
 }
 
-/** Routes whose clients say who they are, and whose authorizer says what the test wants it to. */
+/** Routes whose clients name their user, and whose authorizer decides as the test sets it. */
 export const routes = ['asked', 'guarded'] as const;
 
 export async function startReaders(platform: Platform, options: object = {}) {

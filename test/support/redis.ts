@@ -8,17 +8,17 @@ import { afterEach } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { freePort } from './port.js';
 
-/** The Redis that all tests share, with the rights that docs/redis.md asks for; each keeps to a prefix of its own. */
+/** The Redis that all tests share, with the rights of docs/redis.md. Each test uses its own prefix. */
 export const redisUrl = (): string => process.env.TEST_REDIS_URL!;
 
-/** The same, with every right. */
+/** The same Redis with all rights. */
 export const adminUrl = (): string => redisUrl().replace(/\/\/.*@/, '//');
 
 export const randomPrefix = (): string => `test-${randomUUID()}:`;
 
 /**
- * What gives a program another clock: libfaketime, read anew every second. libc comes before jemalloc, which asks for
- * the time before it can serve what libfaketime needs for an answer.
+ * Environment variables that change the clock of a program: libfaketime, which reads its setting every second. libc is loaded
+ * before jemalloc, because jemalloc reads the time before it can allocate memory for libfaketime.
  */
 const FAKETIME = {
   LD_PRELOAD: '/usr/$LIB/faketime/libfaketime.so.1:libc.so.6',
@@ -27,10 +27,10 @@ const FAKETIME = {
   FAKETIME_DONT_RESET: '1',
 };
 
-/** Another server has taken one of its ports since they were found free. */
+/** Another server has used one of its ports since the check. */
 class PortTakenError extends Error {}
 
-/** A redis-server process of a test's own. */
+/** A redis-server process for one test. */
 export class RedisServer {
   #process: ChildProcess | undefined;
 
@@ -47,7 +47,7 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}/0`;
   }
 
-  /** Sets the clock of the server off the machine's, within 1 s. Only where it was started with a clock of its own. */
+  /** Shifts the clock of the server, within 1 s. Only for a server that was started with `ownClock`. */
   setClock(seconds: number): void {
     writeFileSync(join(this.dir, 'clock'), `${seconds < 0 ? '' : '+'}${seconds}`);
   }
@@ -76,7 +76,7 @@ export class RedisServer {
     if (!isOwn) throw new PortTakenError(`${args.join(' ')} does not start`);
   }
 
-  /** A client for looking at the server, and for doing to it what happens to servers. */
+  /** A client to inspect the server, and to cause faults. */
   admin(options = {}): Redis {
     return new Redis(this.url, { maxRetriesPerRequest: 500, ...options }).on('error', () => undefined);
   }
@@ -89,20 +89,20 @@ export class RedisServer {
     this.#process?.kill(signal);
   }
 
-  /** SIGKILL: nothing is saved, and nobody is told. */
+  /** SIGKILL: the server saves no data, and closes no connection properly. */
   async kill(): Promise<void> {
     const exited = once(this.#process!, 'exit');
     this.#process!.kill('SIGKILL');
     await exited;
   }
 
-  /** The same, and what it had stored is gone. */
+  /** The same, and its stored data is deleted. */
   async killAndErase(): Promise<void> {
     await this.kill();
     this.erase();
   }
 
-  /** What it had stored, while it is not running. */
+  /** Deletes its stored data while it is not running. */
   erase(): void {
     rmSync(join(this.dir, 'appendonlydir'), { recursive: true, force: true });
   }
@@ -114,10 +114,10 @@ export class RedisServer {
 }
 
 const servers = new Set<RedisServer>();
-/** Starts that may fail because other tests take the ports. */
+/** The number of starts that may fail because other tests use the ports. */
 const MAX_ATTEMPTS = 10;
 
-/** Starts a server; it is stopped after the test, unless it is to outlive it. */
+/** Starts a server. It is stopped after the test unless it should outlive the test. */
 export async function startRedis(
   args: readonly string[] | (() => Promise<readonly string[]>) = [],
   { ownClock = false, outlivesTest = false } = {},

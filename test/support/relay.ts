@@ -10,7 +10,7 @@ export class Relay {
   requests = '';
   /** All bytes to the clients. */
   responses = '';
-  /** Ends the response whose chunk has this in it behind it, as a proxy may. A broken connection can lose what was sent before. */
+  /** Ends a response after the chunk with this text, as a proxy may. A broken connection could lose earlier bytes. */
   endAfter: string | undefined;
   readonly #sockets = new Set<Socket>();
 
@@ -39,12 +39,12 @@ export class Relay {
     return this.requests.split('\r\n\r\n').slice(0, -1);
   }
 
-  /** The reconnection times that clients have been told. */
+  /** The reconnection times that clients have received. */
   get retries(): number[] {
     return Array.from(this.responses.matchAll(/^retry: (\d+)$/gm), ([, ms]) => Number(ms));
   }
 
-  /** How many heartbeats have gone to clients as chunks of their own. */
+  /** The number of heartbeats that were sent as separate chunks. */
   get heartbeats(): number {
     return this.responses.match(/\n2\r\n:\n\r(?=\n)/g)?.length ?? 0;
   }

@@ -1,4 +1,4 @@
-/** Where the reply that begins at `start` ends, in the protocol of Redis (RESP3), if all of it is there. */
+/** The end of the reply that begins at `start`, in the Redis protocol (RESP3), if it is complete. */
 function endOfReply(bytes: Buffer, start: number): number | undefined {
   const newline = bytes.indexOf('\r\n', start);
   if (newline < 0) return undefined;
@@ -21,7 +21,7 @@ function endOfReply(bytes: Buffer, start: number): number | undefined {
   }
 }
 
-/** Takes the whole replies of one connection out of what arrives of them. */
+/** Splits the incoming data of one connection into complete replies. */
 export class Replies {
   #rest: Buffer = Buffer.alloc(0);
 

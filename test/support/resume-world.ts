@@ -195,7 +195,7 @@ export class World {
     if (resets > (isKnown ? 0 : 1)) throw new Error(`${resets} resets after ${id}, known: ${isKnown}`);
   }
 
-  /** Throws unless the frames of a client are right. */
+  /** Throws unless the frames of a client are correct. */
   check({ frames }: Client, what: string, isGone = false): void {
     const show = () =>
       `${what}: ${JSON.stringify(frames)} of ${JSON.stringify(this.store.events.map((e) => e.cursor))}`;

@@ -28,7 +28,7 @@ export async function startNode(platform: Platform, options: SseModuleOptions) {
 export const resume = (url: string, id: string, channel = 'sse', route = 'channel') =>
   connect(`${url}/${route}?channel=${channel}`, { 'last-event-id': id });
 
-/** Gives each test a node with a store of its own. To be called within a `describe()`. */
+/** Gives each test a node with its own store. To be called within a `describe()`. */
 export function resuming(platform: Platform, optionsOf: () => SseModuleOptions) {
   const node = {} as { options: SseModuleOptions; sse: SseService; url: string };
   beforeEach(async () => {

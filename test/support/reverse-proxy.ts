@@ -15,12 +15,12 @@ const CERTIFICATES = join(process.cwd(), 'test/support/tls');
 const [cert, key] = [join(CERTIFICATES, 'cert.pem'), join(CERTIFICATES, 'key.pem')];
 const ca = readFileSync(cert);
 
-/** Where nginx keeps what it cannot hold; the package's directories are root's. */
+/** Temporary directories of nginx. Those of the package belong to root. */
 const TEMP_PATHS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
   (name) => `${name}_temp_path ${name};`,
 );
 
-/** What differs on every machine: ports, certificates, where a program may write, and how many files it may open. */
+/** Settings that depend on the machine: ports, certificates, writable directories, and the limit of open files. */
 const PROXIES = {
   nginx: {
     args: (dir: string) => `-p ${dir} -c proxy.conf -e stderr -g`.split(' ').concat('daemon off; pid pid;'),
@@ -49,7 +49,7 @@ export const proxyNames = Object.keys(PROXIES) as ProxyName[];
 
 const running = new Set<ReverseProxy>();
 
-/** nginx or HAProxy as a process of its own, with the configuration of docs/proxies.md. */
+/** nginx or HAProxy as a separate process, with the configuration of docs/proxies.md. */
 export class ReverseProxy {
   #output = '';
   #process!: ChildProcess;
@@ -63,9 +63,9 @@ export class ReverseProxy {
   }
 
   /**
-   * Starts it in front of one application or two; it is stopped after the test.
+   * Starts it in front of one or two applications. It is stopped after the test.
    *
-   * @param changes what else of the configuration is to be something else
+   * @param changes further replacements in the configuration
    */
   static async start(
     name: ProxyName,
@@ -86,7 +86,7 @@ export class ReverseProxy {
     return proxy;
   }
 
-  /** Opens a stream over HTTP/1.1; resolves when the head is there. */
+  /** Opens an event stream over HTTP/1.1. Resolves once the response headers have arrived. */
   connect(path: string, headers: Record<string, string> = {}, localAddress?: string): Promise<StreamClient> {
     return eventually(
       `The head of ${path}`,
@@ -101,7 +101,7 @@ export class ReverseProxy {
     );
   }
 
-  /** Ends it as a reload does, with open streams, and starts it anew. */
+  /** Stops it as a reload does, with open connections, and starts it again. */
   async restart(): Promise<void> {
     await this.#end(PROXIES[this.name].quit);
     await this.#run();
@@ -138,14 +138,14 @@ function isListening(url: string): Promise<boolean> {
   });
 }
 
-/** The very block of the document, with changes, each of which has to be one. */
+/** The block of the document with the changes. Each change must apply. */
 function configuration(name: ProxyName, changes: Record<string, string>): string {
   const block = new RegExp(`^\`\`\`${name}\n([^]*?)^\`\`\``, 'm').exec(
     readFileSync('docs/proxies.md', 'utf8'),
   )![1]!;
   const missing = Object.keys(changes).filter((from) => !block.includes(from));
   if (missing.length > 0) throw new Error(`docs/proxies.md has no ${missing.join()} for ${name}`);
-  // In one go, as what one has put there is nothing for another.
+  // In one step, so that a replacement is not replaced again.
   const all = Object.keys(changes).map((from) => from.replace(/[^\w ]/g, String.raw`\$&`));
   return block.replace(new RegExp(all.join('|'), 'g'), (from) => changes[from]!);
 }

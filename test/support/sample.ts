@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { afterAll, afterEach } from '@jest/globals';
 import { eventually, until } from './until.js';
 
-/** How long a command may take that builds the sample first, without a word, on a busy machine. */
+/** How long a command may take without output while it builds the sample on a busy machine. */
 const BUILD_MS = 240_000;
 
 const running = new Set<Sample>();
 const shared = new Set<Sample>();
 
-/** The sample application, as a process of its own. */
+/** The sample application as a separate process. */
 export class Sample {
   output = '';
   url = '';
@@ -20,7 +20,7 @@ export class Sample {
     running.add(this);
   }
 
-  /** Starts it as it was built for the tests, or with the command of the README; resolves when it listens. */
+  /** Starts the build of the tests, or the command of the README. Resolves once it listens. */
   static async start(
     env: Record<string, string> = {},
     command = 'node sample/dist/main.js',
@@ -51,7 +51,7 @@ export class Sample {
     return fetch(`${this.url}/publish`, { method: 'POST', headers, body: JSON.stringify(body) });
   }
 
-  /** Sends the signal to the process that was started, and returns how it ended. */
+  /** Sends the signal to the started process, and returns its exit status. */
   async signal(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }> {
     const exited = once(this.process, 'exit') as Promise<[number | null, string | null]>;
     this.process.kill(signal);
@@ -60,7 +60,7 @@ export class Sample {
     return { code, signal: by };
   }
 
-  /** With all processes it may have started. */
+  /** Also kills all processes that it has started. */
   async kill(): Promise<void> {
     running.delete(this);
     const { exitCode, signalCode } = this.process;

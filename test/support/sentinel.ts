@@ -11,12 +11,12 @@ import { type RedisServer, startRedis } from './redis.js';
 import { until } from './until.js';
 
 const NAME = 'events';
-/** How long a master may be silent before the others take it for gone. */
+/** How long a master may be silent before the sentinels count it as failed. */
 const DOWN_AFTER_MS = 1_000;
 
 const running = new Set<Sentinels>();
 
-/** A master, two replicas, and three sentinels that watch over them, each a process of its own. */
+/** A master, two replicas, and three sentinels, each in a separate process. */
 export class Sentinels {
   readonly #dir = mkdtempSync(join(tmpdir(), 'sse-sentinel-'));
   readonly #processes: ChildProcess[] = [];
@@ -39,7 +39,7 @@ export class Sentinels {
     }
   }
 
-  /** Starts them; they are stopped after the test. @param settings of the servers */
+  /** Starts all of them. They are stopped after the test. @param settings of the servers */
   static async start(settings: readonly string[] = []): Promise<Sentinels> {
     const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
     args.push(...settings);
@@ -52,18 +52,18 @@ export class Sentinels {
     return sentinels;
   }
 
-  /** What an application is given. */
+  /** The options for an application. */
   get options(): RedisOptions {
     return { sentinels: this.ports.map((port) => ({ host: '127.0.0.1', port })), name: NAME };
   }
 
-  /** A client of whichever is the master. */
+  /** A client of the current master. */
   admin(): Redis {
     const admin = new Redis({ ...this.options, failoverDetector: true, maxRetriesPerRequest: 10_000 });
     return admin.on('error', () => undefined);
   }
 
-  /** The one that the sentinels name. */
+  /** The master that the sentinels name. */
   async master(): Promise<RedisServer> {
     const port = await this.#ask(async (sentinel) => {
       const [, text] = (await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)) as string[];
@@ -72,7 +72,7 @@ export class Sentinels {
     return this.servers.find((server) => server.port === port)!;
   }
 
-  /** When all sentinels know both replicas and one another. */
+  /** Resolves once all sentinels know both replicas and each other. */
   async settled(): Promise<void> {
     for (const port of this.ports) {
       const state = () =>
@@ -85,7 +85,7 @@ export class Sentinels {
     }
   }
 
-  /** As an operator has it done. */
+  /** A failover by an operator. */
   async failOver(): Promise<void> {
     const from = await this.master();
     await until(() =>
@@ -100,7 +100,7 @@ export class Sentinels {
     await this.settled();
   }
 
-  /** When another one is the master. */
+  /** Resolves once another server is the master. */
   async moved(from: RedisServer): Promise<void> {
     await until(
       () => this.master(),
@@ -120,7 +120,7 @@ export class Sentinels {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  /** To the sentinel that applications ask first. */
+  /** A client of the sentinel that applications query first. */
   signal(signal: NodeJS.Signals): void {
     this.#processes[0]!.kill(signal);
   }
@@ -140,5 +140,5 @@ afterEach(async () => {
   await Promise.all([...running].map((sentinels) => sentinels.stop()));
 });
 
-// ioredis keeps a timer for 2 s after it has left sentinels that were gone. Jest would end the worker by force.
+// ioredis keeps a timer for 2 s after it disconnects from dead sentinels. Jest would force the worker to exit.
 afterAll(() => sleep(2_100));

@@ -1,12 +1,12 @@
 import Sequencer from '@jest/test-sequencer';
 
-/** Files that take long, from the longest on. */
+/** Slow files, the slowest first. */
 const LONG =
   'chaos scenarios topologies rolling cli.publish revalidation cluster.moves clients-docs clients-docs.cors browser clients slow-clients filters cluster.outage publish.order shares redis.outage publish.outage sample collect.errors responses worker disconnect access.disconnect rules.decisions input.subscribe answers sentinel resume.model resume sample-access cli-mount hostile'.split(
     ' ',
   );
 
-/** Begins with the files that take long: otherwise one of them could be left when all others have ended. */
+/** Starts with the slow files: otherwise one of them could still run after all other files have ended. */
 export default class LongestFirst extends (Sequencer.default ?? Sequencer) {
   sort(tests) {
     const rank = ({ path }) => {

@@ -1,4 +1,4 @@
-/** Runs command lines one after the other, each as if it had a process of its own. Nest is loaded once for all of them. */
+/** Runs command lines one after the other, each as if in its own process. Nest is loaded only once. */
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
@@ -9,7 +9,7 @@ let count = 0;
 let exit;
 
 for (const name of Object.keys(output)) {
-  // Every command line adds a listener.
+  // Each command line adds a listener.
   process[name].setMaxListeners(0);
   process[name].write = (chunk, ...more) => {
     output[name] += chunk;
@@ -19,7 +19,7 @@ for (const name of Object.keys(output)) {
   };
 }
 process.exit = (code) => {
-  // What comes after it would not have run.
+  // The code after the call of `exit()` would not have run.
   exit ??= { code, ...output };
   throw new Error(`Exit with ${code}`);
 };
@@ -34,7 +34,7 @@ async function run({ args, input, env }) {
     configurable: true,
   });
   try {
-    // The query makes the program run again, with all that it imports loaded.
+    // The query makes Node.js run the program again, with its imports already loaded.
     count += 1;
     await import(`${program}?${count}`);
   } catch (error) {

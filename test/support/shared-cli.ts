@@ -10,8 +10,8 @@ export interface CliResult {
 }
 
 /**
- * One process for many command lines, which take it in turn. `Cli` starts a process for each: it takes a second of a core, and
- * shows what this does not, such as signals, and that the program ends by itself.
+ * One process that runs many command lines in turn. `Cli` starts a process for each, which takes a second of CPU but also
+ * tests signals, and that the program exits by itself.
  */
 export class SharedCli {
   #process: ChildProcess | undefined;

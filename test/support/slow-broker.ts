@@ -4,13 +4,13 @@ import type { ChannelEvent } from '../../src/channel/channel-event.js';
 import type { Subscriber } from '../../src/channel/subscribers.js';
 import type { SseEvent } from '../../src/event/event.js';
 
-/** Reads take as long as the test wants, and anything may arrive. */
+/** A broker whose reads and messages the test controls. */
 export class SlowBroker extends MemorySseBroker {
-  /** The most wanted position of each reading. */
+  /** The preferred position of each read. */
   readonly asked: (string | undefined)[] = [];
   readonly listeners = new Map<string, ChannelListener>();
   fails = false;
-  /** Channels of which no reading succeeds. */
+  /** Channels whose reads fail. */
   readonly broken = new Set<string>();
   gate = Promise.resolve();
 
@@ -27,10 +27,10 @@ export class SlowBroker extends MemorySseBroker {
   }
 }
 
-/** A subscriber that keeps what it gets. */
+/** A subscriber that records its events. */
 export class Recorder implements Subscriber {
   readonly events: SseEvent[] = [];
-  /** The channels that it was told to begin live, and its id then. */
+  /** The channels that opened live, and the id at that time. */
   readonly opens: { id: string | undefined; live: readonly string[] }[] = [];
   completed = false;
 

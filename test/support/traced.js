@@ -1,4 +1,4 @@
-/** An application on both platforms, of which every span is printed; the first line are the ports. */
+/** An application on both platforms that prints every span. The first line has the ports. */
 import { Controller, Get, Inject, Module, Post, Sse } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -25,7 +25,7 @@ class Printer {
 
 const tracer = trace.getTracer('orders');
 
-/** As docs/observability.md has it. */
+/** The snippet of docs/observability.md. */
 function publish(sse, data, options) {
   return tracer.startActiveSpan('publish', (span) => sse.publish(data, options).finally(() => span.end()));
 }

@@ -56,6 +56,6 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
-/** Waits for something that has no time of its own: it is only to happen. */
+/** Waits for a promise without a time limit of its own. */
 export const eventually = <T>(what: string, promise: Promise<T>): Promise<T> =>
   within(PATIENCE_MS, what, promise);

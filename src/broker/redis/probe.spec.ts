@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { RedisProbe } from './probe.js';
 
-/** When it is sent, and what is made of what comes back. That it finds a real deaf connection: `test/subscriber.spec.ts`. */
+/** When a probe is sent, and how its result is evaluated. `test/subscriber.spec.ts` tests it with a real deaf connection. */
 describe('A probe', () => {
   let sent: string[];
   let isAccepted: boolean;
@@ -66,7 +66,7 @@ describe('A probe', () => {
     probe.onSubscribed();
     await pass(100);
     isAccepted = true;
-    // And not 20 s, as after one that was.
+    // Not after 20 s, as after an accepted probe.
     await pass(10_000);
     arrive();
     expect(changes).toEqual([true, false]);
@@ -91,7 +91,7 @@ describe('A probe', () => {
   });
 
   it('is not evaluated if it is interrupted in the same turn', async () => {
-    // Before what is due behind it.
+    // Before the timer that is due after it.
     setTimeout(() => probe.onInterrupted(), 10_000);
     await pass(60_000);
     expect([sent, changes]).toEqual([['1'], []]);
@@ -119,7 +119,7 @@ describe('A probe', () => {
     const [socket] = (await once(server, 'connection')) as [Socket];
     const arrived = once(client, 'data').then(() => probe.onMessage('1'));
     await new Promise<void>((resolve) => {
-      // Then timers are due before sockets are read.
+      // Then timers fire before sockets are read.
       setImmediate(() => {
         probe.onSubscribed();
         socket.write('1');

@@ -6,7 +6,7 @@ import type { Attempt, Find, PublishCommand } from './publication.js';
 import { RedisPublisher } from './publisher.js';
 import type { RedisTopology } from './topology.js';
 
-/** An attempt that was sent, or a question: the test says what becomes of it. */
+/** A sent attempt or a search, whose result the test decides. */
 interface Sent {
   readonly name: string;
   readonly attempt?: Attempt;
@@ -22,7 +22,7 @@ const REPEATED = refused('REPEATED: the channel has taken this publication, or a
 const UNORDERED = refused('UNORDERED: the channel has not taken the publication before this one');
 const FOR_GOOD = refused('WRONGTYPE Operation against a key holding the wrong kind of value');
 
-/** What is sent when, by what became of what was sent before. */
+/** When each attempt is sent, depending on the results of earlier attempts. */
 describe('A publisher', () => {
   let connection: { ready: boolean; knowsScripts: boolean };
   let publisher: RedisPublisher;
@@ -46,7 +46,7 @@ describe('A publisher', () => {
 
   afterEach(() => void jest.useRealTimers());
 
-  /** An event called `<channel><number>`. */
+  /** An event with the name `<channel><number>`. */
   const publish = (name: string, isRepeatable = true, size = 1) => {
     const send: PublishCommand['send'] = (_, attempt) => record(name, attempt);
     const id = publisher.publish({ channel: name[0]!, size, isRepeatable, send, idOf: (cursor) => cursor });
@@ -54,7 +54,7 @@ describe('A publisher', () => {
     return id;
   };
   const names = () => sent.map(({ name }) => name);
-  /** Whatever is waited for between two attempts has passed. */
+  /** Advances the time by the delay between two attempts. */
   const later = async () => {
     await turn();
     jest.advanceTimersByTime(1_000);

@@ -12,14 +12,14 @@ function parse(...chunks: (string | Uint8Array)[]): ParsedEvent[] {
 
 const message = (data: string, id = '', type = 'message') => ({ id, type, data });
 
-/** The bytes in pieces; each number says where one ends, as a fraction of the whole. */
+/** Splits the bytes. Each number is the end of a piece, as a fraction of the whole. */
 function cut(bytes: Uint8Array, fractions: readonly number[]): Uint8Array[] {
   const ends = [...fractions.map((fraction) => Math.floor(fraction * bytes.length)), bytes.length];
   ends.sort((a, b) => a - b);
   return ends.map((end, n) => bytes.subarray(ends[n - 1] ?? 0, end));
 }
 
-/** What another parser reads in the text. It has an id only where the event's own block has one. */
+/** The events that another parser finds in the text. It sets an id only if the block of the event has one. */
 function reference(text: string) {
   const events: { id?: string; type: string; data: string }[] = [];
   let retryMs: number | undefined;
@@ -33,7 +33,7 @@ function reference(text: string) {
 
 const MARK = '§';
 
-/** The ids as they persist, also from blocks without data: each block is given a data line that marks its end. */
+/** The ids as they persist, also from blocks without data: each block gets a data line that marks its end. */
 function referenceIds(text: string): { ids: string[]; lastEventId: string } {
   const lines = text.split(/\r\n|\r|\n/).flatMap((line) => (line === '' ? [`data: ${MARK}`, ''] : [line]));
   const ids: string[] = [];
@@ -134,7 +134,7 @@ describe('EventStreamParser', () => {
     const fractions = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 });
     fc.assert(
       fc.property(lines, fractions, (parts, ends) => {
-        // The other parser waits for what follows a carriage return.
+        // The other parser waits for the character after a carriage return.
         const stream = `${parts.flat().join('')}\ndata: end\n\n`;
         const expected = reference(stream);
         const parser = new EventStreamParser();
