@@ -14,13 +14,13 @@ import { replays } from './replay.js';
 import { responses } from './responses.js';
 import { scripts } from './scripts.js';
 
-/** A test is a file, or `<file> › <part of the names of its tests>` where the rest of the file would take long. */
+/** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
 const parse = (test) => {
   const [file, name] = test.split(' › ');
   return { file, name };
 };
 
-/** Each guard in words, where it is, what stands there without it, and the quickest tests that should notice. */
+/** Each guard: its name, file, text, replacement without the guard, and the fastest tests that should fail. */
 export const MUTANTS = [
   ...hub,
   ...replays,

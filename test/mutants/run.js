@@ -1,10 +1,10 @@
 /**
- * Takes each guard out of the sources in turn, and shows which test notices.
+ * Removes one guard at a time from the sources, and shows which test fails.
  *
  *   npm run mutants -- [--only <part of a guard or a file>] [--list]
  *
- * `--list` only looks whether every guard and test is where the list says. It works on a copy of the working tree, with one
- * test file at a time, and ends with 1 where no test notices. All of them take about half an hour on two cores.
+ * `--list` only checks that every guard and test of the list exists. The program works on a copy of the working tree, runs one
+ * test file at a time, and exits with 1 if no test fails for a guard. All guards take about half an hour on two cores.
  */
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -18,7 +18,7 @@ const say = (text) => process.stdout.write(`${text}\n`);
 const secondsSince = (start) => `${((performance.now() - start) / 1_000).toFixed(1)} s`;
 
 const all = MUTANTS.filter(({ guard, file }) => `${file}: ${guard}`.includes(values.only));
-if (all.length === 0) throw new Error(`There is no mutant with ${values.only}`);
+if (all.length === 0) throw new Error(`No mutant matches ${values.only}`);
 
 const copy = new WorkingCopy();
 process.on('exit', () => copy.remove());
@@ -26,10 +26,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 const wrong = all.flatMap((mutant) => copy.check(mutant) ?? []);
 if (wrong.length > 0) throw new Error(wrong.join('\n'));
-say(`${all.length} mutants are where the list says`);
+say(`${all.length} mutants match the sources`);
 if (values.list) process.exit();
 
-/** What the tests are and take when nothing is missing: a mutant that takes much longer hangs. */
+/** The tests and their time without a mutant. A mutant that takes much longer hangs. */
 const baseline = new Map();
 const files = new Set(all.flatMap(({ tests }) => tests.map(({ file }) => file)));
 for (const file of files) {

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const COPIED = ['src', 'test', 'docs', 'package.json', 'jest.config.js', 'tsconfig.json'];
 const LEFT_OUT = ['node_modules', 'dist'];
 
-/** The tests listed here build nothing: a mutant is to be caught by what it does, and not by the compiler. */
+/** Tests run without a build, so that a test catches the mutant, not the compiler. */
 const WITHOUT_BUILD = {
   guard: 'the build before the tests',
   file: 'test/support/global-setup.ts',
@@ -17,7 +17,7 @@ const WITHOUT_BUILD = {
   replace: '',
 };
 
-/** The sources and tests in a directory of their own, where a guard may be missing. */
+/** A copy of the sources and tests from which a guard can be removed. */
 export class WorkingCopy {
   #dir = mkdtempSync(join(tmpdir(), 'sse-mutants-'));
   #result = join(this.#dir, 'result.json');
@@ -26,12 +26,12 @@ export class WorkingCopy {
   constructor() {
     const filter = (path) => !LEFT_OUT.includes(basename(path));
     for (const name of COPIED) cpSync(join(ROOT, name), join(this.#dir, name), { recursive: true, filter });
-    // Some tests start the command line as it was built, without the mutant.
+    // Some tests start the built command line, which does not contain the mutant.
     for (const name of ['node_modules', 'dist']) symlinkSync(join(ROOT, name), join(this.#dir, name));
     this.apply(WITHOUT_BUILD);
   }
 
-  /** What is wrong with the entry, if the list is not up to date with the sources or the tests. */
+  /** @returns an error message if the entry does not match the sources or tests */
   check(mutant) {
     const missing = mutant.tests.find(({ file }) => !existsSync(join(this.#dir, file)));
     if (missing) return `${mutant.guard}: there is no ${missing.file}`;
@@ -43,7 +43,7 @@ export class WorkingCopy {
     }
   }
 
-  /** @returns what puts the guard back */
+  /** @returns a function that restores the guard */
   apply(mutant) {
     const path = join(this.#dir, mutant.file);
     const original = readFileSync(path);
@@ -55,13 +55,13 @@ export class WorkingCopy {
     return () => write(original);
   }
 
-  /** Runs tests until one fails. @returns its name, and those that passed until then */
+  /** Runs tests until one fails. @returns its name, and the tests that passed before */
   async run({ file, name }, limitMs) {
     rmSync(this.#result, { force: true });
     const args = ['node_modules/jest/bin/jest.js', '--runTestsByPath', file, '--runInBand'];
     args.push('--cacheDirectory', '.jest', '--reporters', './test/mutants/reporter.js');
     if (name !== undefined) args.push('--testNamePattern', escape(name));
-    // A test that misses a guard often waits for something that does not come.
+    // Without a guard, a test often waits for an event that never arrives.
     const patience = { TEST_PATIENCE_MS: '10000' };
     const env = { ...process.env, ...patience, TMPDIR: this.#dir, MUTANTS_RESULT: this.#result };
     // In a process group of its own, with every server that a test starts and may leave behind.
@@ -85,7 +85,7 @@ export class WorkingCopy {
   #mutated({ guard, file, find, replace }) {
     const parts = readFileSync(join(this.#dir, file), 'utf8').split(find);
     if (parts.length !== 2)
-      throw new Error(`${guard}: expected once in ${file}, is there ${parts.length - 1} times:\n${find}`);
+      throw new Error(`${guard}: expected once in ${file}, found ${parts.length - 1} times:\n${find}`);
     return parts.join(replace);
   }
 
