@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { platforms } from './support/app.js';
-import type { StreamClient } from './support/client.js';
+import type { SseClient } from './support/client.js';
 import { routes, startReaders } from './support/readers.js';
 import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { until } from './support/until.js';
@@ -9,7 +9,7 @@ import { until } from './support/until.js';
 const brokers = ['memory', 'Redis'] as const;
 const optionsOf = (broker: string) =>
   broker === 'Redis' ? { redis: redisUrl(), prefix: randomPrefix() } : {};
-const data = ({ events }: StreamClient) => events.map((event) => event.data);
+const data = ({ events }: SseClient) => events.map((event) => event.data);
 
 describe.each(platforms.flatMap((platform) => brokers.map((broker) => [...platform, broker] as const)))(
   'disconnect() on %s',

@@ -2,13 +2,13 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Query, Sse } from '@nestjs/common';
 import { LastEventId, SseChannel, SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp, terminate } from './support/app.js';
-import { connect, type StreamClient } from './support/client.js';
+import { connect, type SseClient } from './support/client.js';
 import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
 import { eventually, until, within } from './support/until.js';
 
 @Controller()
-class StreamController {
+class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')
@@ -31,11 +31,11 @@ describe.each(platforms)('On %s', (_, platform) => {
   const start = async (options: SseModuleOptions) => {
     const { app, url } = await startApp(platform, {
       imports: [SseModule.forRoot(options)],
-      controllers: [StreamController],
+      controllers: [ChannelController],
     });
     return { app, url, sse: app.get(SseService) };
   };
-  const retryOf = ({ text }: StreamClient) => Number(/retry: (\d+)\n$/.exec(text)?.[1]);
+  const retryOf = ({ text }: SseClient) => Number(/retry: (\d+)\n$/.exec(text)?.[1]);
 
   it('a signal closes connections spread over drainMs, each with a different reconnection time', async () => {
     const drainMs = 1_500;

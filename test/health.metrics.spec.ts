@@ -5,7 +5,7 @@ import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 const proxies: Proxy[] = [];
@@ -14,7 +14,7 @@ afterEach(() => {
 });
 
 const start = async (options: SseModuleOptions) => {
-  const metadata = { imports: [SseModule.forRoot(options)], controllers: [StreamController] };
+  const metadata = { imports: [SseModule.forRoot(options)], controllers: [ChannelController] };
   const { app, url } = await startApp(platforms[0][1], metadata);
   return { app, url, sse: app.get(SseService) };
 };

@@ -6,11 +6,11 @@ import { Gauge, type OpenMetricsContentType, openMetricsContentType, register, R
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { startRedis } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 const start = async (options: SseModuleOptions) => {
-  const metadata = { imports: [SseModule.forRoot(options)], controllers: [StreamController] };
+  const metadata = { imports: [SseModule.forRoot(options)], controllers: [ChannelController] };
   const { app, url } = await startApp(platforms[0][1], metadata);
   return { app, url, sse: app.get(SseService) };
 };

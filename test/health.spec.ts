@@ -11,7 +11,7 @@ import { connect } from './support/client.js';
 import { HealthModule } from './support/health.module.js';
 import { Proxy } from './support/proxy.js';
 import { startRedis } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 const proxies: Proxy[] = [];
@@ -23,7 +23,7 @@ describe.each(platforms)('On %s', (_, platform) => {
   const start = async (options: SseModuleOptions) => {
     const metadata = {
       imports: [SseModule.forRoot(options), HealthModule],
-      controllers: [StreamController],
+      controllers: [ChannelController],
     };
     const { app, url } = await startApp(platform, metadata);
     const health = async () => {

@@ -7,11 +7,11 @@ import { fromQuery, type PublishOptions, SseChannel, SseModule, SseService } fro
 import { platforms, startApp } from './support/app.js';
 import { text, wellFormed } from './support/hostile-text.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 @Controller()
-class HostileController extends StreamController {
+class HostileController extends ChannelController {
   constructor(private readonly service: SseService) {
     super(service);
   }

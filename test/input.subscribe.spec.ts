@@ -3,7 +3,7 @@ import { connect as connectSocket } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { SseService } from 'nestjs-sse-channels';
 import { platforms } from './support/app.js';
-import { connect, type StreamClient } from './support/client.js';
+import { connect, type SseClient } from './support/client.js';
 import { BAD_CHANNELS, documentedInputs, startInput } from './support/input-app.js';
 import { until } from './support/until.js';
 
@@ -28,7 +28,7 @@ const JUNK_IDS = [
 let sse: SseService;
 let url: string;
 
-const isReset = async (client: StreamClient) => {
+const isReset = async (client: SseClient) => {
   expect(client.status).toBe(200);
   expect(await client.next()).toMatchObject({ event: 'sse.reset' });
   const id = await sse.publish('live');

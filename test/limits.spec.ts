@@ -6,7 +6,7 @@ import { connect } from './support/client.js';
 import { until } from './support/until.js';
 
 @Controller()
-class StreamController {
+class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @SseChannel('channel')
@@ -24,7 +24,7 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
   const start = async (limits: SseLimits) => {
     const { app, url } = await startApp(platform, {
       imports: [SseModule.forRoot({ limits })],
-      controllers: [StreamController],
+      controllers: [ChannelController],
     });
     return { sse: app.get(SseService), url };
   };

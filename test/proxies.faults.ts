@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { platforms } from './support/app.js';
-import type { StreamClient } from './support/client.js';
+import type { SseClient } from './support/client.js';
 import { freePort } from './support/port.js';
 import { AT_ONCE_MS, start } from './support/proxied-app.js';
 import { proxyNames, ReverseProxy } from './support/reverse-proxy.js';
@@ -95,7 +95,7 @@ describe.each(proxyNames)('%s, configured as in docs/proxies.md,', (name) => {
     const [one, other] = [await start(platforms[0][1]), await start(platforms[0][1])];
     const proxy = await ReverseProxy.start(name, [one.url, other.url]);
     const counts = () => [one.sse.stats().connections, other.sse.stats().connections];
-    const clients: StreamClient[] = [];
+    const clients: SseClient[] = [];
     while (clients.length < 6) clients.push(await proxy.connect('/channel'));
     expect(counts()).toEqual([3, 3]);
     await one.sse.publish('leave');

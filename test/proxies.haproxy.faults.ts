@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { platforms } from './support/app.js';
-import type { StreamClient } from './support/client.js';
+import type { SseClient } from './support/client.js';
 import { start } from './support/proxied-app.js';
 import { ReverseProxy } from './support/reverse-proxy.js';
 import { until } from './support/until.js';
@@ -48,7 +48,7 @@ describe('HAProxy', () => {
       });
       const counts = () => [one.sse.stats().connections, other.sse.stats().connections];
       const open = async (count: number) => {
-        const clients: StreamClient[] = [];
+        const clients: SseClient[] = [];
         for (let n = 0; n < count; n++) clients.push(await proxy.connect('/channel'));
         return clients;
       };

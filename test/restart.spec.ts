@@ -27,7 +27,7 @@ import { eventually, until } from './support/until.js';
 let finish: ((text: string) => void) | undefined;
 
 @Controller()
-class StreamController {
+class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @SseChannel('channel')
@@ -51,7 +51,7 @@ class StreamController {
   }
 }
 
-const METADATA = { imports: [SseModule.forRoot()], controllers: [StreamController] };
+const METADATA = { imports: [SseModule.forRoot()], controllers: [ChannelController] };
 
 const portOf = (app: INestApplication) => ((app.getHttpServer() as Server).address() as AddressInfo).port;
 
@@ -96,7 +96,7 @@ describe.each(platforms)('A restart on %s', (_, platform) => {
   it('does not wait if there are no connections, even with a signal in production', async () => {
     const { app } = await startApp(platform, {
       imports: [SseModule.forRoot({ drainMs: 600_000 })],
-      controllers: [StreamController],
+      controllers: [ChannelController],
     });
     await eventually('app.close()', terminate(app));
   });
@@ -134,7 +134,7 @@ describe.each(platforms)('A restart with slow shutdown hooks of other modules on
   const start = (options: SseModuleOptions & { isGlobal?: boolean }) =>
     startApp(platform, {
       imports: [SseModule.forRoot(options), DatabaseModule],
-      controllers: [StreamController],
+      controllers: [ChannelController],
       providers: [Database],
     });
 

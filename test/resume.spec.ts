@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { platforms } from './support/app.js';
-import { connect, type StreamClient } from './support/client.js';
+import { connect, type SseClient } from './support/client.js';
 import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { numbers, range, resume, resuming, startNode, stores } from './support/resuming.js';
 import { until } from './support/until.js';
@@ -32,7 +32,7 @@ describe.each(platforms)('Resuming on %s', (_, platform) => {
       async (route) => {
         const total = 1_500;
         const ids = await publish(0, 50);
-        const clients: { client: StreamClient; from: number }[] = [];
+        const clients: { client: SseClient; from: number }[] = [];
         for (let n = 50; n < total; n += 50) {
           const from = ids.length - 1 - (n % 400);
           if (n % 100 === 0)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ForbiddenException, GoneException, NotFoundException, UnauthorizedException } from '@nestjs/common';
 import { platforms } from './support/app.js';
-import type { StreamClient } from './support/client.js';
+import type { SseClient } from './support/client.js';
 import { watchLog } from './support/log.js';
 import { routes, startReaders } from './support/readers.js';
 import { until, within } from './support/until.js';
@@ -10,7 +10,7 @@ const never = () => new Promise(() => undefined);
 const { failed } = watchLog();
 
 describe.each(platforms)('An authorizer that fails on %s', (_, platform) => {
-  const retryOf = ({ text }: StreamClient) => Number(/^retry: (\d+)\n$/.exec(text)?.[1]);
+  const retryOf = ({ text }: SseClient) => Number(/^retry: (\d+)\n$/.exec(text)?.[1]);
 
   describe.each(routes)('(/%s)', (path) => {
     it.each<[string, () => unknown]>([

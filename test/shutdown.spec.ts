@@ -8,7 +8,7 @@ import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { eventually, until, within } from './support/until.js';
 
 @Controller()
-class StreamController {
+class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')
@@ -24,7 +24,7 @@ class StreamController {
 
 describe.each(platforms)('Shutdown on %s', (_, platform) => {
   const start = (options: object) =>
-    startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [StreamController] });
+    startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [ChannelController] });
 
   it.each([
     ['in memory', () => ({})],

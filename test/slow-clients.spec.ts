@@ -8,12 +8,12 @@ import { SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 const [, express] = platforms[0];
 const start = (options = {}, configure?: (app: INestApplication) => void) =>
-  startApp(express, { imports: [SseModule.forRoot(options)], controllers: [StreamController] }, configure);
+  startApp(express, { imports: [SseModule.forRoot(options)], controllers: [ChannelController] }, configure);
 
 describe('A client that reconnects', () => {
   /** Connects to `count` channels and disconnects. Returns the headers to resume all of them with. */

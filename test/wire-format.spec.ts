@@ -9,7 +9,7 @@ import { randomPrefix, redisUrl } from './support/redis.js';
 import { until } from './support/until.js';
 
 @Controller()
-class StreamController {
+class ChannelController {
   @SseChannel('channel')
   channel(@Query('channel') channel: string) {
     return channel;
@@ -29,7 +29,7 @@ describe.each(platforms)('The wire format on %s', (_, platform) => {
     other = new Redis(redisUrl());
     channel = randomPrefix();
     const imports = [SseModule.forRoot({ redis: redisUrl(), prefix: '' })];
-    const started = await startApp(platform, { imports, controllers: [StreamController] });
+    const started = await startApp(platform, { imports, controllers: [ChannelController] });
     url = started.url;
     sse = started.app.get(SseService);
   });

@@ -9,7 +9,7 @@ import { connect } from './support/client.js';
 import { compile } from './support/compile.js';
 import { freePort } from './support/port.js';
 import { startRedis } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 
 const [script, worker] = compiled('docs/workers.md');
 
@@ -61,7 +61,7 @@ async function runJob(redis: string): Promise<{ answer: string; isLate: boolean 
 
 const serve = (redis: string) =>
   platforms.map(([, platform]) =>
-    startApp(platform, { imports: [SseModule.forRoot(redis)], controllers: [StreamController] }),
+    startApp(platform, { imports: [SseModule.forRoot(redis)], controllers: [ChannelController] }),
   );
 
 describe('A process without HTTP', () => {

@@ -163,7 +163,7 @@ export const http = [
     guard: 'filters do not drop control events',
     find: `filter && !event.type?.startsWith('sse.') && !filter(event.event)`,
     replace: `filter && !filter(event.event)`,
-    tests: ['test/streams.spec.ts › sends only events that pass the filter'],
+    tests: ['test/delivery.spec.ts › sends only events that pass the filter'],
   },
   {
     ...stream,
@@ -189,7 +189,7 @@ export const http = [
     guard: 'an empty batch is not written, as it would end the response',
     find: `    if (!batch.isEmpty) this.#put(batch);`,
     replace: `    this.#put(batch);`,
-    tests: ['test/streams.spec.ts › begins an @SseChannel connection with sse.open'],
+    tests: ['test/delivery.spec.ts › begins an @SseChannel connection with sse.open'],
   },
   {
     ...writer,

@@ -3,10 +3,10 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { eventually, until } from './until.js';
 
 /** Clients that are closed after the test. */
-const open = new Set<StreamClient>();
+const open = new Set<SseClient>();
 
 /** A client that records everything it receives: response headers, bytes and events. */
-export class StreamClient {
+export class SseClient {
   readonly events: EventSourceMessage[] = [];
   readonly comments: string[] = [];
   text = '';
@@ -66,12 +66,12 @@ export class StreamClient {
 }
 
 /** Resolves once the response headers have arrived. */
-export function connect(url: string, headers: Record<string, string> = {}): Promise<StreamClient> {
+export function connect(url: string, headers: Record<string, string> = {}): Promise<SseClient> {
   return eventually(
     `The head of ${url}`,
     new Promise((resolve, reject) => {
       const request = get(url, { headers, agent: false }, (response) =>
-        resolve(new StreamClient(request, response)),
+        resolve(new SseClient(request, response)),
       );
       request.on('error', reject);
     }),

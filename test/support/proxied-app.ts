@@ -1,7 +1,7 @@
 import { Controller, Get, Injectable, ServiceUnavailableException } from '@nestjs/common';
 import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channels';
 import { type Platform, startApp } from './app.js';
-import { StreamController } from './stream.controller.js';
+import { ChannelController } from './channel.controller.js';
 
 /** A proxy that buffers an event sends it with the next heartbeat, after 15 s. */
 export const AT_ONCE_MS = 10_000;
@@ -31,7 +31,7 @@ class HealthController {
 export const start = async (platform: Platform, options: SseModuleOptions = {}) => {
   const metadata = {
     imports: [SseModule.forRoot(options)],
-    controllers: [StreamController, HealthController],
+    controllers: [ChannelController, HealthController],
     providers: [Health],
   };
   const { app, url } = await startApp(platform, metadata);

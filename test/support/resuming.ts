@@ -3,7 +3,7 @@ import { SseModule, type SseModuleOptions, SseService } from 'nestjs-sse-channel
 import { type Platform, startApp } from './app.js';
 import { connect } from './client.js';
 import { randomPrefix, redisUrl } from './redis.js';
-import { StreamController } from './stream.controller.js';
+import { ChannelController } from './channel.controller.js';
 
 export const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, n) => from + n);
@@ -19,7 +19,7 @@ export const stores = [
 export async function startNode(platform: Platform, options: SseModuleOptions) {
   const { app, url } = await startApp(platform, {
     imports: [SseModule.forRoot(options)],
-    controllers: [StreamController],
+    controllers: [ChannelController],
   });
   return { sse: app.get(SseService), url };
 }

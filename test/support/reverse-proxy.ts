@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
-import { StreamClient } from './client.js';
+import { SseClient } from './client.js';
 import { freePort } from './port.js';
 import { eventually, until } from './until.js';
 
@@ -87,14 +87,14 @@ export class ReverseProxy {
   }
 
   /** Opens an event stream over HTTP/1.1. Resolves once the response headers have arrived. */
-  connect(path: string, headers: Record<string, string> = {}, localAddress?: string): Promise<StreamClient> {
+  connect(path: string, headers: Record<string, string> = {}, localAddress?: string): Promise<SseClient> {
     return eventually(
       `The head of ${path}`,
       new Promise((resolve, reject) => {
         const options = { headers, agent: false, ca, localAddress };
         const open = this.url.startsWith('https') ? getSecurely : get;
         const request = open(`${this.url}${path}`, options, (response) =>
-          resolve(new StreamClient(request, response)),
+          resolve(new SseClient(request, response)),
         );
         request.on('error', reject);
       }),

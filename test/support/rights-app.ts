@@ -23,7 +23,7 @@ import {
 } from 'nestjs-sse-channels';
 import { delay, from } from 'rxjs';
 import { type Platform, startApp } from './app.js';
-import { connect, type StreamClient } from './client.js';
+import { connect, type SseClient } from './client.js';
 import { SessionGuard, type UserRequest } from './readers.js';
 
 /** The decisions of the authorizer, which a test sets. */
@@ -101,7 +101,7 @@ export class RightsController {
 }
 
 export const cookie = (user: string) => ({ cookie: `session=${user}` });
-export const isSent = (client: StreamClient, data: string) => () => client.text.includes(`data: ${data}`);
+export const isSent = (client: SseClient, data: string) => () => client.text.includes(`data: ${data}`);
 
 export type RightsApp = Awaited<ReturnType<typeof startRights>>;
 

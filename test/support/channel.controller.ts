@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 
 /** Both ways to serve channels, and a filter. */
 @Controller()
-export class StreamController {
+export class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')

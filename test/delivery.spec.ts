@@ -3,7 +3,7 @@ import { SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
-import { StreamController } from './support/stream.controller.js';
+import { ChannelController } from './support/channel.controller.js';
 import { until } from './support/until.js';
 
 const brokers = [
@@ -16,7 +16,7 @@ describe.each(platforms)('Connections on %s', (_, platform) => {
     const start = async () => {
       const { app, url } = await startApp(platform, {
         imports: [SseModule.forRoot({ ...options(), heartbeatMs: 1_000 })],
-        controllers: [StreamController],
+        controllers: [ChannelController],
       });
       return { sse: app.get(SseService), url };
     };
