@@ -12,7 +12,7 @@ class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')
-  stream(@LastEventId() lastEventId?: string) {
+  messages(@LastEventId() lastEventId?: string) {
     return this.sse.messages('sse', { lastEventId });
   }
 

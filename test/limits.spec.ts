@@ -15,7 +15,7 @@ class ChannelController {
   }
 
   @Sse('sse')
-  stream(@Query('channel') channel: string, @Query('user') user?: string) {
+  events(@Query('channel') channel: string, @Query('user') user?: string) {
     return this.sse.messages(channel, { user });
   }
 }
@@ -70,8 +70,8 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     const { sse, url } = await start({ resumesPerSecond: 1 });
     const id = await sse.publish('first', { channel: 'a' });
     const resume = () => connect(`${url}/channel?channel=a`, { 'last-event-id': id });
-    const streams = [];
-    for (let n = 0; n < 8; n++) streams.push(await resume());
+    const clients = [];
+    for (let n = 0; n < 8; n++) clients.push(await resume());
     // Five at once, and one for each second of the test.
     await until(() => sse.stats().refused > 0);
     expect(sse.connections().length).toBeGreaterThanOrEqual(5);
@@ -79,10 +79,10 @@ describe.each(platforms)('A limit on %s', (_, platform) => {
     warned.mockRestore();
     expect((await (await connect(`${url}/channel?channel=a`)).next()).event).toBe('sse.open');
     await until(async () => {
-      const stream = await resume();
+      const client = await resume();
       await sse.publish('next', { channel: 'a' });
-      await until(() => stream.ended || stream.text.includes('next'));
-      return !stream.ended;
+      await until(() => client.ended || client.text.includes('next'));
+      return !client.ended;
     });
   });
 

@@ -40,8 +40,8 @@ describe.each(platforms)('A page on %s', (_, platform) => {
       ]),
     ])('may read if it is one %s', async (_what, headersOf) => {
       const open = await start();
-      const stream = await open(headersOf(open.host));
-      expect(stream.status).toBe(200);
+      const client = await open(headersOf(open.host));
+      expect(client.status).toBe(200);
     });
 
     it.each<[string, Record<string, string> | ((host: string) => Record<string, string>)]>([
@@ -57,9 +57,9 @@ describe.each(platforms)('A page on %s', (_, platform) => {
     ])('may not read with its visitor’s cookies if it is one %s', async (_what, headers) => {
       const open = await start();
       const given = typeof headers === 'function' ? headers(open.host) : headers;
-      const stream = await open({ ...given, cookie });
-      expect(stream.status).toBe(403);
-      expect(stream.headers['access-control-allow-origin']).toBeUndefined();
+      const client = await open({ ...given, cookie });
+      expect(client.status).toBe(403);
+      expect(client.headers['access-control-allow-origin']).toBeUndefined();
     });
 
     it('gets CORS headers only if its origin is in the list', async () => {

@@ -36,7 +36,7 @@ class ChannelController {
   }
 
   @Sse('sse')
-  stream() {
+  messages() {
     return this.sse.messages();
   }
 
@@ -206,7 +206,7 @@ describe('HTTP/2 sessions', () => {
   it.each([
     ['idle', '/plain', 0],
     ['with a connection', '/channel', 1],
-  ])('close with the application: %s', async (_which, path, streams) => {
+  ])('close with the application: %s', async (_which, path, connections) => {
     const platform: Platform = () => new FastifyAdapter({ http2: true });
     const { app } = await startApp(platform, METADATA);
     const session = connectHttp2(`http://127.0.0.1:${portOf(app)}`);
@@ -215,7 +215,7 @@ describe('HTTP/2 sessions', () => {
     const stream = session.request({ ':path': path }).setEncoding('utf8');
     stream.on('data', (chunk: string) => (text += chunk));
     await until(() => /plain|sse\.open/.test(text));
-    await until(() => app.get(SseService).stats().connections === streams);
+    await until(() => app.get(SseService).stats().connections === connections);
     await eventually('app.close()', app.close());
     await until(() => session.destroyed);
   });

@@ -29,13 +29,13 @@ describe('The open routes of the sample', () => {
     'sse?channel=record:7',
     'sse?channel=sse&channel=record:7',
   ])('refuse to read a record: %s', async (path) => {
-    const stream = await connect(`${sample.url}/${path}`);
+    const client = await connect(`${sample.url}/${path}`);
     // With `@Sse`, Nest may have sent the response headers already. It then reports the error in an event.
     await call('PUT', '/records/7', { title: 'two' });
     await sample.publish({ data: 'on sse' });
-    await until(() => stream.ended || stream.text.includes('on sse'));
-    expect(stream.text).not.toContain('two');
-    if (path.startsWith('channel?channel=')) expect(stream.status).toBe(403);
+    await until(() => client.ended || client.text.includes('on sse'));
+    expect(client.text).not.toContain('two');
+    if (path.startsWith('channel?channel=')) expect(client.status).toBe(403);
   });
 
   it('refuse to publish to a record', async () => {
@@ -57,8 +57,8 @@ describe('The open routes of the sample', () => {
     ['login', 'a form', undefined, new URLSearchParams({ user: 'attacker' })],
     ['login', 'text', undefined, '{"user":"attacker"}'],
   ])('refuse a POST to /%s from %s, as another site can send it', async (path, _what, type, body) => {
-    const stream = await connect(`${sample.url}/channel`);
-    await stream.next();
+    const client = await connect(`${sample.url}/channel`);
+    await client.next();
     const response = await fetch(`${sample.url}/${path}`, {
       method: 'POST',
       headers: { ...(type && { 'content-type': type }), origin: 'https://elsewhere.example' },
@@ -67,6 +67,6 @@ describe('The open routes of the sample', () => {
     expect(response.status).toBe(body instanceof Blob ? 400 : 415);
     expect(response.headers.get('set-cookie')).toBeNull();
     await sample.publish({ data: 'genuine' });
-    expect(await stream.next()).toMatchObject({ data: 'genuine' });
+    expect(await client.next()).toMatchObject({ data: 'genuine' });
   });
 });

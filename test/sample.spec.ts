@@ -80,18 +80,18 @@ describe('The sample', () => {
     expect((await call(owner, 'PUT', '/records/7', { title: 'one' })).status).toBe(200);
     expect((await call(stranger, 'PUT', '/records/7', { title: 'mine' })).status).toBe(403);
     expect((await call(owner, 'PUT', '/records/7/readers/reader')).status).toBe(204);
-    const streams = [await open(owner), await open(reader)];
-    for (const stream of streams) await stream.next();
+    const clients = [await open(owner), await open(reader)];
+    for (const client of clients) await client.next();
     await call(owner, 'PUT', '/records/7', { title: 'two' });
-    for (const stream of streams) expect(await stream.next()).toMatchObject({ data: '{"title":"two"}' });
+    for (const client of clients) expect(await client.next()).toMatchObject({ data: '{"title":"two"}' });
     expect((await open(stranger)).status).toBe(403);
     expect((await connect(`${url}/records/7/sse`)).status).toBe(401);
 
     expect((await call(owner, 'DELETE', '/records/7/readers/reader')).status).toBe(204);
-    await until(() => streams[1]!.ended);
+    await until(() => clients[1]!.ended);
     expect((await open(reader)).status).toBe(403);
     expect((await call(owner, 'POST', '/logout')).status).toBe(204);
-    await until(() => streams[0]!.ended);
+    await until(() => clients[0]!.ended);
     expect((await open(owner)).status).toBe(401);
     closeClients();
   });
@@ -101,7 +101,7 @@ describe('The sample', () => {
     const [one, two] = await Promise.all([Sample.start(env), Sample.start(env)]);
     const stats = await connect(`${one.url}/channel?channel=stats`);
     const sse = await Promise.all([one, two].map(({ url }) => connect(`${url}/channel`)));
-    for (const stream of [stats, ...sse]) await stream.next();
+    for (const client of [stats, ...sse]) await client.next();
     await one.publish({ data: 'seen' });
     const last = ({ process }: Sample) =>
       stats.events.findLast(({ event, data }) => event === 'metrics' && data.includes(`:${process.pid}"`));

@@ -12,7 +12,7 @@ class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')
-  stream() {
+  messages() {
     return this.sse.messages();
   }
 

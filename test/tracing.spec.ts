@@ -92,12 +92,12 @@ describe('OpenTelemetry’s HTTP instrumentation', () => {
     for (const [n, url] of Object.values(urls).entries()) {
       for (const path of [`/orders/${n}/events`, `/prices`]) {
         const before = traced.spans.length;
-        const stream = await connect(url + path, EVENT_SOURCE);
+        const client = await connect(url + path, EVENT_SOURCE);
         const opened = performance.now();
         await fetch(`${url}/orders/7`);
         await until(() => traced.spans.length === before + 1);
         const lasted = performance.now() - opened;
-        stream.close();
+        client.close();
         await until(() => traced.spans.length === before + 2);
         const [request, span] = traced.spans.slice(before);
         expect([request!.path, span!.path]).toEqual(['/orders/7', path]);
@@ -170,7 +170,7 @@ describe.each(platforms)('On %s', (name, platform) => {
       await refused.body();
     }
     await until(() => measured.length === 3);
-    const streams = [
+    const clients = [
       await connect(`${url}/orders/7/events`, EVENT_SOURCE),
       await connect(`${url}/orders/7/events`),
       await connect(`${url}/prices`, EVENT_SOURCE),
@@ -179,7 +179,7 @@ describe.each(platforms)('On %s', (name, platform) => {
     await until(() => sse.stats().connections === 4);
     leaving.close();
     for (const channel of ['order:7', 'prices']) await sse.disconnect({ channel });
-    await until(() => sse.stats().connections === 0 && streams.every(({ ended }) => ended));
+    await until(() => sse.stats().connections === 0 && clients.every(({ ended }) => ended));
     await fetch(`${url}/orders/7`);
     await until(() => measured.length >= 4);
     expect(measured).toHaveLength(4);

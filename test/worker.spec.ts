@@ -68,7 +68,7 @@ describe('A process without HTTP', () => {
   it('publishes with one Redis connection, in order, to the clients of other processes, and ends by itself', async () => {
     const redis = await startRedis();
     const apps = await Promise.all(serve(redis.url));
-    const streams = await Promise.all(apps.map(({ url }) => connect(`${url}/channel?channel=imports`)));
+    const readers = await Promise.all(apps.map(({ url }) => connect(`${url}/channel?channel=imports`)));
     const admin = redis.admin();
     const clients = async () =>
       [...((await admin.client('LIST')) as string).matchAll(/^id=(\d+) .*\bname=(\S*)/gm)].map(
@@ -82,8 +82,8 @@ describe('A process without HTTP', () => {
       'for await (const _ of process.stdin); await app.close()',
     );
     const process = run(held, redis.url, { NODE_V8_COVERAGE: coverage });
-    for (const stream of streams) {
-      const events = await stream.take(4);
+    for (const reader of readers) {
+      const events = await reader.take(4);
       expect(events.slice(1).map(({ data }) => data)).toEqual(
         ['fetched', 'checked', 'imported'].map((step) => JSON.stringify({ step })),
       );
@@ -107,12 +107,12 @@ describe('A process without HTTP', () => {
   it('publishes once for a job that runs twice', async () => {
     const redis = await startRedis();
     const [app] = await Promise.all(serve(redis.url));
-    const stream = await connect(`${app!.url}/channel?channel=reports`);
+    const reader = await connect(`${app!.url}/channel?channel=reports`);
     const [first, second] = [await runJob(redis.url), await runJob(redis.url)];
     expect(second.answer).toBe(first.answer);
     const other = run(JOB.replace('report: 7', 'report: 8'), redis.url);
     expect(await other.end()).toBe(0);
-    const [, ...events] = await stream.take(3);
+    const [, ...events] = await reader.take(3);
     expect(events).toMatchObject([{ id: first.answer, data: '{"ready":7}' }, { data: '{"ready":8}' }]);
   });
 

@@ -1,4 +1,4 @@
-/** Guards of what goes on for long, and of how it ends. */
+/** Guards of long runs, and of the shutdown. */
 const PROBE_SPEC = 'src/broker/redis/probe.spec.ts';
 const SUBSCRIBER_SPEC = 'test/subscriber.spec.ts';
 const REQUIRE_SPEC = 'test/require-redis.spec.ts';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 
 const write = (result) => writeFileSync(process.env.MUTANTS_RESULT, JSON.stringify(result));
 
-/** Writes down how a run went, and ends it with the first test that fails: Jest goes on to the end of the file. */
+/** Records the results of a run, and ends it at the first failing test. Jest itself would run the whole file. */
 export default class FirstFailure {
   #passed = [];
 

@@ -64,7 +64,7 @@ export class WorkingCopy {
     // Without a guard, a test often waits for an event that never arrives.
     const patience = { TEST_PATIENCE_MS: '10000' };
     const env = { ...process.env, ...patience, TMPDIR: this.#dir, MUTANTS_RESULT: this.#result };
-    // In a process group of its own, with every server that a test starts and may leave behind.
+    // A separate process group contains every server that a test starts and may not stop.
     this.#tests = spawn(process.execPath, args, { cwd: this.#dir, env, detached: true, stdio: 'ignore' });
     const exited = once(this.#tests, 'exit');
     const timer = setTimeout(() => this.#kill(), limitMs);
@@ -93,7 +93,7 @@ export class WorkingCopy {
     try {
       process.kill(-this.#tests.pid, 'SIGKILL');
     } catch {
-      // They have ended, or none was started.
+      // The processes have ended, or none was started.
     }
   }
 }

@@ -92,7 +92,7 @@ describe('The packed package', () => {
   });
 
   const canEmbed = readFileSync(process.execPath).includes(`${FUSE}:0`);
-  (canEmbed ? it : it.skip)('publishes and streams in a single executable application', () => {
+  (canEmbed ? it : it.skip)('publishes and sends events in a single executable application', () => {
     const main = join(root, 'executable/app.cjs');
     bundle(join(root, 'nest-11'), 'app.cjs', main);
     const dir = folder('executable', { 'sea.json': { main, output: 'app.blob' } });

@@ -8,7 +8,7 @@ export class ChannelController {
   constructor(private readonly sse: SseService) {}
 
   @Sse('sse')
-  stream(
+  messages(
     @Query('channel') channel: string | string[] = 'sse',
     @LastEventId() lastEventId?: string,
   ): Observable<MessageEvent> {

@@ -33,7 +33,7 @@ class NewsController {
   }
 
   @Sse('sse')
-  stream(@LastEventId() lastEventId?: string) {
+  messages(@LastEventId() lastEventId?: string) {
     return this.sse.messages('news', { lastEventId }).pipe(heartbeat(1_000));
   }
 }

@@ -43,7 +43,7 @@ export class SseClient {
   async next(): Promise<EventSourceMessage> {
     await until(() => this.events.length > this.#taken || this.ended);
     const event = this.events[this.#taken++];
-    if (!event) throw new Error('The stream ended without another event');
+    if (!event) throw new Error('The response ended without another event');
     return event;
   }
 

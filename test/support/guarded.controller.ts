@@ -20,7 +20,7 @@ export class GuardedController {
 
   @Sse('guarded')
   @UseGuards(ChannelGuard(['news'], fromQuery))
-  stream(@GrantedChannels() granted: SseGrant) {
+  messages(@GrantedChannels() granted: SseGrant) {
     return this.sse.messages(granted);
   }
 }

@@ -20,7 +20,7 @@ class LimitedController {
   }
 
   @Sse('sse')
-  stream(@Query('channel') channel = 'sse') {
+  messages(@Query('channel') channel = 'sse') {
     return this.sse.messages(channel);
   }
 }
