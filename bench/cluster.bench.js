@@ -96,10 +96,10 @@ async function measure({ servers }, { publisher, received }, size) {
     performance.now(),
   ];
   let left = EVENTS;
-  const lane = async () => {
+  const loop = async () => {
     while (left-- > 0) await publisher.publish(data, { channel: CHANNELS[left % CHANNELS.length] });
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT * servers.length }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT * servers.length }, loop));
   const seconds = (performance.now() - start) / 1_000;
   const due = before + EVENTS * APPLICATIONS;
   for (const end = Date.now() + 10_000; received.count < due && Date.now() < end;) await sleep(5);

@@ -45,10 +45,10 @@ async function measure(publish) {
   const [redisCpu, cpu, start] = [await redis.cpu(), process.cpuUsage(), process.hrtime.bigint()];
   let left = EVENTS;
   let last;
-  const lane = async () => {
+  const loop = async () => {
     while (left-- > 0) last = await publish();
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   const { user, system } = process.cpuUsage(cpu);
   const perEvent = (micros) => micros / EVENTS;

@@ -39,10 +39,10 @@ async function measure(count) {
   received = 0;
   const before = await redis.cpu();
   let left = EVENTS;
-  const lane = async () => {
+  const loop = async () => {
     while (left-- > 0) await publisher.publish('all', publication);
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
   for (const end = Date.now() + 30_000; received < EVENTS * count && Date.now() < end;) await sleep(5);
   if (received !== EVENTS * count) throw new Error(`Expected ${EVENTS * count} deliveries, got ${received}`);
   return (((await redis.cpu()) - before) * 1e6) / EVENTS;
@@ -72,10 +72,10 @@ try {
   for (let round = 0; round <= ROUNDS; round++) {
     const before = await redis.cpu();
     let left = EVENTS;
-    const lane = async () => {
+    const loop = async () => {
       while (left-- > 0) await publisher.read('all', [], 0);
     };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+    await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
     if (round > 0) audits.push((((await redis.cpu()) - before) * 1e6) / EVENTS);
   }
   const { median: middle, min, max } = median(audits);

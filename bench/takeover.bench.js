@@ -53,10 +53,10 @@ async function measure(sharded, count, port) {
   for (const channel of channels) sse.messages(channel).subscribe(() => heard.add(channel));
   const publishTo = async (these) => {
     const left = [...these];
-    const lane = async () => {
+    const loop = async () => {
       while (left.length > 0) await sse.publish('there?', { channel: left.pop() });
     };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+    await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
   };
   while (heard.size < count) {
     await publishTo(channels.filter((channel) => !heard.has(channel)));

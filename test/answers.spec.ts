@@ -96,7 +96,7 @@ describe.each(platforms)('A request to an @SseChannel() route on %s', (_, platfo
         ),
     ],
     [
-      'in place of the handler',
+      'instead of the handler',
       (_values, answer) => {
         answer.status(200).send({ closed: true });
         return of(undefined);

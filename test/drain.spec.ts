@@ -58,8 +58,8 @@ describe.each(platforms)('On %s', (_, platform) => {
     await eventually('app.close()', closing);
     await until(() => ends.length === clients.length);
     // A busy machine may end connections late, and never early.
-    for (const [place, end] of ends.entries()) {
-      expect(end).toBeGreaterThan((drainMs * place) / clients.length - 1);
+    for (const [index, end] of ends.entries()) {
+      expect(end).toBeGreaterThan((drainMs * index) / clients.length - 1);
     }
     const retries = clients.filter((_each, n) => paths[n] === 'channel').map(retryOf);
     expect(Math.min(...retries)).toBeGreaterThanOrEqual(1_000);

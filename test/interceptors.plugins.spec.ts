@@ -66,7 +66,7 @@ describe('Plugins of Fastify', () => {
     expect(await client.next()).toMatchObject({ data: 'event' });
   });
 
-  it('do not change the body, whatever payload they return', async () => {
+  it('do not change the body, for any payload that they return', async () => {
     const { url, sse } = await start((app) => {
       app
         .getHttpAdapter()

@@ -87,7 +87,7 @@ describe('With Redis during an outage', () => {
     let reads = 0;
     proxy.onUp = (chunk) => {
       reads += [...chunk.toString().matchAll(/evalsha/gi)].length;
-      // The module sends no further read before Redis answers one of these.
+      // The module sends no further read before Redis replies to one of these.
       proxy.holdDown ||= reads > 0;
     };
     proxy.refuse = false;

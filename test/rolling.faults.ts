@@ -102,7 +102,7 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
       'maxconn 32768': 'maxconn 2000',
       'server app-2': `server app-3 127.0.0.1:${ports[2]}\n  server app-2`,
       'inter 2s': 'inter 500ms',
-      // Otherwise a check may take no longer than `inter`, which all nodes exceed at once where the machine is busy.
+      // Otherwise a check may take no longer than `inter`, which all nodes exceed at once if the machine is busy.
       'timeout connect 5s': 'timeout connect 5s\n  timeout check 30s',
     });
     for (let n = 0; n < CLIENTS; n++) clients.push(new Client(proxy.url));
@@ -165,11 +165,11 @@ describe('A rolling restart of three nodes behind HAProxy', () => {
         .toSorted((a, b) => a.endedAt - b.endedAt);
       expect(drained.length).toBeGreaterThanOrEqual(CLIENTS / NODES);
       // A busy machine may end connections late, and never early.
-      const dues = drained.map((_, place) => (DRAIN_MS * place) / drained.length);
-      for (const [place, { endedAt }] of drained.entries()) {
-        expect(endedAt - begin).toBeGreaterThan(dues[place]! - 1);
+      const dues = drained.map((_, index) => (DRAIN_MS * index) / drained.length);
+      for (const [index, { endedAt }] of drained.entries()) {
+        expect(endedAt - begin).toBeGreaterThan(dues[index]! - 1);
       }
-      const reconnections = drained.map(({ retryMs }, place) => dues[place]! + retryMs);
+      const reconnections = drained.map(({ retryMs }, index) => dues[index]! + retryMs);
       expect(Math.max(...binned(reconnections, BIN_MS)) / drained.length).toBeLessThanOrEqual(MAX_SHARE);
     }
     admin.disconnect();

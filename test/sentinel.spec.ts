@@ -29,7 +29,7 @@ describe('Behind Sentinel', () => {
     return names.toSorted().join();
   };
 
-  it('leaves a master that hangs as soon as there is a new one, before the old one acts as master again', async () => {
+  it('disconnects from a hung master as soon as there is a new one, before the old one acts as master again', async () => {
     const sentinels = await Sentinels.start();
     const sse = await start(sentinels.options);
     sse.messages().subscribe();
@@ -50,7 +50,7 @@ describe('Behind Sentinel', () => {
     await within(6_000, 'The move', moved);
   });
 
-  it('leaves a sentinel that hangs', async () => {
+  it('disconnects from a hung sentinel', async () => {
     const sentinels = await Sentinels.start();
     const sse = await start(sentinels.options);
     const events: SseEvent[] = [];

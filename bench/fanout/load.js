@@ -47,10 +47,10 @@ const reading = () => clients.filter(({ stalled }) => !stalled);
 const methods = {
   async open({ port, path = '', plan, clients: count }) {
     let next = 0;
-    const lane = async () => {
+    const loop = async () => {
       while (next < count) await open(port, `${path}${pathOf(plan, next++)}`);
     };
-    await Promise.all(Array.from({ length: OPENING }, lane));
+    await Promise.all(Array.from({ length: OPENING }, loop));
   },
 
   async close() {

@@ -23,16 +23,16 @@ const answered = (socket) =>
   });
 
 /** Repeats the work in parallel, the given number of times at once. */
-async function flood({ ms, lanes }, work) {
+async function flood({ ms, loops }, work) {
   const end = performance.now() + ms;
   let done = 0;
-  const lane = async () => {
+  const loop = async () => {
     while (performance.now() < end) {
       await work();
       done++;
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: loops }, loop));
   return done;
 }
 
@@ -41,11 +41,11 @@ const FLOODS = {
 
   /** Keeps connections open, and retries at once after a refusal. */
   connections: ({ port, ms }) =>
-    flood({ ms, lanes: 100 }, () => answered(open(port, get('/one?shared=all')))),
+    flood({ ms, loops: 100 }, () => answered(open(port, get('/one?shared=all')))),
 
   /** Requests the whole history, and disconnects. */
   resumes: ({ port, ms, id }) =>
-    flood({ ms, lanes: 100 }, async () => {
+    flood({ ms, loops: 100 }, async () => {
       const socket = open(port, get('/one?shared=all', `Last-Event-ID: ${id}\r\n`));
       await answered(socket);
       socket.destroy();
@@ -53,7 +53,7 @@ const FLOODS = {
 
   /** Requests a channel with an authorizer, and disconnects before its decision. */
   authorizations: ({ port, ms }) =>
-    flood({ ms, lanes: 300 }, async () => {
+    flood({ ms, loops: 300 }, async () => {
       const socket = open(port, get('/asked'));
       await sleep(50);
       socket.destroy();
@@ -61,7 +61,7 @@ const FLOODS = {
 
   /** Requests whose headers never end. */
   slowloris: ({ port, ms }) =>
-    flood({ ms, lanes: 2_000 }, async () => {
+    flood({ ms, loops: 2_000 }, async () => {
       const socket = open(port, 'GET /one?shared=all HTTP/1.1\r\nHost: localhost\r\n');
       for (let n = 0; n < 5; n++) {
         await sleep(ms / 5);

@@ -72,11 +72,11 @@ export async function check(rig: Rig): Promise<Report> {
   for (const problem of rig.problems) report.violate('process', problem);
   for (const channel of rig.channels) {
     const chain = await rig.chain(channel);
-    const places = new Map(chain.map(({ id }, place) => [id, place]));
+    const indexes = new Map(chain.map(({ id }, index) => [id, index]));
     for (const [number, client] of rig.clients.entries()) {
       if (client.channel !== channel) continue;
       const losses = rig.losses.get(channel)!;
-      checkClient({ client, name: `Client ${number}`, losses }, { chain, places, rig }, report);
+      checkClient({ client, name: `Client ${number}`, losses }, { chain, indexes, rig }, report);
     }
     checkChain(channel, chain, report);
     checkPublications([channel, chain], rig, report);
@@ -88,7 +88,7 @@ export async function check(rig: Rig): Promise<Report> {
 /** No gap, no duplicate, in order, no event of another channel. Resets and lost events only after a loss of Redis. */
 function checkClient(
   { client, name, losses }: { client: HoppingClient; name: string; losses: number },
-  { chain, places, rig }: { chain: Entry[]; places: ReadonlyMap<string, number>; rig: Rig },
+  { chain, indexes, rig }: { chain: Entry[]; indexes: ReadonlyMap<string, number>; rig: Rig },
   report: Report,
 ): void {
   const { channel, deliveries, resumedAt } = client;
@@ -106,13 +106,13 @@ function checkClient(
       at = undefined;
     }
     const wrong = (what: string) => report.violate(during, `${name} on ${channel}: ${what}`);
-    const place = places.get(id);
+    const index = indexes.get(id);
     if (type === 'sse.reset' || type === 'sse.open') {
       if (type === 'sse.reset') {
         report.count(during, 'resets');
         if (++resets > losses) wrong(`reset ${resets} after ${losses} losses: ${data}`);
       }
-      at = place;
+      at = index;
       continue;
     }
     report.count(during, 'delivered');
@@ -121,15 +121,15 @@ function checkClient(
     if (mayRepeat && latest.get(keyOf(delivery)) !== number) continue;
     if (seen.has(id)) wrong(`${id} came twice`);
     seen.add(id);
-    if (place === undefined) {
+    if (index === undefined) {
       if (losses === 0) wrong(`${id} is in no chain`);
       continue;
     }
-    if (chain[place]!.data !== data) wrong(`${id} has other data: ${data}`);
+    if (chain[index]!.data !== data) wrong(`${id} has other data: ${data}`);
     // A client that reconnects with the id of the lost event resumes after the stored one.
-    const isAhead = mayRepeat && place > (at ?? place);
-    if (at !== undefined && place !== at + 1 && !isAhead) wrong(`after ${at} came ${place} (${id})`);
-    at = place;
+    const isAhead = mayRepeat && index > (at ?? index);
+    if (at !== undefined && index !== at + 1 && !isAhead) wrong(`after ${at} came ${index} (${id})`);
+    at = index;
   }
   for (const refusal of client.refusals) report.violate('none', `${name} got status ${refusal}`);
   for (const during of client.reconnects) report.count(during, 'reconnects');
@@ -180,12 +180,12 @@ function checkPublications([channel, chain]: [string, Entry[]], rig: Rig, report
 
 /** From any event on, a client gets all later events, and of the lost ones those that its node still buffers. */
 async function checkCursor([channel, chain]: [string, Entry[]], rig: Rig, report: Report): Promise<void> {
-  const place = rig.random.below(chain.length - 1);
-  const lastEventId = chain[place]!.id;
+  const index = rig.random.below(chain.length - 1);
+  const lastEventId = chain[index]!.id;
   const { ports, random } = rig;
   const probe = new HoppingClient({ channel, ports, random, sightings: new Sightings(), lastEventId });
   probe.settle();
-  const rest = chain.slice(place + 1).map(({ id }) => id);
+  const rest = chain.slice(index + 1).map(({ id }) => id);
   await until(() => probe.lastEventId === chain.at(-1)!.id).catch(() => undefined);
   probe.close();
   const isThere = new Set(chain.map(({ id }) => id));

@@ -55,7 +55,7 @@ export class Node {
     return new Node(process, port, way, ended);
   }
 
-  /** Its way to Redis, where that is one server. */
+  /** Its proxy to Redis, if there is only one server. */
   get proxy(): Proxy {
     return proxyOf(this.way);
   }

@@ -46,7 +46,7 @@ export class Publisher {
     });
   }
 
-  /** Its way to Redis, where that is one server. */
+  /** Its proxy to Redis, if there is only one server. */
   get proxy(): Proxy {
     return proxyOf(this.options.way);
   }

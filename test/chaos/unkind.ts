@@ -41,14 +41,14 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
   'clients send invented ids': async (rig) => {
     const { random } = rig;
     const end = performance.now() + random.between(500, 2_000);
-    const lane = async () => {
+    const loop = async () => {
       while (performance.now() < end) {
         const ids = ['no-such-id', `${Date.now()}-${random.below(1e6)}`, `${random.below(1e12)}0-1`, '~'];
         const wrong = await visit(random.of(rig.ports()), random.of(rig.channels), random.of(ids));
         if (wrong) rig.problems.push(`An invented id was answered ${wrong}`);
       }
     };
-    await Promise.all(Array.from({ length: 20 }, lane));
+    await Promise.all(Array.from({ length: 20 }, loop));
   },
   'filters throw on some events': async (rig) => {
     const { ports, random } = rig;
@@ -91,7 +91,7 @@ export const UNKIND_FAULTS: Record<string, Fault> = {
 /** Whether the filter of the route throws on the event. */
 const failsIn = (data: string) => data.split(' ')[2]!.endsWith('50');
 
-/** Disconnects after the first event. Resolves to what was wrong with it. */
+/** Disconnects after the first event. Resolves to the response if it was wrong. */
 function visit(port: number, channel: string, lastEventId: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const headers = { 'last-event-id': lastEventId };

@@ -21,14 +21,14 @@ export const broker = [
     guard: 'a hung sentinel is disconnected',
     find: `      sentinelCommandTimeout: 2_000,\n`,
     replace: '',
-    tests: ['test/sentinel.spec.ts › a sentinel that hangs'],
+    tests: ['test/sentinel.spec.ts › a hung sentinel'],
   },
   {
     ...connection,
     guard: 'a hung master behind Sentinel is disconnected',
     find: `      failoverDetector: true,\n`,
     replace: '',
-    tests: ['test/sentinel.spec.ts › a master that hangs'],
+    tests: ['test/sentinel.spec.ts › a hung master'],
   },
   {
     ...redisBroker,

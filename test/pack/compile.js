@@ -1,5 +1,5 @@
 /**
- * Compiles the same files with many settings in one process, as most of the time goes into reading the same declarations:
+ * Compiles the same files with many settings in one process, because reading the same declarations takes most of the time:
  * `node compile.js <folder of TypeScript> <projects as JSON: [{ dir, compilerOptions }]>`. It prints, for each project, the codes
  * of the errors in its files and in the declarations of the package, without those of other packages.
  */
@@ -11,7 +11,7 @@ const ts = createRequire(join(resolve(typescript), 'package.json'))(resolve(type
 const OWN = /\/node_modules\/nestjs-sse-channels\//;
 const sourceFiles = new Map();
 
-/** The package format of a declaration file is part of what TypeScript knows of it, and depends on the settings. */
+/** TypeScript stores the package format of a declaration file with it. The format depends on the settings. */
 function createHost(options) {
   const host = ts.createCompilerHost(options);
   const read = host.getSourceFile;

@@ -10,7 +10,7 @@ const compiler = webpack({
   target: 'node',
   entry: resolve(entry),
   output: { path: dirname(resolve(file)), filename: basename(file) },
-  // Nest looks for these, and does without.
+  // Nest tries to load these optional packages.
   plugins: [
     new webpack.IgnorePlugin({
       resourceRegExp: /^(@nestjs\/(microservices|websockets)|class-(transformer|validator))(\/|$)/,

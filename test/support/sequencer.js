@@ -10,8 +10,8 @@ const LONG =
 export default class LongestFirst extends (Sequencer.default ?? Sequencer) {
   sort(tests) {
     const rank = ({ path }) => {
-      const place = LONG.findIndex((name) => new RegExp(`/${name}\\.(spec|faults)\\.ts$`).test(path));
-      return place < 0 ? LONG.length : place;
+      const index = LONG.findIndex((name) => new RegExp(`/${name}\\.(spec|faults)\\.ts$`).test(path));
+      return index < 0 ? LONG.length : index;
     };
     // oxlint-disable-next-line unicorn/no-array-sort -- the sequencer's own
     return super.sort(tests).toSorted((a, b) => rank(a) - rank(b));

@@ -204,7 +204,7 @@ describe('A publisher', () => {
     await isRejected(publish('a1'), true, 5_000);
   });
 
-  it('is not delayed by publications that it gave up while their server was unreachable', async () => {
+  it('is not delayed by publications that timed out while their server was unreachable', async () => {
     jest.useRealTimers();
     const all = publish('a1', true, 67_108_864);
     sent[0]!.fail(NO_ANSWER);
