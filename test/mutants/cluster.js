@@ -134,7 +134,7 @@ export const cluster = [
     file: 'src/broker/redis/publication-queue.ts',
     find: `    this.usage.count--;\n`,
     replace: `    if (this.#waiting === 0) this.usage.count--;\n`,
-    tests: ['src/broker/redis/publication-queue.spec.ts'],
+    tests: ['src/broker/redis/publication-queue.limits.spec.ts'],
   },
   {
     guard: 'the keyPrefix of ioredis comes first',

@@ -1,4 +1,5 @@
 const SENDER_SPEC = 'src/broker/redis/publication-queue.spec.ts';
+const LIMITS_SPEC = 'src/broker/redis/publication-queue.limits.spec.ts';
 const PUBLISH_SPEC = 'test/publish.spec.ts';
 const ORDER_SPEC = 'test/publish.order.spec.ts';
 const REFUSALS_SPEC = 'test/publish.refusals.spec.ts';
@@ -111,6 +112,7 @@ export const publisher = [
     guard: 'the queue opens if no publications are to be retried',
     find: `    this.#state = first ? 'probing' : 'open';`,
     replace: `    this.#state = first ? 'probing' : 'paused';`,
+    tests: [LIMITS_SPEC],
   },
   {
     guard: 'the script text is sent after Redis has flushed it',
