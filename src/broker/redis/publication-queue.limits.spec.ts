@@ -1,6 +1,13 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { FOR_A_WHILE, FOR_GOOD, NO_ANSWER, PublisherRig } from '../../../test/support/publisher-rig.js';
+import {
+  FOR_A_WHILE,
+  FOR_GOOD,
+  NO_ANSWER,
+  PublisherRig,
+  REPEATED,
+} from '../../../test/support/publisher-rig.js';
+import { until } from '../../../test/support/until.js';
 
 /** How long publications wait, and how many. */
 describe('The limits of a publisher', () => {
@@ -28,6 +35,24 @@ describe('The limits of a publisher', () => {
     rig.connection.ready = true;
     rig.publisher.flush();
     expect(names()).toEqual(['a1', 'b3', 'b4']);
+  });
+
+  it('sends at once again after the only publication that was to be retried has timed out', async () => {
+    jest.useRealTimers();
+    const [lost, another] = [publish('a1'), publish('b2')];
+    await sleep(1_000);
+    const stored = publish('c3');
+    rig.sent[2]!.fail(REPEATED);
+    await until(() => names().at(-1) === 'find in c from 2');
+    rig.sent[0]!.fail(NO_ANSWER);
+    rig.sent[1]!.fail(NO_ANSWER);
+    rig.connection.ready = false;
+    await Promise.all([lost, another].map((id) => isRejected(id, true, 5_000)));
+    rig.connection.ready = true;
+    rig.publisher.flush();
+    void publish('d4');
+    expect(names().at(-1)).toBe('d4');
+    await isRejected(stored, true, 5_000);
   });
 
   it('counts a publication that has failed no longer, although another one waits', async () => {
