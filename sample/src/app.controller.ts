@@ -15,13 +15,13 @@ import type { Observable } from 'rxjs';
 import { JsonOnly } from './json-only.guard.js';
 import { isRecordChannel } from './records.controller.js';
 
-/** Records have routes of their own, which ask who may. @throws ForbiddenException */
+/** Records are read through their own routes, which check the reader. @throws ForbiddenException */
 function open<T>(channel: T): T {
   if ([channel].flat().some(isRecordChannel)) throw new ForbiddenException();
   return channel;
 }
 
-/** These routes let anyone read and write all channels but those of records: fit for a demonstration, and for nothing else. */
+/** Everyone may read and write all channels except those of records. That suits a demonstration, and nothing else. */
 @Controller()
 export class AppController {
   constructor(private readonly sse: SseService) {}

@@ -4,10 +4,16 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 
+/** Pages of other nodes on this machine. They may read and publish here, without cookies. */
+const LOCAL_PAGES = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
 const app = await NestFactory.create<NestExpressApplication>(AppModule);
-// Above the 256 KiB that an event may have, so that it is the module that answers what is too large.
+app.enableCors({ origin: LOCAL_PAGES, methods: ['GET', 'POST'] });
+// More than the 256 KiB of an event, so that the module refuses larger ones and says why.
 app.useBodyParser('json', { limit: '2mb' });
 app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
+// The page shows the code behind its panels.
+app.useStaticAssets(fileURLToPath(new URL('../src', import.meta.url)), { prefix: '/src/' });
 app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
 await app.listen(process.env.PORT || 3000);
 const { port } = app.getHttpServer().address() as { port: number };

@@ -20,12 +20,12 @@ interface Record {
   readers: Set<string>;
 }
 
-/** Records, each of whoever wrote it first: in this process's memory, as this is a demonstration. */
+/** Records. The first user who writes one owns it. A demonstration keeps them in the memory of the node. */
 @Injectable()
 export class Records {
   readonly #all = new Map<number, Record>();
 
-  /** @throws ForbiddenException for anybody but the owner */
+  /** @throws ForbiddenException for all users but the owner */
   ofOwner(id: number, user: string): Record {
     const record = this.#all.get(id) ?? { owner: user, readers: new Set<string>() };
     if (record.owner !== user) throw new ForbiddenException();
@@ -42,11 +42,11 @@ export class Records {
 const PREFIX = 'record:';
 const channelOf = (id: number) => `${PREFIX}${id}`;
 
-/** Whether a channel is a record's, in whatever spelling. */
+/** Whether a channel is a record's, in any Unicode form. */
 export const isRecordChannel = (channel: unknown) =>
   typeof channel === 'string' && channel.normalize('NFC').startsWith(PREFIX);
 
-/** Who may read a record may read its stream; asked again while that is open. */
+/** A user who may read a record may read its channel. The module asks again while the connection is open. */
 @Injectable()
 export class RecordReaders implements SseAuthorizer {
   constructor(
@@ -56,7 +56,7 @@ export class RecordReaders implements SseAuthorizer {
 
   authorize(channel: string, context: ExecutionContext) {
     const { headers } = context.switchToHttp().getRequest<SessionRequest>();
-    // Looked up anew: it may have ended since the stream was opened.
+    // Read again: the session may have ended since the connection opened.
     const session = this.sessions.find(headers.cookie);
     const id = Number(channel.slice(PREFIX.length));
     return session !== undefined && this.records.mayRead(id, session.user) && session;
@@ -103,7 +103,7 @@ export class RecordsController {
     @Param('user') user: string,
     @Req() { session }: SessionRequest,
   ): Promise<void> {
-    // The right first: a stream that is ended asks again.
+    // First the right: the client of an ended connection reconnects.
     this.records.ofOwner(id, session.user).readers.delete(user);
     await this.sse.disconnect({ user, channel: channelOf(id) }, { refuseMs: 0 });
   }

@@ -1,4 +1,14 @@
-import { BadRequestException, Body, Controller, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
+import {
+  BadRequestException,
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Post,
+  Req,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
 import { SseService } from 'nestjs-sse-channels';
 import { JsonOnly } from './json-only.guard.js';
 import { SessionGuard, type SessionRequest, Sessions } from './sessions.js';
@@ -9,6 +19,11 @@ export class SessionController {
     private readonly sse: SseService,
     private readonly sessions: Sessions,
   ) {}
+
+  @Get('session')
+  session(@Req() { headers }: SessionRequest) {
+    return { user: this.sessions.find(headers.cookie)?.user ?? null };
+  }
 
   @Post('login')
   @HttpCode(204)
@@ -26,7 +41,7 @@ export class SessionController {
   @HttpCode(204)
   @UseGuards(SessionGuard)
   async logout(@Req() { session }: SessionRequest): Promise<void> {
-    // The right first: a stream that is ended asks again.
+    // First the session: the client of an ended connection reconnects.
     this.sessions.closeAllOf(session.user);
     await this.sse.disconnect({ user: session.user });
   }

@@ -11,12 +11,12 @@ export interface SessionRequest {
   session: Session;
 }
 
-/** Who is logged in: for a demonstration, by name and without a password, and in this process's memory. */
+/** The sessions of logged-in users. A demonstration asks for no password, and keeps them in the memory of the node. */
 @Injectable()
 export class Sessions {
   readonly #all = new Map<string, Session>();
 
-  /** @returns the session's cookie: it is sent with an `EventSource`, and no script can read it */
+  /** @returns the session's cookie: an `EventSource` sends it, and no script can read it */
   open(user: string): string {
     const id = randomUUID();
     this.#all.set(id, { user, issuedAt: new Date() });
@@ -34,7 +34,7 @@ export class Sessions {
   }
 }
 
-/** Lets in who is logged in. */
+/** Answers 401 without a session. */
 @Injectable()
 export class SessionGuard implements CanActivate {
   constructor(private readonly sessions: Sessions) {}
