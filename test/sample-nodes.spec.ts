@@ -1,30 +1,27 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
 import type { BrowserContext } from 'playwright-core';
 import { closePages, launchChromium } from './support/chromium.js';
 import { freePort } from './support/port.js';
-import { randomPrefix, startRedis } from './support/redis.js';
+import { adminUrl, randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { Sample } from './support/sample.js';
 import { SamplePage } from './support/sample-page.js';
 import { until } from './support/until.js';
 
 describe('The page of the sample over Redis', () => {
   let context: BrowserContext;
+  let env: { SSE_REDIS_URL: string; SSE_PREFIX: string };
+  let nodes: [Sample, Sample];
   beforeAll(async () => {
-    context = await launchChromium();
+    env = { SSE_REDIS_URL: redisUrl(), SSE_PREFIX: randomPrefix() };
+    const starting = Promise.all([Sample.startShared(env), Sample.startShared(env)]);
+    [context, nodes] = await Promise.all([launchChromium(), starting]);
   });
   afterEach(() => closePages(context));
   afterAll(() => context.browser()!.close());
 
-  const start = async (nodes: number) => {
-    const redis = await startRedis();
-    const env = { SSE_REDIS_URL: redis.url, SSE_PREFIX: randomPrefix() };
-    const samples = await Promise.all(Array.from({ length: nodes }, () => Sample.start(env)));
-    return { redis, env, samples: samples as [Sample, ...Sample[]] };
-  };
-
   it('connects its second client to a second node, and publishes on each', async () => {
-    const { samples } = await start(2);
-    const [one, two] = samples as [Sample, Sample];
+    const [one, two] = nodes;
     const opened = await SamplePage.open(context, one.url);
     const { page, a, b } = opened;
     await Promise.all([a.state('open'), b.state('open')]);
@@ -51,21 +48,21 @@ describe('The page of the sample over Redis', () => {
     expect(await b.root.locator('.gap').count()).toBe(0);
   });
 
-  it('answers no page of another host, and no other node with cookies', async () => {
-    const { samples } = await start(1);
-    const origins = ['http://localhost:1', 'http://localhost.example', 'https://example.com', 'null'];
-    const allowed = await Promise.all(
-      origins.map(async (origin) => {
-        const { headers } = await fetch(`${samples[0].url}/node`, { headers: { origin } });
-        return [headers.get('access-control-allow-origin'), headers.get('access-control-allow-credentials')];
-      }),
-    );
-    expect(allowed).toEqual([['http://localhost:1', null], ...Array(3).fill([null, null])]);
+  it('lets pages of this machine read its answers, without cookies, and no others', async () => {
+    const allowedTo = async (origin: string) => {
+      const { headers } = await fetch(`${nodes[0].url}/node`, { headers: { origin } });
+      return [headers.get('access-control-allow-origin'), headers.get('access-control-allow-credentials')];
+    };
+    expect(await allowedTo('http://localhost:1')).toEqual(['http://localhost:1', null]);
+    for (const origin of ['http://localhost.example', 'https://example.com', 'null']) {
+      expect(await allowedTo(origin)).toEqual([null, null]);
+    }
   });
 
   it('shows the state of Redis while its connections stay open', async () => {
-    const { redis, samples } = await start(1);
-    const opened = await SamplePage.open(context, samples[0].url);
+    const redis = await startRedis();
+    const node = await Sample.start({ SSE_REDIS_URL: redis.url });
+    const opened = await SamplePage.open(context, node.url);
     await opened.a.state('open');
     await opened.broker('up');
     expect(await opened.page.textContent('#broker')).toBe('Redis is connected');
@@ -75,31 +72,34 @@ describe('The page of the sample over Redis', () => {
     await opened.a.state('open');
     await redis.start();
     await opened.broker('up');
-    await until(async () => (await samples[0].publish({ data: 'after the outage' })).status === 201);
+    await until(async () => (await node.publish({ data: 'after the outage' })).status === 201);
     await opened.a.event('after the outage').waitFor();
     expect(opened.problems).toEqual([]);
   });
 
   it('shows a gap when neither the node nor Redis has what the client missed', async () => {
-    const { redis, env, samples } = await start(1);
     const port = `${await freePort()}`;
     const restarted = await Sample.start({ ...env, PORT: port });
-    const { a, b, problems } = await SamplePage.open(context, samples[0].url);
-    await Promise.all([a.state('open'), b.state('open')]);
-    await samples[0].publish({ data: 'seen' });
+    const { a, b, problems } = await SamplePage.open(context, nodes[0].url);
+    await a.subscribe('channel', 'gap');
+    await b.root.locator(`option[value="${restarted.url}"]`).waitFor({ state: 'attached' });
+    await b.root.locator('[name=node]').selectOption(restarted.url);
+    await b.subscribe('channel', 'gap');
+    const publish = (data: string) => nodes[0].publish({ data, channel: 'gap' });
+    await publish('seen');
     await b.event('seen').waitFor();
     await b.click('.connect');
     await restarted.signal('SIGTERM');
-    await samples[0].publish({ data: 'missed' });
+    await publish('missed');
     await a.event('missed').waitFor();
-    const admin = redis.admin();
-    expect(await admin.xtrim(`${env.SSE_PREFIX}{sse}:history`, 'MAXLEN', 0)).toBe(2);
+    const admin = new Redis(adminUrl());
+    expect(await admin.xtrim(`${env.SSE_PREFIX}{gap}:history`, 'MAXLEN', 0)).toBe(2);
     admin.disconnect();
     await Sample.start({ ...env, PORT: port });
     await b.click('.connect');
     await b.event('Gap: events may be missing (lost)', '.gap').waitFor();
     expect(await b.event('missed', ':not(.gap)').count()).toBe(0);
-    await samples[0].publish({ data: 'then' });
+    await publish('then');
     await b.event('then').waitFor();
     expect(problems).toEqual([]);
   });

@@ -14,11 +14,7 @@ describe('The access panel of the sample', () => {
   afterEach(() => closePages(context));
   afterAll(() => context.browser()!.close());
 
-  const answer = (page: Page, expected: string) =>
-    until(
-      () => page.textContent('#access-answer'),
-      (text) => text === expected,
-    );
+  const answer = (page: Page, text: string) => page.locator('#access-answer', { hasText: text }).waitFor();
   const login = async (page: Page, user: string) => {
     await page.fill('#user', user);
     await page.click('#login button');
@@ -29,7 +25,8 @@ describe('The access panel of the sample', () => {
     page.locator('#record-events li', { hasText: text }).first().waitFor();
 
   it('opens the channel of a record for its owner and allowed readers, and shows the status of a refusal', async () => {
-    const { page, problems } = await SamplePage.open(context, sample.url);
+    const opened = await SamplePage.open(context, sample.url);
+    const { page, problems } = opened;
     await page.click('#read');
     await reader(page, 'refused');
     expect(await page.textContent('#reader')).toBe('401 Unauthorized');
@@ -44,6 +41,10 @@ describe('The access panel of the sample', () => {
     await page.fill('#title', 'Second draft');
     await page.click('#write button');
     await event(page, '{"title":"Second draft"}');
+    await opened.setHidden(true);
+    await reader(page, 'closed');
+    await opened.setHidden(false);
+    await reader(page, 'open');
     await page.click('#share [value=PUT]');
     await answer(page, 'PUT /records/7/readers/bob → 204 No Content');
     await page.click('#read');

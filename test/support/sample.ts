@@ -39,8 +39,8 @@ export class Sample {
   }
 
   /** Starts a sample that all tests of a file use. It is killed after the last one. */
-  static async startShared(): Promise<Sample> {
-    const sample = await Sample.start();
+  static async startShared(env: Record<string, string> = {}): Promise<Sample> {
+    const sample = await Sample.start(env);
     running.delete(sample);
     shared.add(sample);
     return sample;

@@ -46,19 +46,31 @@ const record = () => `/records/${encodeURIComponent(byId('record').value)}`;
 function showState(state, detail = '') {
   byId('reader').dataset.state = state;
   byId('reader').textContent = state === 'refused' ? detail : `${LABELS[state]} ${detail}`.trim();
-  const isOpen = state !== 'closed' && state !== 'refused';
-  byId('read').textContent = isOpen ? 'Close the channel' : 'Open the channel';
+  byId('read').textContent = isReading() ? 'Close the channel' : 'Open the channel';
   void showConnections();
 }
 
+const isReading = () => !['closed', 'refused'].includes(byId('reader').dataset.state);
+
 function toggleReader() {
-  const isOpen = !['closed', 'refused'].includes(byId('reader').dataset.state);
-  stream?.close();
-  if (isOpen) return;
+  if (isReading()) return stream.close();
   const list = new EventList(byId('record-events'), byId('record-empty'));
   stream = new EventStream(`${record()}/sse`, { state: showState, event: (event) => list.add(event, false) });
   stream.open();
 }
+
+/** For a hidden tab. */
+export const recordReader = {
+  isPaused: false,
+  pause() {
+    this.isPaused ||= isReading();
+    if (isReading()) stream.close();
+  },
+  resume() {
+    if (this.isPaused) stream.open();
+    this.isPaused = false;
+  },
+};
 
 async function disconnect(target) {
   const { ok, body } = await request('POST', '/disconnect', target);

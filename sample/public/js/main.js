@@ -1,4 +1,4 @@
-import { showConnections, startAccess } from './access.js';
+import { recordReader, showConnections, startAccess } from './access.js';
 import { showBroker } from './broker.js';
 import { startCode } from './code.js';
 import { byId, element } from './dom.js';
@@ -23,7 +23,7 @@ function createPane(id) {
 function offerNodes(pane) {
   const select = pane.find('[name=node]');
   const others = otherNodes();
-  if (others.length > 0 && !pane.isUsed) {
+  if (others.length > 0 && !pane.isUsed && !document.hidden) {
     pane.node = others[0];
     pane.subscribe();
   }
@@ -48,6 +48,15 @@ function showRoute(pane) {
   pane.find('.code').open = false;
 }
 
+/** A hidden tab holds no connection: browsers open only six to each server. */
+function followVisibility() {
+  if (!document.hidden && !first.isUsed) first.subscribe();
+  for (const client of [...panes, recordReader]) {
+    if (document.hidden) client.pause();
+    else client.resume();
+  }
+}
+
 const panes = ['client-a', 'client-b'].map(createPane);
 const [first, second] = panes;
 first.find('[name=node]').append(element('option', '', `${new URL(own).host} (this node)`));
@@ -65,10 +74,8 @@ for (const pane of panes) pane.find('[name=route]').addEventListener('change', (
 startCode();
 startAccess();
 publishing.startPublishing(() => [own, second.node]);
-first.subscribe();
-document.addEventListener('visibilitychange', () => {
-  for (const pane of panes) document.hidden ? pane.pause() : pane.resume();
-});
+followVisibility();
+document.addEventListener('visibilitychange', followVisibility);
 
 setInterval(() => {
   showNodes();

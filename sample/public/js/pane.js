@@ -83,7 +83,6 @@ export class Pane {
     this.#open(lastEventId);
   }
 
-  /** A hidden tab needs no connection: browsers open only six to each server. */
   pause() {
     if (!this.isConnected) return;
     this.#stream.close();
