@@ -32,7 +32,7 @@ function offerNodes(pane) {
   if (offered.join() === known.join()) return;
   select.replaceChildren(
     ...offered.map((url) => {
-      const option = element('option', '', `${new URL(url).host}${url === own ? ' (this node)' : ''}`);
+      const option = element('option', '', new URL(url).host);
       option.value = url;
       return option;
     }),
@@ -59,7 +59,7 @@ function followVisibility() {
 
 const panes = ['client-a', 'client-b'].map(createPane);
 const [first, second] = panes;
-first.find('[name=node]').append(element('option', '', `${new URL(own).host} (this node)`));
+first.find('[name=node]').append(element('option', '', new URL(own).host));
 first.find('[name=node]').disabled = true;
 second.find('[name=node]').addEventListener('change', ({ target }) => {
   second.moveTo(target.value);
