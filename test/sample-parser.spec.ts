@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createParser } from 'eventsource-parser';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 interface ParsedEvent {
   type: string;
