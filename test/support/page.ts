@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
@@ -6,6 +7,8 @@ import type { BrowserContext, Page } from 'playwright-core';
 
 /** The files of npm packages that a page imports by name, as a bundler resolves them. */
 const IMPORTS = {
+  '@hotwired/turbo': '/node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js',
+  '@tanstack/query-core': '/node_modules/@tanstack/query-core/build/modern/index.js',
   '@microsoft/fetch-event-source': '/node_modules/@microsoft/fetch-event-source/lib/esm/index.js',
   'extended-eventsource': '/node_modules/extended-eventsource/dist/index.esm.js',
   eventsource: '/node_modules/eventsource/dist/index.js',
@@ -26,16 +29,25 @@ export class Site {
         return response.end(HTML);
       }
       response.setHeader('Content-Type', 'text/javascript');
-      // Bundlers also resolve modules that are imported without `.js`.
+      response.setHeader('Access-Control-Allow-Origin', '*');
+      // Bundlers also resolve modules that are imported without `.js`, and those of a folder.
       const file = join(process.cwd(), request.url!.replace(/(\.js)?$/, '.js'));
+      const ofFolder = `export * from '${request.url}/index.js';`;
       return void readFile(file).then(
         (text) => response.end(text),
-        () => response.writeHead(404).end(),
+        () =>
+          (existsSync(join(process.cwd(), request.url!)) ? response : response.writeHead(404)).end(ofFolder),
       );
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new Site(server);
+  }
+
+  /** The import map for pages of another origin. */
+  get importMap(): string {
+    const imports = Object.entries(IMPORTS).map(([name, path]) => [name, this.origin + path]);
+    return `<script type="importmap">${JSON.stringify({ imports: Object.fromEntries(imports) })}</script>`;
   }
 
   get origin(): string {

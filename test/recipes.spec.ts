@@ -1,0 +1,41 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { compile } from './support/compile.js';
+import { brokenLinks } from './support/links.js';
+import { recipePages, snippetsOf } from './support/recipes.js';
+
+const HEADINGS = ['## Server', '## Client', '## What is guaranteed, and what to watch for'];
+
+describe('The recipes', () => {
+  it.each(recipePages)('have one page of at most 60 lines about %s, without a broken link', (page) => {
+    const lines = readFileSync(`docs/recipes/${page}`, 'utf8').trimEnd().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(60);
+    expect(lines.filter((line) => line.startsWith('## '))).toEqual(HEADINGS);
+    expect(lines[2]).toMatch(/^Use this when /);
+    expect(brokenLinks(`docs/recipes/${page}`, existsSync)).toEqual([]);
+  });
+
+  it('compile', () => {
+    mkdirSync('node_modules/.cache', { recursive: true });
+    const dir = mkdtempSync(join('node_modules/.cache', 'recipes-'));
+    const paths = { 'nestjs-sse-channels': ['../../../dist/index.d.ts'] };
+    const tsconfig = { extends: '../../../tsconfig.json', compilerOptions: { paths }, include: ['*.ts'] };
+    writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(tsconfig));
+    writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+    for (const page of recipePages) {
+      for (const [n, code] of snippetsOf(page, 'ts').entries())
+        writeFileSync(join(dir, `${page}-${n}.ts`), code);
+    }
+    try {
+      compile(dir);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('are listed in the index of the documentation', () => {
+    const index = readFileSync('docs/README.md', 'utf8');
+    expect(recipePages.filter((page) => !index.includes(`](recipes/${page})`))).toEqual([]);
+  });
+});
