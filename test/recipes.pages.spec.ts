@@ -156,11 +156,8 @@ describe('The recipe', () => {
   });
 
   it('chat.md shows each message once, and who is typing, to the members of the room alone', async () => {
-    const { Rooms, Members, ChatController } = await moduleOf<{
-      Rooms: Type;
-      Members: Type;
-      ChatController: Type;
-    }>('chat.md');
+    type Recipe = { Rooms: Type; Members: Type; ChatController: Type };
+    const { Rooms, Members, ChatController } = await moduleOf<Recipe>('chat.md');
     const html = pageOf(
       'chat.md',
       '<pre id="said"></pre><p id="who"></p>',
@@ -200,10 +197,9 @@ describe('The recipe', () => {
   });
 
   it('query-cache.md ends with what was read after the last change, also when the first fetch is late', async () => {
-    const { Changes, ChangesController } = await moduleOf<{
-      Changes: Type<{ changed(tenant: string, queryKey: string[]): Promise<void> }>;
-      ChangesController: Type;
-    }>('query-cache.md');
+    type Service = { changed(tenant: string, queryKey: string[]): Promise<void> };
+    type Recipe = { Changes: Type<Service>; ChangesController: Type };
+    const { Changes, ChangesController } = await moduleOf<Recipe>('query-cache.md');
     let value = 1;
     const gate = new Gate();
     @Controller('orders')
@@ -243,11 +239,11 @@ describe('The recipe', () => {
     nodes[1]!.relay.cut();
     await change(3);
     await shows(pages, 'p', '3');
-    const before = gate.passed;
+    const { passed } = gate;
     await service.changed('other', ['orders']);
     await change(4);
     await shows(pages, 'p', '4');
-    expect(gate.passed).toBe(before + 2);
+    expect(gate.passed).toBe(passed + 2);
     expect(pages.flatMap(({ errors }) => errors)).toEqual([]);
   });
 });
