@@ -3,11 +3,11 @@ import type { Type } from '@nestjs/common';
 import { type ConnectionOptions, Queue, type Worker } from 'bullmq';
 import { EventSource } from 'eventsource';
 import type { SseService } from 'nestjs-sse-channels';
-import { platforms } from './support/app.js';
-import { startNode } from './support/recipe-node.js';
-import { moduleOf, snippetsOf } from './support/recipes.js';
-import { startRedis } from './support/redis.js';
-import { until } from './support/until.js';
+import { platforms } from '../support/app.js';
+import { startNode } from '../support/recipe-node.js';
+import { moduleOf, snippetsOf } from '../support/recipes.js';
+import { startRedis } from '../support/redis.js';
+import { until } from '../support/until.js';
 
 interface Recipe {
   ImportsController: Type;

@@ -1,11 +1,11 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import type { EventSourceMessage } from 'eventsource-parser';
-import { platforms } from './support/app.js';
-import { startNode } from './support/recipe-node.js';
-import { moduleOf } from './support/recipes.js';
-import { randomPrefix } from './support/redis.js';
-import { until } from './support/until.js';
+import { platforms } from '../support/app.js';
+import { startNode } from '../support/recipe-node.js';
+import { moduleOf } from '../support/recipes.js';
+import { randomPrefix } from '../support/redis.js';
+import { until } from '../support/until.js';
 
 type Handle = (event: EventSourceMessage) => Promise<void>;
 type Follow = (

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Param, type Type } from '@nestjs/common';
 import type { BrowserContext } from 'playwright-core';
-import { platforms } from './support/app.js';
-import { closePages, launchChromium } from './support/chromium.js';
-import { connect } from './support/client.js';
-import { Site } from './support/page.js';
+import { platforms } from '../support/app.js';
+import { closePages, launchChromium } from '../support/chromium.js';
+import { connect } from '../support/client.js';
+import { Site } from '../support/page.js';
 import {
   connected,
   Gate,
@@ -13,10 +13,10 @@ import {
   openPage,
   shows,
   startNode,
-} from './support/recipe-node.js';
-import { moduleOf, snippetsOf } from './support/recipes.js';
-import { randomPrefix } from './support/redis.js';
-import { until } from './support/until.js';
+} from '../support/recipe-node.js';
+import { moduleOf, snippetsOf } from '../support/recipes.js';
+import { randomPrefix } from '../support/redis.js';
+import { until } from '../support/until.js';
 
 const [[, express], [, fastify]] = platforms;
 /** A page that runs the client's code of a recipe, with what it expects around it. */

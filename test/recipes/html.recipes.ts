@@ -2,13 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Controller, Get, Header, type Type } from '@nestjs/common';
 import type { SseService } from 'nestjs-sse-channels';
 import type { BrowserContext } from 'playwright-core';
-import { platforms } from './support/app.js';
-import { closePages, launchChromium } from './support/chromium.js';
-import { Site } from './support/page.js';
-import { Gate, observe, openPage, startNode } from './support/recipe-node.js';
-import { moduleOf, snippetsOf } from './support/recipes.js';
-import { randomPrefix } from './support/redis.js';
-import { until } from './support/until.js';
+import { platforms } from '../support/app.js';
+import { closePages, launchChromium } from '../support/chromium.js';
+import { Site } from '../support/page.js';
+import { Gate, observe, openPage, startNode } from '../support/recipe-node.js';
+import { moduleOf, snippetsOf } from '../support/recipes.js';
+import { randomPrefix } from '../support/redis.js';
+import { until } from '../support/until.js';
 
 type Publish = (sse: SseService, part: string) => Promise<string>;
 interface Recipe {

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { compile } from './support/compile.js';
-import { brokenLinks } from './support/links.js';
-import { recipePages, snippetsOf } from './support/recipes.js';
+import { compile } from '../support/compile.js';
+import { brokenLinks } from '../support/links.js';
+import { recipePages, snippetsOf } from '../support/recipes.js';
 
 const HEADINGS = ['## Server', '## Client', '## What is guaranteed, and what to watch for'];
 
