@@ -1,5 +1,7 @@
 export { type SseAccess, SseGrant } from './connections/access.js';
 export type { SseConnection, SseConnectionEnd, SseEndReason } from './connections/connection.js';
+export type { EventsOptions, MessagesOptions } from './connections/request.js';
+export type { SseFrom } from './channel/start.js';
 export type { DisconnectTarget } from './connections/disconnection.js';
 export type { PublishOptions, SseEvent } from './event/event.js';
 export type { SseAuthorizer, SseRule } from './routes/authorizer.js';
@@ -20,4 +22,4 @@ export type {
   SseModuleOptions,
   SseOptionsFactory,
 } from './options/sse.options.js';
-export { type MessagesOptions, SseService } from './sse.service.js';
+export { SseService } from './sse.service.js';

@@ -1,26 +1,26 @@
-import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { ACCESS_KEYS, checkAccess, mergeGrant, type SseAccess, SseGrant } from './connections/access.js';
+import { SseGrant } from './connections/access.js';
 import type { SseConnection, SseConnectionEnd } from './connections/connection.js';
 import { Connections } from './connections/connections.js';
 import type { DisconnectTarget } from './connections/disconnection.js';
+import { EventIterator } from './connections/event-iterator.js';
+import { ObserverSubscriber } from './connections/observer-subscriber.js';
+import {
+  checkRequest,
+  type Connect,
+  type EventsOptions,
+  type MessagesOptions,
+} from './connections/request.js';
 import { SseBroker } from './broker/broker.js';
-import { type ChannelEvent, positionEvent } from './channel/channel-event.js';
 import { Channels } from './channel/channels.js';
 import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event/event.js';
 import type { PublishOptions, SseEvent } from './event/event.js';
 import { FailureLog } from './common/failure-log.js';
-import { causeOf, checkKeys } from './common/sse.errors.js';
+import { checkKeys } from './common/sse.errors.js';
 import type { SseStats } from './options/sse.metrics.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
-
-/** The start of a connection, and its user and credential. All fields are optional. */
-export interface MessagesOptions extends SseAccess {
-  /** The id to resume after, as `@LastEventId()` gives it. */
-  lastEventId?: string;
-}
 
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
@@ -98,57 +98,71 @@ export class SseService {
     options?: MessagesOptions,
   ): Observable<SseEvent<T>>;
   messages(...args: [channel?: unknown, options?: MessagesOptions]): Observable<SseEvent> {
-    const [channel, options = {}] = args.length === 0 ? [DEFAULT_CHANNEL] : args;
-    checkKeys('SSE_INPUT', 'options', options, ['lastEventId', ...ACCESS_KEYS]);
-    const { lastEventId, ...known } = options;
-    const grant = channel instanceof SseGrant ? channel : undefined;
-    const { askedAt, source } = grant ?? {};
-    const channels = grant ? [...grant.channels] : checkChannels(channel);
-    const own = checkAccess(known);
-    const access = mergeGrant(own, grant?.access ?? {});
-    const renew = grant?.renew && (async () => mergeGrant(own, await grant.renew!()));
+    const [channel, options] = args.length === 0 ? [DEFAULT_CHANNEL] : args;
+    const connect = this.#connect(channel, options, ['lastEventId', 'from']);
     return new Observable<SseEvent>((observer) => {
-      // The subscriber's async context. Otherwise operators would run in the publisher's, or in that of the first subscriber.
-      const context = new AsyncResource('SseMessages', { requireManualDestroy: true });
-      const end = () => {
-        try {
-          context.runInAsyncScope(() => observer.complete());
-        } catch (error) {
-          // Thrown by the application, for example in `finalize()`. Other connections must still be closed.
-          const cause = causeOf(error);
-          this.#failures.error(cause, `An observable of messages() has failed as it was completed: ${cause}`);
-        }
-      };
-      let isDone = false;
-      let isOpen = false;
-      const subscriber = {
-        open: (id: string | undefined, live: readonly string[]) => {
-          // A channel that opens later is added to the position of a client that has begun without it.
-          const event = isOpen && id !== undefined && live.length > 0 && positionEvent(id, live);
-          isOpen = true;
-          if (event) context.runInAsyncScope(() => observer.next(event));
-        },
-        next: ({ event }: ChannelEvent, id = event.id) => {
-          const given = id === event.id ? event : Object.freeze({ ...event, id });
-          context.runInAsyncScope(() => observer.next(given));
-        },
-        complete: () => {
-          isDone = true;
-          end();
-        },
-      };
-      // A query may give any type.
-      const id = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : undefined;
+      const subscriber = new ObserverSubscriber(observer, this.#failures);
+      const close = connect(subscriber, () => subscriber.end());
+      if (!close) return subscriber.end();
+      return () => close(subscriber.hasFailed ? 'error' : 'client');
+    });
+  }
+
+  /**
+   * The events of one or more channels as `messages()` emits them, for a consumer that pulls them: `for await`, or a library that
+   * takes an async iterable.
+   *
+   * The connection begins with the call. It ends with the iteration (`break`, `return()`, `throw()`), and the iteration ends with the
+   * `signal`, when the connection is disconnected, when its credential expires or its permission is withdrawn, and when the application
+   * shuts down; unread events are then discarded.
+   *
+   * A consumer may be slow: beyond 100 unread events or 512 KiB it leaves live delivery and catches up from the history. Transient
+   * events may be lost then. With `history: false`, events beyond 1,024 or 1 MiB are dropped, and one `sse.reset` (`lost`) is
+   * delivered in their place for each channel.
+   *
+   * Cost: as `messages()`.
+   *
+   * @typeParam T the type of the data, which is not checked
+   * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option; the first
+   *   `next()` rejects with `SSE_UNAVAILABLE` if the connection is refused: by a limit, a recent `disconnect()`, or a shutdown
+   */
+  events<T = unknown>(
+    channel: string | readonly string[] | SseGrant,
+    options?: EventsOptions,
+  ): AsyncIterableIterator<SseEvent<T>, undefined, undefined> {
+    const connect = this.#connect(channel, options, ['lastEventId', 'from', 'signal']);
+    return new EventIterator<T>(connect, this.options.history !== false, options?.signal);
+  }
+
+  /**
+   * The position at which channels are now: the id to resume after for every event that is published from now on. It closes the gap between
+   * loading a state and listening: read the position, then the state, then connect with the position as `lastEventId`. An
+   * event that is published between the two reads may be in the state already.
+   *
+   * A channel that was never published to has a position, too. It is kept for 10 minutes. No connection is needed.
+   *
+   * Cost: one script call in Redis for each channel.
+   *
+   * @throws SseError `SSE_INPUT` for a wrong channel; `SSE_OPTIONS` with `history: false`; `SSE_UNAVAILABLE`
+   */
+  async position(channel: string | readonly string[] | SseGrant): Promise<string> {
+    return this.channels.position(channel instanceof SseGrant ? channel.channels : checkChannels(channel));
+  }
+
+  #connect(channel: unknown, options: EventsOptions | undefined, known: readonly string[]): Connect {
+    const { start, ...request } = checkRequest(channel, options, known);
+    this.channels.checkNewest(start.newest);
+    const resumes = start.lastEventId !== undefined;
+    return (subscriber, end) => {
       let unsubscribe = () => {};
-      const begin = () => ({ unsubscribe } = this.channels.subscribe(channels, subscriber, id));
-      const resumes = id !== undefined;
-      const remove = this.open.admit({ channels, access, renew, askedAt, source, resumes, begin, end });
-      if (typeof remove === 'number') return end();
-      return () => {
-        remove(isDone ? 'error' : 'client');
+      const begin = () => ({ unsubscribe } = this.channels.subscribe(request.channels, subscriber, start));
+      const remove = this.open.admit({ ...request, resumes, begin, end });
+      if (typeof remove === 'number') return undefined;
+      return (reason) => {
+        remove(reason);
         unsubscribe();
       };
-    });
+    };
   }
 
   /**

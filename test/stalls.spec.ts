@@ -46,7 +46,7 @@ describe('A dead master without a replica', () => {
     await until(() => both.data.includes('first'));
     // An id without a part for the channel of the dead master resumes the other channel.
     const again = new Recorder();
-    channels.subscribe([lost[0]!, healthy[2]!], again, id);
+    channels.subscribe([lost[0]!, healthy[2]!], again, { lastEventId: id });
     await until(() => again.data.includes('first'));
     channels.close();
   });

@@ -53,6 +53,11 @@ export interface ReplayBounds {
   readonly size: number;
 }
 
+/** In place of a position: the one before the newest `newest` events. */
+export interface Newest {
+  readonly newest: number;
+}
+
 /** A history page: a part of the chain, without a gap. */
 export interface Page {
   /** The cursor of the channel's last event; in a channel without events, a cursor that marks its beginning. */
@@ -65,6 +70,8 @@ export interface Page {
   readonly end: string;
   /** More follows the position than the bounds allow. `events` is then empty. */
   readonly isTooMuch?: true;
+  /** More of the newest events were asked for and are stored than the bounds allow. */
+  readonly isTruncated?: true;
 }
 
 /**
@@ -117,14 +124,15 @@ export abstract class SseBroker {
    * Reads the tip of a channel, and the events after a position: a cursor, or a publisher's own id (then of the
    * earliest event with that id). A cursor is known while it is the tip, or its event, or the next one, is stored.
    *
-   * @param positions any number of cursors (or `OLDEST`), in order of preference, or one publisher's id
+   * @param positions any number of cursors (or `OLDEST`), in order of preference, or one publisher's id; or how many of the newest
+   *   events: the position is then before as many of them as the bounds allow
    * @param limit how many events at most; fewer come when they are large
    * @param bounds on all events after the position, up to `COUNTED`; beyond them the page is empty
    * @throws SseError `SSE_UNAVAILABLE`
    */
   abstract read(
     channel: string,
-    positions: readonly string[],
+    positions: readonly string[] | Newest,
     limit: number,
     bounds?: ReplayBounds,
   ): Promise<Page>;

@@ -44,6 +44,11 @@ export class ChannelEvent {
     return new ChannelEvent(this.channel, this.message, position);
   }
 
+  /** Whether it can be read again. */
+  get isStored(): boolean {
+    return this.message.cursor !== undefined;
+  }
+
   /** The data as it was published. */
   get json(): string {
     return this.message.json;
@@ -77,14 +82,23 @@ export class ChannelEvent {
   }
 }
 
-/** Channels in the data of a control event: one as a text, several as a list. */
-export const channelData = (channels: readonly string[]): { channel: string | readonly string[] } => ({
+/** The data of a control event. One channel is a text, several are a list. */
+export const controlData = (
+  channels: readonly string[],
+  isTruncated = false,
+): { channel: string | readonly string[]; truncated?: true } => ({
   channel: channels.length === 1 ? channels[0]! : channels,
+  ...(isTruncated && { truncated: true }),
 });
 
-/** Tells a client a position that no event has told it. */
-export function positionEvent(id: string, channels: readonly string[]): SseEvent {
-  return Object.freeze({ id, channel: channels[0]!, type: 'sse.position', data: channelData(channels) });
+/** Tells a subscriber a position that no event has told it, and whether it was to begin with more events than the limits allow. */
+export function controlEvent(
+  type: 'sse.open' | 'sse.position',
+  id: string,
+  channels: readonly string[],
+  isTruncated = false,
+): SseEvent {
+  return Object.freeze({ id, channel: channels[0]!, type, data: controlData(channels, isTruncated) });
 }
 
 /** Tells a client that events are missing, and that its connection continues from `cursor`. */

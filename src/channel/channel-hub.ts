@@ -6,7 +6,8 @@ import { Backlog } from './backlog.js';
 import { ChannelEvent, resetEvent } from './channel-event.js';
 import type { HistoryPage } from './history-reader.js';
 import { type ChannelState, Liveness } from './liveness.js';
-import { type HubOptions, type ReplayHub, Replays } from './replay.js';
+import type { HubOptions, ReplayHub } from './replay.js';
+import { Replays } from './replays.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
@@ -49,21 +50,20 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   /**
-   * Adds a subscriber to a live hub: after `lastEventId`, or from now on.
+   * Adds a subscriber to a live hub: after a last event id, with a page of the newest events, or from now on.
    *
    * @returns a function that starts the replay, for when all channels of the connection are open
    */
-  attach(subscriber: Subscriber, lastEventId: string | undefined): (() => void) | undefined {
-    const from = isCursor(lastEventId) ? lastEventId : this.#tip!;
-    // `open()` may close the subscriber at once.
-    if (lastEventId === undefined) {
+  attach(subscriber: Subscriber, start?: string | HistoryPage): (() => void) | undefined {
+    if (start === undefined) {
+      // Before `open()`, which may close the subscriber.
       this.subscribers.add(subscriber);
-      subscriber.open(from, [this.channel]);
-      return undefined;
+      return subscriber.open(this.#tip, [this.channel]) as undefined;
     }
     const replay = this.#replays.begin(subscriber);
-    subscriber.open(from, []);
-    return () => void replay.run(lastEventId);
+    if (typeof start !== 'string') subscriber.open(start.after, [this.channel], start.isTruncated);
+    else subscriber.open(isCursor(start) ? start : this.#tip, []);
+    return () => void replay.begin(start);
   }
 
   detach(subscriber: Subscriber): void {

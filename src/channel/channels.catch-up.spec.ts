@@ -39,7 +39,7 @@ describe('The channels of a connection that catches up', () => {
   it('take turns: each sends a page, and the next page is read after the client has read it', async () => {
     const id = await behind(NAMES, 150);
     const slow = new Slow();
-    await rig.channels.subscribe(NAMES, slow, id).ready;
+    await rig.channels.subscribe(NAMES, slow, { lastEventId: id }).ready;
     const seen: number[] = [];
     while (slow.events.length < NAMES.length * 150) {
       await until(() => slow.waiting.length > 0);
@@ -62,7 +62,7 @@ describe('The channels of a connection that catches up', () => {
     await first.ready;
     const id = await behind(NAMES, 50);
     const slow = new Slow();
-    await rig.channels.subscribe(NAMES, slow, id).ready;
+    await rig.channels.subscribe(NAMES, slow, { lastEventId: id }).ready;
     for (let n = 1; n <= NAMES.length; n++) {
       await until(() => slow.waiting.length > 0);
       await turn();
@@ -79,7 +79,7 @@ describe('The channels of a connection that catches up', () => {
     const slow = new Slow();
     await rig.channels.subscribe(names, new Recorder()).ready;
     rig.broker.broken.add('a');
-    const { ready } = rig.channels.subscribe(names, slow, id);
+    const { ready } = rig.channels.subscribe(names, slow, { lastEventId: id });
     rig.broker.listeners.get('b')!.onInterrupted();
     await ready;
     const dataOf = (name: string) => slow.events.filter(({ channel }) => channel === name).length;
@@ -205,7 +205,7 @@ describe('A subscriber that is behind', () => {
     resuming.isBehind = false;
     let goOn = () => {};
     rig.broker.gate = new Promise((resolve) => (goOn = resolve));
-    await rig.channels.subscribe(['a'], resuming, id).ready;
+    await rig.channels.subscribe(['a'], resuming, { lastEventId: id }).ready;
     for (let n = 0; n < 1_100; n++) await publish('x', true);
     goOn();
     await until(() => resuming.data.length > 0);

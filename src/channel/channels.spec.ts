@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { useChannels } from '../../test/support/channels.js';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
-import { Channels, type Subscription } from './channels.js';
+import { Channels } from './channels.js';
 import type { Subscriber } from './subscribers.js';
 
 describe('Connections with several channels', () => {
@@ -13,7 +13,7 @@ describe('Connections with several channels', () => {
 
   const subscribe = (lastEventId?: string, subscriber = new Recorder()) => ({
     subscriber,
-    ...rig.channels.subscribe(['a', 'b'], subscriber, lastEventId),
+    ...rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId: lastEventId }),
   });
 
   it.each(['own', 'unknown'])(
@@ -62,12 +62,12 @@ describe('Connections with several channels', () => {
   });
 
   it.each([
-    ['unsubscribed', ({ unsubscribe }: Subscription) => unsubscribe()],
+    ['unsubscribed', ({ unsubscribe }: { unsubscribe: () => void }) => unsubscribe()],
     ['closed', () => rig.channels.close()],
   ])('do not search for a position after they are %s', async (_, end) => {
     const elsewhere = new SlowBroker();
     const others = new Channels(elsewhere);
-    const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), id);
+    const subscribeOther = (id?: string) => others.subscribe(['a', 'b'], new Recorder(), { lastEventId: id });
     await Promise.all([subscribe().ready, subscribeOther().ready]);
     rig.broker.fails = elsewhere.fails = true;
     const gone = subscribe('gone');
@@ -84,7 +84,7 @@ describe('Connections with several channels', () => {
     const limits = jest.spyOn(rig.broker, 'read');
     const { subscriber } = subscribe('own1');
     await until(() => subscriber.data.length === 3);
-    const asked = limits.mock.calls.filter(([, [position]]) => position === 'own1');
+    const asked = limits.mock.calls.filter(([, positions]) => JSON.stringify(positions) === '["own1"]');
     expect(asked.map(([, , limit]) => limit)).toEqual([0, 0]);
   });
 

@@ -1,17 +1,16 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
-import { isCursor } from '../event/event.js';
+import { SseError } from '../common/sse.errors.js';
 import { FailureLog } from '../common/failure-log.js';
-import { causeOf } from '../common/sse.errors.js';
 import { type History, HISTORY_DEFAULTS } from '../options/sse.options.js';
 import { noMetrics } from './channel-metrics.js';
 import { ChannelHub } from './channel-hub.js';
-import { ChannelSet, CompositeSubscriber, splitLastEventId, type Starts } from './composite.js';
+import { ChannelSet } from './composite.js';
 import { HistoryReader } from './history-reader.js';
 import { LiveHub } from './live-hub.js';
-import { Opening } from './opening.js';
 import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
+import { type Hub, Subscription, type SubscriptionStart } from './subscription.js';
 
 /** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to reconnect. */
 const LINGER_MS = 10_000;
@@ -21,15 +20,6 @@ const AUDIT_MS = 30_000;
 const DUE = 4;
 /** Channels that are remembered as reported for a dropped message. */
 const MAX_REPORTED = 1_000;
-
-/** The subscription of a connection to its channels. */
-export interface Subscription {
-  /** Resolves once all channels are live: every event that is published from then on reaches the subscriber. */
-  readonly ready: Promise<void>;
-  readonly unsubscribe: () => void;
-}
-
-type Hub = ChannelHub | LiveHub;
 
 interface Entry {
   readonly hub: Hub;
@@ -80,46 +70,29 @@ export class Channels {
    * unreachable for a second, it is opened without them.
    *
    * @param channels canonical names, each once
-   * @param lastEventId any text from the client; an unknown position gives `sse.reset`
    */
-  subscribe(channels: readonly string[], subscriber: Subscriber, lastEventId?: string): Subscription {
+  subscribe(
+    channels: readonly string[],
+    subscriber: Subscriber,
+    start: SubscriptionStart = {},
+  ): Pick<Subscription, 'ready'> & { unsubscribe: () => void } {
     const hubs = channels.map((channel) => this.#acquire(channel));
     const set = this.history !== false && channels.length > 1 ? this.#share(channels) : undefined;
-    let isOpen = true;
-    const isWanted = () => isOpen && !this.#closed;
-    let legs: readonly Subscriber[] = [];
-    let opening: Opening<Hub>;
-    const begin = (starts: Starts) => {
-      const composite = set && new CompositeSubscriber(set, subscriber, starts);
-      legs = composite?.legs ?? channels.map(() => subscriber);
-      const attach = (opened: readonly Hub[]) => {
-        const begins = opened.map((hub) => hub.attach(legs[hubs.indexOf(hub)]!, starts.get(hub.channel)));
-        composite?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
-        for (const replay of begins) replay?.();
-      };
-      opening = new Opening(hubs, (opened) => this.#guard(subscriber, () => attach(opened)));
-      return opening.done;
-    };
-    const locate = async () => {
-      opening = new Opening(hubs);
-      await opening.done;
-      const starts = await this.#locate(channels, lastEventId!, isWanted);
-      if (isWanted()) await begin(starts);
-    };
-    const known =
-      this.history === false ? new Map<string, string>() : splitLastEventId(channels, lastEventId);
-    const ready = known ? begin(known) : locate();
+    const [reader, failures] = [this.#reader, this.#failures];
+    const subscription = new Subscription(hubs, subscriber, {
+      ...start,
+      history: this.history,
+      reader,
+      failures,
+      set,
+      isClosed: () => this.#closed,
+    });
     const unsubscribe = () => {
-      if (!isOpen) return;
-      isOpen = false;
-      opening.cancel();
+      if (!subscription.close()) return;
       if (set && --set.connections === 0) this.#sets.delete(keyOf(channels));
-      hubs.forEach((hub, index) => {
-        if (legs[index]) hub.detach(legs[index]);
-        this.#release(hub.channel);
-      });
+      for (const channel of channels) this.#release(channel);
     };
-    return { ready, unsubscribe };
+    return { ready: subscription.ready, unsubscribe };
   }
 
   /** Unsubscribes from all channels, for good: `Connections` accepts no further connections. */
@@ -192,27 +165,28 @@ export class Channels {
     hub.close();
   }
 
-  /** Finds the channels in which the id of a single-channel connection is a position. */
-  async #locate(channels: readonly string[], id: string, isWanted: () => boolean): Promise<Starts> {
-    const locate = (channel: string) =>
-      this.#reader.readPatiently(channel, [id], { purpose: 'replay', limit: 0, isWanted });
-    const pages = await Promise.all(channels.map(locate));
-    const known = channels.flatMap((channel, n) =>
-      pages[n]?.after === undefined ? [] : ([[channel, pages[n].after]] as const),
-    );
-    const none = isCursor(id) ? id : '';
-    return new Map(known.length > 0 ? known : channels.map((channel) => [channel, none]));
+  /** @throws SseError `SSE_INPUT` for a start with stored events where none are stored */
+  checkNewest(newest = 0): void {
+    if (newest > 0 && this.history === false) {
+      throw new SseError('SSE_INPUT', "Expected `from` to be 'live', as the option `history` is false");
+    }
   }
 
-  /** An error of one connection closes that connection only. */
-  #guard(subscriber: Subscriber, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      const cause = causeOf(error);
-      this.#failures.error(cause, `A connection ends, as it failed: ${cause}`);
-      subscriber.complete();
+  /**
+   * The positions at which channels are now, as one id to resume after.
+   *
+   * @throws SseError `SSE_UNAVAILABLE`
+   */
+  async position(channels: readonly string[]): Promise<string> {
+    if (this.history === false) {
+      throw new SseError('SSE_OPTIONS', 'Channels have positions only with the option `history`');
     }
+    const read = (channel: string) => this.#reader.read(channel, [], { purpose: 'open', limit: 0 });
+    const pages = await Promise.all(channels.map(read));
+    const cursors = pages.map((page) => page!.tip);
+    if (cursors.length === 1) return cursors[0]!;
+    const set = new ChannelSet(channels);
+    return set.at(cursors.map((cursor, index) => set.part(index, cursor))).id;
   }
 
   #drop(channel: string): void {

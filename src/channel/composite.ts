@@ -66,6 +66,7 @@ export class CompositeSubscriber {
   readonly legs: readonly Subscriber[];
   readonly #opened = new Map<number, string>();
   #position: Position;
+  #isTruncated = false;
 
   constructor(
     private readonly set: ChannelSet,
@@ -80,7 +81,8 @@ export class CompositeSubscriber {
     this.#position = set.at(set.channels.map(partOf));
     const turns = new Limiter(1);
     this.legs = set.channels.map((channel, index) => ({
-      open: (cursor) => {
+      open: (cursor, _, isTruncated = false) => {
+        this.#isTruncated ||= isTruncated;
         // A client with an unusable id has no position before it has got the reset.
         if (starts.get(channel) !== '') this.#opened.set(index, set.part(index, cursor!));
       },
@@ -103,7 +105,9 @@ export class CompositeSubscriber {
     const { parts } = this.#position;
     this.#position = this.set.at(parts.map((part, index) => this.#opened.get(index) ?? part));
     this.#opened.clear();
-    this.subscriber.open(this.#position.id, live);
+    const isTruncated = this.#isTruncated;
+    this.#isTruncated = false;
+    this.subscriber.open(this.#position.id, live, isTruncated);
   }
 }
 

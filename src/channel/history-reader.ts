@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PAGE_EVENTS, type Page, type ReplayBounds, type SseBroker } from '../broker/broker.js';
+import { type Newest, PAGE_EVENTS, type Page, type ReplayBounds, type SseBroker } from '../broker/broker.js';
 import { FailureLog } from '../common/failure-log.js';
 import { Limiter } from '../common/limiter.js';
 import { ChannelEvent } from './channel-event.js';
@@ -50,7 +50,7 @@ export class HistoryReader {
   /** Reads after the call, so the tip is not older than the call. Resolves to undefined if the page is not wanted any more. */
   async read(
     channel: string,
-    positions: readonly string[],
+    positions: readonly string[] | Newest,
     { purpose, limit = PAGE_EVENTS, bounds, isWanted }: ReadOptions,
   ): Promise<HistoryPage | undefined> {
     const server = this.broker.serverOf(channel);
@@ -70,7 +70,7 @@ export class HistoryReader {
   /** Retries until the read succeeds. Resolves to undefined if the page is not wanted any more. */
   async readPatiently(
     channel: string,
-    positions: readonly string[],
+    positions: readonly string[] | Newest,
     options: ReadOptions & { readonly isWanted: () => boolean; readonly onError?: (error: Error) => void },
   ): Promise<HistoryPage | undefined> {
     const read = options.purpose === 'replay' ? this.readShared.bind(this) : this.read.bind(this);
@@ -97,10 +97,10 @@ export class HistoryReader {
   /** Reads for a reconnecting subscriber. Subscribers that need the same page at the same time share one read. */
   readShared(
     channel: string,
-    positions: readonly string[],
+    positions: readonly string[] | Newest,
     { limit, bounds, isWanted }: Pick<ReadOptions, 'limit' | 'bounds'> & { readonly isWanted: () => boolean },
   ): Promise<HistoryPage | undefined> {
-    const key = [limit, bounds !== undefined, channel, ...positions].join(' ');
+    const key = JSON.stringify([limit, bounds !== undefined, channel, positions]);
     const reading = this.#shared.get(key);
     if (reading) {
       reading.wanted.push(isWanted);

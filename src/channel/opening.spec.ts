@@ -13,7 +13,7 @@ describe('Connections with several channels, some of which are not live,', () =>
 
   const subscribe = (lastEventId?: string) => {
     const subscriber = new Recorder();
-    return { subscriber, ...rig.channels.subscribe(['a', 'b'], subscriber, lastEventId) };
+    return { subscriber, ...rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId: lastEventId }) };
   };
 
   it('begin with the live channels after a second, and add the others later', async () => {

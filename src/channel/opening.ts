@@ -7,7 +7,7 @@ const GATHER_MS = 1_000;
  * Opens the channels of a connection, all at once when all are live. If some channels are not live within a second, for example because
  * their Redis master is down, it opens the live ones first and the others later.
  */
-export class Opening<T extends Liveness> {
+export class Opening<T extends Pick<Liveness, 'live' | 'whenLive'>> {
   #left: readonly T[];
   #timer: NodeJS.Timeout | undefined;
   #forget = () => {};

@@ -67,6 +67,8 @@ export class Replay {
   #overflowed = false;
   /** Whether the client was connected all the time. */
   #wasLive = false;
+  /** The first page, if it was read before. */
+  #page: HistoryPage | undefined;
 
   constructor(
     private readonly hub: ReplayHub,
@@ -96,13 +98,20 @@ export class Replay {
   async catchUp(position: string): Promise<void> {
     this.#isWithinLimits = this.#wasLive = true;
     await this.subscriber.drained?.();
-    await this.run(position);
+    await this.#run(position);
   }
 
-  async run(lastEventId: string): Promise<void> {
-    if (!isPosition(lastEventId)) return this.#reset('unknown');
+  /** @param start the last event id of a client that reconnects; or a page within the limits, which is sent first */
+  begin(start: string | HistoryPage): Promise<void> {
+    if (typeof start === 'string') return isPosition(start) ? this.#run(start) : this.#reset('unknown');
+    this.#isWithinLimits = true;
+    this.#page = start;
+    return this.#run(start.after!);
+  }
+
+  async #run(start: string): Promise<void> {
     const { turns } = this.subscriber;
-    for (let position: string | undefined = lastEventId; position !== undefined;) {
+    for (let position: string | undefined = start; position !== undefined;) {
       if (!this.hub.live) await this.hub.untilLive();
       const from: string = position;
       position = await (turns ? turns.run(() => this.#advance(from)) : this.#advance(from));
@@ -151,6 +160,9 @@ export class Replay {
 
   /** @returns undefined if the read failed */
   async #read(position: string): Promise<HistoryPage | undefined> {
+    const page = this.#page;
+    this.#page = undefined;
+    if (page) return page;
     try {
       const page = await this.options.reader.readShared(this.hub.channel, [position], {
         bounds: this.#isWithinLimits ? undefined : this.#bounds,
@@ -215,36 +227,5 @@ export class Replay {
       this.options.metrics.delivered++;
     }
     this.hub.join(this.subscriber);
-  }
-}
-
-/** The running replays of a channel. */
-export class Replays {
-  readonly #all = new Map<Subscriber, Replay>();
-
-  constructor(
-    private readonly hub: ReplayHub,
-    private readonly options: HubOptions,
-  ) {}
-
-  begin(subscriber: Subscriber): Replay {
-    const replay = new Replay(this.hub, subscriber, this.options);
-    this.#all.set(subscriber, replay);
-    return replay;
-  }
-
-  /** @returns whether the subscriber had a replay */
-  end(subscriber: Subscriber): boolean {
-    this.#all.get(subscriber)?.cancel();
-    return this.#all.delete(subscriber);
-  }
-
-  clear(): void {
-    for (const subscriber of this.#all.keys()) this.end(subscriber);
-  }
-
-  /** Holds an event that is not stored until the end of each replay. */
-  hold(event: ChannelEvent): void {
-    for (const replay of this.#all.values()) replay.hold(event);
   }
 }

@@ -9,9 +9,10 @@ export interface Subscriber {
   /**
    * The connection begins, or further channels are added to it. Every event after `cursor` will be delivered; without history it is
    * undefined. Called before any event of these channels. `live` lists the channels that begin with events published from now on,
-   * at a position that the client does not know.
+   * or with their newest ones, at a position that the client does not know. `isTruncated`: it was to begin with more events than the
+   * limits allow.
    */
-  open(cursor: string | undefined, live: readonly string[]): void;
+  open(cursor: string | undefined, live: readonly string[], isTruncated?: boolean): void;
   /**
    * One event, published or `sse.reset`. `id` is given if it differs from the event's id in its channel.
    */

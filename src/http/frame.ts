@@ -1,4 +1,4 @@
-import { channelData, type ChannelEvent } from '../channel/channel-event.js';
+import { controlData, type ChannelEvent } from '../channel/channel-event.js';
 import type { SseEvent } from '../event/event.js';
 
 const LINE_BREAK = /\r\n|\r|\n/;
@@ -46,14 +46,21 @@ export function frameOf(event: ChannelEvent): Frame {
 }
 
 type ControlType = 'sse.open' | 'sse.position';
-const last = new Map<ControlType, { id: string; channels: readonly string[]; frame: Frame }>();
+const last = new Map<ControlType, { id: string; data: string; frame: Frame }>();
 
 /** A control event with a position. Connections that get the same one in a row share the frame. */
-export function controlFrame(type: ControlType, id: string, channels: readonly string[]): Frame {
+export function controlFrame(
+  type: ControlType,
+  id: string,
+  channels: readonly string[],
+  isTruncated = false,
+): Frame {
   const made = last.get(type);
-  if (made?.id === id && made.channels.join() === channels.join()) return made.frame;
-  const frame = new Frame(encodeEvent({ type, id, data: channelData(channels) }));
-  last.set(type, { id, channels, frame });
+  const data = controlData(channels, isTruncated);
+  const key = JSON.stringify(data);
+  if (made?.id === id && made.data === key) return made.frame;
+  const frame = new Frame(encodeEvent({ type, id, data }));
+  last.set(type, { id, data: key, frame });
   return frame;
 }
 

@@ -60,15 +60,17 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     response.stream?.once('aborted', () => response.destroy());
   }
 
-  open(cursor: string | undefined, live: readonly string[]): void {
+  open(cursor: string | undefined, live: readonly string[], isTruncated = false): void {
     this.begin();
     const isFirst = !this.#isOpen;
     this.#isOpen = true;
     if (cursor === undefined || live.length === 0) return;
     // A resuming client has a position. Usually the next event brings the new one before the second heartbeat has to.
-    this.#position = isFirst && this.options.resumes ? cursor : undefined;
+    const { resumes } = this.options;
+    this.#position = isFirst && resumes && !isTruncated ? cursor : undefined;
     this.#isNew = this.#position !== undefined;
-    if (!this.#position) this.#append(controlFrame(isFirst ? 'sse.open' : 'sse.position', cursor, live));
+    const type = isFirst && !resumes ? 'sse.open' : 'sse.position';
+    if (!this.#position) this.#append(controlFrame(type, cursor, live, isTruncated));
   }
 
   next(event: ChannelEvent, id?: string): void {

@@ -22,6 +22,8 @@ const HEADERS_WAIT_MS = 2_000;
 /** What a response delivers, and to which client. */
 export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | 'renew'> {
   readonly filter?: EventFilter;
+  /** How many of the newest events it begins with in channels in which the client has no position. @default 0 */
+  readonly newest?: number;
   /** When the permission was asked for. @default now */
   readonly askedAt?: number;
 }
@@ -48,6 +50,11 @@ export class SseResponses implements OnModuleInit {
     if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
   }
 
+  /** @throws SseError `SSE_INPUT` for a target that begins with stored events where none are stored */
+  check({ newest }: ResponseTarget): void {
+    this.channels.checkNewest(newest);
+  }
+
   /**
    * Delivers the events of a target through a response.
    *
@@ -56,7 +63,7 @@ export class SseResponses implements OnModuleInit {
   async serve(
     request: PlatformRequest,
     response: PlatformResponse,
-    { channels, access, filter, askedAt, renew }: ResponseTarget,
+    { channels, access, filter, newest, askedAt, renew }: ResponseTarget,
   ): Promise<void> {
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
@@ -94,7 +101,7 @@ export class SseResponses implements OnModuleInit {
       http2Session: raw.stream?.session,
       response: sse,
       begin: () => {
-        const subscription = this.channels.subscribe(channels, sse, lastEventId);
+        const subscription = this.channels.subscribe(channels, sse, { lastEventId, newest });
         ({ unsubscribe } = subscription);
         void subscription.ready.then(onReady);
       },

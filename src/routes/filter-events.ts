@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction } from 'rxjs';
-import { positionEvent, positionOf } from '../channel/channel-event.js';
+import { controlEvent, positionOf } from '../channel/channel-event.js';
 import type { SseEvent } from '../event/event.js';
 import { inputError } from '../common/sse.errors.js';
 import { checkDecision } from '../http/event-filter.js';
@@ -27,7 +27,7 @@ export function filterEvents<T = unknown>(
       const tell = () => {
         const id = dropped && positionOf(dropped);
         // Without history there is no position.
-        if (id) observer.next(positionEvent(id, [dropped!.channel]) as SseEvent<T>);
+        if (id) observer.next(controlEvent('sse.position', id, [dropped!.channel]) as SseEvent<T>);
         dropped = undefined;
       };
       observer.add(ticker.subscribe(tell));

@@ -58,6 +58,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     try {
       // A guard has asked earlier than this interceptor.
       const target = { askedAt, ...(await this.#targetOf(returned, context, request, response)) };
+      responses.check(target);
       serveAtEnd(response, () => responses.serve(request, response, target));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;

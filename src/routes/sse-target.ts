@@ -1,4 +1,5 @@
 import { ACCESS_KEYS, checkAccess, type SseAccess } from '../connections/access.js';
+import { checkFrom, type SseFrom } from '../channel/start.js';
 import { checkChannels, type SseEvent } from '../event/event.js';
 import { checkKeys, inputError } from '../common/sse.errors.js';
 import { bindFilter } from '../http/event-filter.js';
@@ -21,9 +22,11 @@ export type SseTarget =
       channel: string | readonly string[];
       /** Returns true for the events that are sent. */
       filter?(event: SseEvent): boolean;
+      /** Where the connection begins if the client brings no last event id. @default 'live' */
+      from?: SseFrom;
     });
 
-const KEYS = ['channel', 'filter', ...ACCESS_KEYS];
+const KEYS = ['channel', 'filter', 'from', ...ACCESS_KEYS];
 
 /** @throws SseError `SSE_INPUT` for a wrong target */
 export function checkTarget(target: unknown): ResponseTarget {
@@ -38,6 +41,7 @@ export function checkTarget(target: unknown): ResponseTarget {
   if (type !== 'function' && 'filter' in given) throw inputError('filter', 'a function', type);
   return {
     channels: checkChannels(channel),
+    newest: checkFrom(given.from),
     access: checkAccess({ user, session, issuedAt, expiresAt }),
     filter: type === 'function' ? bindFilter(given as Required<typeof given>) : undefined,
   };

@@ -20,7 +20,8 @@ export class SlowBroker extends MemorySseBroker {
   }
 
   override async read(...args: Parameters<MemorySseBroker['read']>): ReturnType<MemorySseBroker['read']> {
-    this.asked.push(args[1][0]);
+    const [, positions] = args;
+    this.asked.push('newest' in positions ? 'newest' : positions[0]);
     await this.gate;
     if (this.fails || this.broken.has(args[0])) throw new Error('This read fails');
     return super.read(...args);

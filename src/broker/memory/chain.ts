@@ -1,5 +1,5 @@
 import { compareCursors, isCursor } from '../../event/event.js';
-import { OLDEST, PAGE_BYTES, type ReplayBounds } from '../broker.js';
+import { COUNTED, OLDEST, PAGE_BYTES, type ReplayBounds } from '../broker.js';
 import { decodeMessage, type StoredEvent } from '../../event/message.js';
 
 interface Entry {
@@ -61,6 +61,19 @@ export class Chain {
     let total = 0;
     for (let index = first; index < this.#entries.length; index++) total += this.#entries[index]!.text.length;
     return total > size;
+  }
+
+  /** The position before as many of the newest events as the bounds allow. */
+  newest(count: number, { events, size }: ReplayBounds): { after?: string; isTruncated?: true } {
+    const last = this.#entries.length;
+    let [first, total] = [last, 0];
+    while (first > this.#start && last - first < Math.min(count, events, COUNTED.events)) {
+      total += this.#entries[first - 1]!.text.length;
+      if (total > Math.min(size, COUNTED.size)) break;
+      first--;
+    }
+    const isTruncated = (first > this.#start && last - first < count) || undefined;
+    return { after: this.#entries[first]?.prev ?? this.#entries.at(-1)?.cursor, isTruncated };
   }
 
   after(position: string, limit: number): StoredEvent[] {

@@ -7,6 +7,7 @@ import {
   CONTROL_KEEPS,
   type ChannelListener,
   IDEMPOTENCY_MS,
+  type Newest,
   type Page,
   POSITION_MS,
   type ReplayBounds,
@@ -74,14 +75,19 @@ export class MemorySseBroker extends SseBroker {
 
   async read(
     channel: string,
-    positions: readonly string[],
+    from: readonly string[] | Newest,
     limit: number,
     bounds?: ReplayBounds,
   ): Promise<Page> {
     this.#expire();
     const tip = this.#tip(channel);
     const chain = this.#chainsOf(channel).get(channel);
-    const found = chain?.find(positions, tip) ?? positions.find((position) => position === tip);
+    if ('newest' in from) {
+      const { after = tip, isTruncated } = chain?.newest(from.newest, bounds!) ?? {};
+      const events = chain?.after(after, limit) ?? [];
+      return { tip, after, events, end: events.at(-1)?.cursor ?? tip, isTruncated };
+    }
+    const found = chain?.find(from, tip) ?? from.find((position) => position === tip);
     if (found === undefined) return { tip, events: [], end: tip };
     if (bounds && chain?.exceeds(found, bounds)) {
       return { tip, after: found, events: [], end: tip, isTooMuch: true };

@@ -14,12 +14,14 @@
 --                    20,000 and 16 MiB are counted
 -- ARGV[6] mostBytes
 -- ARGV[7] id         the position as an id that a publisher gave; or ''
--- ARGV[8] …          any number of positions as cursors, in order of preference; 0000000000-0 is before all stored events
+-- ARGV[8] newest     instead of a position: how many of the newest events to begin with; or ''. As many of them count as
+--                    mostEvents and mostBytes allow
+-- ARGV[9] …          any number of positions as cursors, in order of preference; 0000000000-0 is before all stored events
 --
 -- Returns the tip; the first known position, as a cursor, or ''; the entries after it; whether there
 -- are more than allowed (1 or 0).
 local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id, newest = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
@@ -47,7 +49,7 @@ else
   if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
 end
 
-local positions = { unpack(ARGV, 8) }
+local positions = { unpack(ARGV, 9) }
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
@@ -72,7 +74,30 @@ for _, cursor in ipairs(positions) do
   end
 end
 
-local entries, events, bytes = {}, 0, 0
+local entries, events, bytes, isTruncated = {}, 0, 0, 0
+-- By the entries so far: large ones come one at a time, small ones up to 64.
+local function nextCount(count, events, bytes)
+  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+end
+if newest ~= '' then
+  newest, mostEvents, mostBytes = tonumber(newest), math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
+  local start, count = '+', 1
+  repeat
+    local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)
+    for _, entry in ipairs(batch) do
+      bytes = bytes + #entry[2][2]
+      if events == math.min(newest, mostEvents) or bytes > mostBytes then
+        after, isTruncated = entry[1], events < newest and 1 or 0
+        break
+      end
+      events = events + 1
+    end
+    if after or #batch < count then break end
+    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+  until false
+  after = after or trimmedTo() or tip
+  events, bytes, mostEvents, mostBytes = 0, 0, nil, nil
+end
 local function isWithinLimits()
   return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
 end
@@ -87,10 +112,8 @@ if after and after ~= tip and limit > 0 then
     end
     events = events + #batch
     if #batch < count then break end
-    start = '(' .. batch[#batch][1]
-    -- Sized by bytes: large entries come one at a time, small ones up to 64.
-    count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
   until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
-return { tip, after or '', entries, 0 }
+return { tip, after or '', entries, isTruncated }

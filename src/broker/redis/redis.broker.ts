@@ -9,6 +9,7 @@ import {
   type ChannelListener,
   CONTROL_CHANNEL,
   CONTROL_KEEPS,
+  type Newest,
   type Page,
   type ReplayBounds,
   SseBroker,
@@ -153,23 +154,24 @@ export class RedisSseBroker extends SseBroker {
 
   async read(
     channel: string,
-    positions: readonly string[],
+    from: readonly string[] | Newest,
     limit: number,
     bounds?: ReplayBounds,
   ): Promise<Page> {
+    const [positions, newest] = 'newest' in from ? [[], from.newest] : [from, ''];
     const cursors = positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel, id !== '');
-    const most = [bounds?.events ?? '', bounds?.size ?? ''];
-    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, ...most, id, ...cursors];
+    const { events = '', size = '' } = bounds ?? {};
+    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, events, size, id, newest, ...cursors];
     const answer = await this.#topology.run(channel, (route) => SCRIPTS.read.run(route, keys, args));
-    const [tip, after, entries, isTooMuch] = answer as [string, string, [string, string[]][], unknown];
+    const [tip, after, entries, isMore] = answer as [string, string, [string, string[]][], unknown];
     return {
       tip,
       after: after === '' ? undefined : after,
       events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
       end: entries.at(-1)?.[0] ?? tip,
-      isTooMuch: Number(isTooMuch) === 1 || undefined,
+      [newest === '' ? 'isTooMuch' : 'isTruncated']: Number(isMore) === 1 || undefined,
     };
   }
 

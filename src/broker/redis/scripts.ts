@@ -120,7 +120,7 @@ return type(failure) == 'table' and failure or redis.error_reply(failure)
 `;
 
 export const READ = `local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id, newest = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
@@ -144,7 +144,7 @@ else
   local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
   if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
 end
-local positions = { unpack(ARGV, 8) }
+local positions = { unpack(ARGV, 9) }
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
@@ -166,7 +166,29 @@ for _, cursor in ipairs(positions) do
     break
   end
 end
-local entries, events, bytes = {}, 0, 0
+local entries, events, bytes, isTruncated = {}, 0, 0, 0
+local function nextCount(count, events, bytes)
+  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+end
+if newest ~= '' then
+  newest, mostEvents, mostBytes = tonumber(newest), math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
+  local start, count = '+', 1
+  repeat
+    local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)
+    for _, entry in ipairs(batch) do
+      bytes = bytes + #entry[2][2]
+      if events == math.min(newest, mostEvents) or bytes > mostBytes then
+        after, isTruncated = entry[1], events < newest and 1 or 0
+        break
+      end
+      events = events + 1
+    end
+    if after or #batch < count then break end
+    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+  until false
+  after = after or trimmedTo() or tip
+  events, bytes, mostEvents, mostBytes = 0, 0, nil, nil
+end
 local function isWithinLimits()
   return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
 end
@@ -181,10 +203,9 @@ if after and after ~= tip and limit > 0 then
     end
     events = events + #batch
     if #batch < count then break end
-    start = '(' .. batch[#batch][1]
-    count = math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
   until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
-return { tip, after or '', entries, 0 }
+return { tip, after or '', entries, isTruncated }
 `;

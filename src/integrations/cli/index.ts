@@ -1,3 +1,4 @@
+export { PositionCommand } from './position.command.js';
 export { PublishCommand } from './publish.command.js';
 export { stderrLogger } from './redis.command.js';
 export { SseCliModule, SseCommand } from './sse.command.js';

@@ -1,14 +1,15 @@
 import { Module } from '@nestjs/common';
 import { Command, CommandRunner } from 'nest-commander';
+import { PositionCommand } from './position.command.js';
 import { PublishCommand } from './publish.command.js';
 import { type Commander, strict } from './redis.command.js';
 import { SubscribeCommand } from './subscribe.command.js';
 
-/** `sse`: the commands that publish and subscribe. */
+/** `sse`: the commands that publish, subscribe, and print positions. */
 @Command({
   name: 'sse',
   description: 'Publish and subscribe to server-sent events',
-  subCommands: [PublishCommand, SubscribeCommand],
+  subCommands: [PublishCommand, SubscribeCommand, PositionCommand],
 })
 export class SseCommand extends CommandRunner {
   async run(): Promise<void> {
@@ -22,8 +23,8 @@ export class SseCommand extends CommandRunner {
 }
 
 /**
- * Mounts `sse publish` and `sse subscribe` in an application's own nest-commander CLI. Where the application
+ * Mounts `sse publish`, `sse subscribe` and `sse position` in an application's own nest-commander CLI. Where the application
  * imports `SseModule`, they work through its `SseService`.
  */
-@Module({ providers: [SseCommand, PublishCommand, SubscribeCommand] })
+@Module({ providers: [SseCommand, PublishCommand, SubscribeCommand, PositionCommand] })
 export class SseCliModule {}

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Option, SubCommand } from 'nest-commander';
 import type { ChannelEvent } from '../../channel/channel-event.js';
+import { checkFrom } from '../../channel/start.js';
 import { Channels } from '../../channel/channels.js';
 import type { Subscriber } from '../../channel/subscribers.js';
 import { checkChannel, DEFAULT_CHANNEL } from '../../event/event.js';
@@ -8,8 +9,14 @@ import { encodeEvent } from '../../http/frame.js';
 import { compact } from '../../event/json.js';
 import { SseError } from '../../common/sse.errors.js';
 import { SseService } from '../../sse.service.js';
-import { type Get, RedisCommand, type RedisCommandOptions, wholeNumber } from './redis.command.js';
-import { print } from './terminal.js';
+import {
+  type Get,
+  RedisCommand,
+  type RedisCommandOptions,
+  UsageError,
+  wholeNumber,
+} from './redis.command.js';
+import { print, writeError } from './terminal.js';
 
 /** How long the first connection may take, in ms: a wrong address must fail. */
 const CONNECT_MS = 4_000;
@@ -20,6 +27,7 @@ const MAX_UNREAD = 64 * 1024 * 1024;
 
 interface Options extends RedisCommandOptions {
   lastEventId?: string;
+  from?: string;
   json?: boolean;
   count?: string;
 }
@@ -33,6 +41,14 @@ export class SubscribeCommand extends RedisCommand<Options> {
   })
   parseLastEventId(id: string): string {
     return id;
+  }
+
+  @Option({
+    flags: '--from <start>',
+    description: 'begin with the oldest stored event (earliest), or with the last <number> stored ones',
+  })
+  parseFrom(from: string): string {
+    return from;
   }
 
   @Option({
@@ -56,6 +72,8 @@ export class SubscribeCommand extends RedisCommand<Options> {
     const channel = checkChannel(options.channel ?? DEFAULT_CHANNEL);
     let left = options.count === undefined ? Infinity : wholeNumber('--count', options.count, 1);
     const format = json ? jsonLine : ({ event, json: data }: ChannelEvent) => encodeEvent(event, data);
+    const newest = newestOf(options.from);
+    if (newest > 0 && lastEventId) throw new UsageError('Give either --last-event-id or --from');
     let stop = () => {};
     await new Promise<void>((resolve, reject) => {
       const write = (text: string) => {
@@ -66,7 +84,10 @@ export class SubscribeCommand extends RedisCommand<Options> {
         if (process.stdout.writableLength > MAX_UNREAD) reject(new Error('Nobody reads what is printed'));
       };
       const subscriber: Subscriber = {
-        open: () => undefined,
+        open: (_, __, isTruncated) => {
+          if (isTruncated)
+            writeError('More is stored than the limits of one replay allow: the newest follow');
+        },
         next: (event) => {
           if (left <= 0) return;
           write(format(event));
@@ -80,7 +101,10 @@ export class SubscribeCommand extends RedisCommand<Options> {
         setTimeout(() => process.exit(), EXIT_MS).unref();
       };
       // Not `messages()`: its values are parsed, which rounds large numbers.
-      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, lastEventId || undefined);
+      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, {
+        lastEventId: lastEventId || undefined,
+        newest,
+      });
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
       stop = () => {
         unsubscribe();
@@ -89,6 +113,13 @@ export class SubscribeCommand extends RedisCommand<Options> {
       connected(get(SseService)).catch(reject);
     }).finally(() => stop());
   }
+}
+
+/** How many of the newest events `--from` asks for. */
+function newestOf(from: string | undefined): number {
+  if (from === undefined || from === 'earliest') return checkFrom(from);
+  if (/^\d+$/.test(from)) return checkFrom({ last: Number(from) });
+  throw new UsageError(`Expected --from to be earliest or a whole number, got ${JSON.stringify(from)}`);
 }
 
 /** An event as `JSON.stringify()` writes it, with the data as it was published. */

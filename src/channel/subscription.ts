@@ -1,0 +1,122 @@
+import { isCursor } from '../event/event.js';
+import type { FailureLog } from '../common/failure-log.js';
+import { causeOf } from '../common/sse.errors.js';
+import type { History } from '../options/sse.options.js';
+import { ChannelHub } from './channel-hub.js';
+import { type ChannelSet, CompositeSubscriber, splitLastEventId, type Starts } from './composite.js';
+import type { HistoryReader } from './history-reader.js';
+import type { LiveHub } from './live-hub.js';
+import { Opening } from './opening.js';
+import { FirstPage } from './start.js';
+import type { Subscriber } from './subscribers.js';
+
+export type Hub = ChannelHub | LiveHub;
+
+/** Where a subscription begins. */
+export interface SubscriptionStart {
+  /** Any text from the client; an unknown position gives `sse.reset`. */
+  readonly lastEventId?: string;
+  /** How many of the newest events it begins with in channels in which the client has no position. @default 0 */
+  readonly newest?: number;
+}
+
+interface SubscriptionOptions extends SubscriptionStart {
+  readonly history: History | false;
+  readonly reader: HistoryReader;
+  readonly failures: FailureLog;
+  /** Whether the application has ended. */
+  readonly isClosed: () => boolean;
+  /** Makes the ids of a connection with several channels that have history. */
+  readonly set?: ChannelSet;
+}
+
+/** The subscription of a connection to its channels. */
+export class Subscription {
+  /** Resolves once all channels are live: every event that is published from then on reaches the subscriber. */
+  readonly ready: Promise<void>;
+  readonly #channels: readonly string[];
+  #legs: readonly Subscriber[] = [];
+  #pages: readonly FirstPage[] = [];
+  #opening: { cancel(): void } | undefined;
+  #isOpen = true;
+  readonly #isWanted = () => this.#isOpen && !this.options.isClosed();
+
+  constructor(
+    private readonly hubs: readonly Hub[],
+    private readonly subscriber: Subscriber,
+    private readonly options: SubscriptionOptions,
+  ) {
+    this.#channels = hubs.map(({ channel }) => channel);
+    const { history, lastEventId } = options;
+    const known = history === false ? new Map() : splitLastEventId(this.#channels, lastEventId);
+    this.ready = known ? this.#begin(known) : this.#locateAndBegin(lastEventId!);
+  }
+
+  /** @returns false if it was closed before */
+  close(): boolean {
+    if (!this.#isOpen) return false;
+    this.#isOpen = false;
+    this.#opening!.cancel();
+    for (const page of this.#pages) page.cancel();
+    for (const [n, leg] of this.#legs.entries()) this.hubs[n]!.detach(leg);
+    return true;
+  }
+
+  #begin(starts: Starts): Promise<void> {
+    const { set } = this.options;
+    const composite = set && new CompositeSubscriber(set, this.subscriber, starts);
+    this.#legs = composite?.legs ?? this.hubs.map(() => this.subscriber);
+    const attach = (opened: readonly (Hub | FirstPage)[]) => {
+      const begins = opened.map((each) =>
+        each.attach(this.#legs[this.#channels.indexOf(each.channel)]!, starts.get(each.channel)),
+      );
+      composite?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
+      for (const begin of begins) begin?.();
+    };
+    const all = this.hubs.map((hub) => (starts.has(hub.channel) ? hub : this.#beginOf(hub)));
+    this.#pages = all.filter((each) => each instanceof FirstPage);
+    const opening = new Opening(all, (opened) => this.#guard(() => attach(opened)));
+    this.#opening = opening;
+    return opening.done;
+  }
+
+  #beginOf(hub: Hub): Hub | FirstPage {
+    const { history, newest = 0, reader } = this.options;
+    if (newest === 0 || history === false || !(hub instanceof ChannelHub)) return hub;
+    const bounds = { events: history.maxReplayEvents, size: history.maxReplayBytes };
+    return new FirstPage(hub, reader, { newest, bounds, isWanted: this.#isWanted });
+  }
+
+  async #locateAndBegin(id: string): Promise<void> {
+    const opening = new Opening(this.hubs);
+    this.#opening = opening;
+    await opening.done;
+    const starts = await this.#locate(id);
+    if (this.#isWanted()) await this.#begin(starts);
+  }
+
+  /** Finds the channels in which the id of a single-channel connection is a position. */
+  async #locate(id: string): Promise<Starts> {
+    const options = { purpose: 'replay', limit: 0, isWanted: this.#isWanted } as const;
+    const { reader } = this.options;
+    const pages = await Promise.all(
+      this.#channels.map((channel) => reader.readPatiently(channel, [id], options)),
+    );
+    const known = this.#channels.flatMap((channel, n) =>
+      pages[n]?.after === undefined ? [] : ([[channel, pages[n].after]] as const),
+    );
+    const none = isCursor(id) ? id : '';
+    return new Map(known.length > 0 ? known : this.#channels.map((channel) => [channel, none]));
+  }
+
+  /** An error of one connection closes that connection only. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const cause = causeOf(error);
+      this.options.failures.error(cause, `A connection ends, as it failed: ${cause}`);
+      this.subscriber.complete();
+    }
+  }
+}
