@@ -84,7 +84,7 @@ describe('A connection with several channels', () => {
   const connectionOf = (set: ChannelSet, starts?: ReadonlyMap<string, string>) => {
     const calls: unknown[] = [];
     const subscriber = {
-      open: (id, live) => calls.push(['open', id, live]),
+      open: (id?: string, live?: readonly string[]) => calls.push(['open', id, live]),
       next: ({ event: { data } }: ChannelEvent, id?: string) => calls.push([data, id]),
       complete: () => calls.push('complete'),
     };
