@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
 import { SseError } from '../common/sse.errors.js';
@@ -8,6 +9,7 @@ import { ChannelHub } from './channel-hub.js';
 import { ChannelSet } from './composite.js';
 import { HistoryReader } from './history-reader.js';
 import { LiveHub } from './live-hub.js';
+import { Opening } from './opening.js';
 import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
 import { type Hub, Subscription, type SubscriptionStart } from './subscription.js';
@@ -93,6 +95,14 @@ export class Channels {
       for (const channel of channels) this.#release(channel);
     };
     return { ready: subscription.ready, unsubscribe };
+  }
+
+  /** Resolves when the channels are live, for a connection that begins within the linger time; after `waitMs` at the latest. */
+  async prepare(channels: readonly string[], waitMs: number): Promise<void> {
+    const opening = new Opening(channels.map((channel) => this.#acquire(channel)));
+    await Promise.race([opening.done, sleep(waitMs, undefined, { ref: false })]);
+    opening.cancel();
+    for (const channel of channels) this.#release(channel);
   }
 
   /** Unsubscribes from all channels, for good: `Connections` accepts no further connections. */

@@ -50,6 +50,11 @@ export class SseResponses implements OnModuleInit {
     if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
   }
 
+  /** Resolves when the channels of a request are live, or after 2 s: before Nest sends the response headers of an `@Sse()` route. */
+  prepare(channels: readonly string[]): Promise<void> {
+    return this.channels.prepare(channels, HEADERS_WAIT_MS);
+  }
+
   /** @throws SseError `SSE_INPUT` for a target that begins with stored events where none are stored */
   check({ newest }: ResponseTarget): void {
     this.channels.checkNewest(newest);

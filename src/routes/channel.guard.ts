@@ -15,6 +15,7 @@ import { checkChannels } from '../event/event.js';
 import { SseError } from '../common/sse.errors.js';
 import { Authorization } from './authorization.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { SseResponses } from '../http/sse-responses.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
 import { type ChannelRequest, type ChannelSource, checkSource } from './requested-channels.js';
 
@@ -24,6 +25,7 @@ const grants = new WeakMap<object, SseGrant>();
  * A guard for `@Sse()` routes: it checks the channels of a request, and `@GrantedChannels()` gives them
  * to the handler. Put it after the guards that authenticate the user: `@UseGuards(SessionGuard, ChannelGuard(OrderReaders, fromQuery))`.
  *
+ * It waits until the channels are live, at most 2 s, so that no event is lost which is published after the response headers.
  * Authorize an `@Sse()` route in a guard: Nest may send the response headers before the handler has ended.
  *
  * @param allow which channels may be read; others are refused with 403, or with the status of the authorizer's exception
@@ -40,6 +42,7 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
     constructor(
       @Inject(ModuleRef) readonly moduleRef: ModuleRef,
       @Optional() @Inject(Authorization) readonly authorization = new Authorization(),
+      @Optional() @Inject(SseResponses) readonly responses?: SseResponses,
     ) {}
 
     async onModuleInit(): Promise<void> {
@@ -56,13 +59,15 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
       const question = { check, authorizer: this.authorizer, context, isWanted };
       try {
         grants.set(request, await this.authorization.grant(question, channels));
-        return true;
       } catch (error) {
         if (!(error instanceof UndecidedError)) throw error;
         await this.authorization.postpone(response);
         // The request is answered. If the guard returned, Nest or an exception filter would answer it again.
         return new Promise(() => {});
       }
+      // Nest sends the response headers before the subscription is live. A client may then expect every event.
+      await this.responses?.prepare(channels);
+      return true;
     }
   }
   injectProvided(RuleGuard, allow);

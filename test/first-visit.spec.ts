@@ -1,0 +1,60 @@
+import { Controller, type MessageEvent, Query, Sse, UseGuards } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import {
+  ChannelGuard,
+  fromQuery,
+  GrantedChannels,
+  LastEventId,
+  SseChannel,
+  SseGrant,
+  SseModule,
+  SseService,
+} from 'nestjs-sse-channels';
+import type { Observable } from 'rxjs';
+import { platforms, startApp } from './support/app.js';
+import { connect } from './support/client.js';
+import { moduleOnRedis } from './support/module-on-redis.js';
+import { until } from './support/until.js';
+
+@Controller()
+class FirstVisitController {
+  constructor(private readonly sse: SseService) {}
+
+  @Sse('guarded')
+  @UseGuards(ChannelGuard(['news{n}'], fromQuery))
+  guarded(@GrantedChannels() granted: SseGrant): Observable<MessageEvent> {
+    return this.sse.messages(granted);
+  }
+
+  @Sse('position')
+  async position(@Query('channel') channel: string, @LastEventId() lastEventId?: string) {
+    return this.sse.messages(channel, { lastEventId: lastEventId ?? (await this.sse.position(channel)) });
+  }
+
+  @SseChannel('channel')
+  channel(@Query('channel') channel: string) {
+    return channel;
+  }
+}
+
+/** A client without a last event id, on a node that is not subscribed to its channel yet. */
+describe.each(platforms)('A first visit on %s', (_, platform) => {
+  const { redis, start } = moduleOnRedis();
+
+  it.each(['guarded', 'position', 'channel'])(
+    'gets every event that is published after the response headers: /%s',
+    async (route) => {
+      const publisher = await start();
+      const imports = [SseModule.forRoot(redis.server.url)];
+      const { url } = await startApp(platform, { imports, controllers: [FirstVisitController] });
+      for (let n = 0; n < 20; n++) {
+        const channel = `news${n}`;
+        const client = await connect(`${url}/${route}?channel=${channel}`);
+        await publisher.publish('first', { channel });
+        await until(() => client.events.some(({ data }) => data === 'first'));
+        client.close();
+      }
+      expect(publisher.stats().published).toBe(20);
+    },
+  );
+});
