@@ -9,14 +9,18 @@ import { until } from './support/until.js';
 describe('The command line', () => {
   const { env, run, receive, subscribers } = commandLine();
 
-  it.each(['--help', 'sse --help', 'sse publish --help', 'sse subscribe --help', 'help'])(
-    'prints its usage: %s',
-    async (args) => {
-      const { code, stdout, stderr } = await run(args);
-      expect([code, stderr]).toEqual([0, '']);
-      expect(stdout).toMatch(/^Usage: /);
-    },
-  );
+  it.each([
+    '--help',
+    'sse --help',
+    'sse publish --help',
+    'sse subscribe --help',
+    'sse position --help',
+    'help',
+  ])('prints its usage: %s', async (args) => {
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^Usage: /);
+  });
 
   it.each([
     [
@@ -39,6 +43,7 @@ describe('The command line', () => {
       [
         '--channel',
         '--last-event-id',
+        '--from',
         '--json',
         '--count',
         '--redis-url',

@@ -2,16 +2,18 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { SseModule } from 'nestjs-sse-channels';
+import type { INestApplication } from '@nestjs/common';
+import { SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { Cli } from './support/cli.js';
 import { connect } from './support/client.js';
 import { compile } from './support/compile.js';
 import { freePort } from './support/port.js';
 import { startRedis } from './support/redis.js';
+import { until } from './support/until.js';
 import { ChannelController } from './support/channel.controller.js';
 
-const [script, worker] = compiled('docs/workers.md');
+const [script, worker, consumer] = compiled('docs/workers.md');
 
 /** The programs of a documentation page, compiled, with the Redis of the test. */
 function compiled(page: string): string[] {
@@ -47,6 +49,21 @@ const JOB = `
   const answer = await app.get(Reports).process({ data: { report: 7 } }).catch(({ code }) => code);
   clearTimeout(yardstick);
   console.log(JSON.stringify({ answer, isLate }));
+  await app.close();
+`;
+
+/** A process that handles events, and ends after the one with the data `last`. */
+const CONSUMER = `
+  import { NestFactory } from '@nestjs/core';
+  import { SseModule, SseService } from 'nestjs-sse-channels';
+  ${consumer}
+  const app = await NestFactory.createApplicationContext(SseModule.forRoot(process.env.REDIS), { logger: false });
+  const stop = new AbortController();
+  const handle = async (data, id) => {
+    console.log(JSON.stringify({ data, id }));
+    if (data === 'last') stop.abort();
+  };
+  await consume(app.get(SseService), handle, { signal: stop.signal, lastEventId: process.env.LAST_EVENT_ID });
   await app.close();
 `;
 
@@ -114,6 +131,26 @@ describe('A process without HTTP', () => {
     expect(await other.end()).toBe(0);
     const [, ...events] = await reader.take(3);
     expect(events).toMatchObject([{ id: first.answer, data: '{"ready":7}' }, { data: '{"ready":8}' }]);
+  });
+
+  it('handles stored and live events, and the next process goes on after the last one', async () => {
+    const redis = await startRedis();
+    const [{ app }] = (await Promise.all(serve(redis.url))) as { app: INestApplication }[] as [
+      { app: INestApplication },
+    ];
+    const publish = (data: string) => app.get(SseService).publish(data, { channel: 'orders' });
+    for (const data of ['first', 'second']) await publish(data);
+    const one = run(CONSUMER, redis.url);
+    await until(() => one.lines.length === 2);
+    for (const data of ['last', 'after']) await publish(data);
+    expect(await one.end()).toBe(0);
+    const handled = (cli: Cli) => cli.lines.map((line) => JSON.parse(line) as { data: string; id: string });
+    expect(handled(one).map(({ data }) => data)).toEqual(['first', 'second', 'last']);
+    const next = run(CONSUMER, redis.url, { LAST_EVENT_ID: handled(one).at(-1)!.id });
+    await until(() => next.lines.length === 1);
+    await publish('last');
+    expect(await next.end()).toBe(0);
+    expect(handled(next).map(({ data }) => data)).toEqual(['after', 'last']);
   });
 
   it('fails within 5 s without Redis, and still ends', async () => {
