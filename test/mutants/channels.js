@@ -21,7 +21,8 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'a connection unsubscribes once',
-    find: `      if (!isOpen) return;\n`,
+    file: 'src/channel/subscription.ts',
+    find: `    if (!this.#isOpen) return false;\n`,
     replace: '',
   },
   {
@@ -65,19 +66,22 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'a closed connection searches for no position',
-    find: `const isWanted = () => isOpen && !this.#closed;`,
-    replace: `const isWanted = () => true;`,
+    file: 'src/channel/subscription.ts',
+    find: `#isWanted = () => this.#isOpen && !this.options.isClosed();`,
+    replace: `#isWanted = () => true;`,
   },
   {
     ...channelsOf,
     guard: 'a connection with an invalid position resets each channel before any event',
+    file: 'src/channel/subscription.ts',
     find: `const none = isCursor(id) ? id : '';`,
     replace: `const none = id;`,
   },
   {
     ...channelsOf,
     guard: 'a failing connection is closed',
-    find: `connection ends, as it failed: \${cause}\`);\n      subscriber.complete();`,
+    file: 'src/channel/subscription.ts',
+    find: `connection ends, as it failed: \${cause}\`);\n      this.subscriber.complete();`,
     replace: `connection ends, as it failed: \${cause}\`);`,
   },
   {

@@ -167,7 +167,7 @@ export const connections = [
     tests: ['test/redis.outage.spec.ts › disconnects the given user only'],
   },
   {
-    file: 'src/sse.service.ts',
+    file: 'src/connections/request.ts',
     guard: 'request data is never taken for a grant',
     find: `const grant = channel instanceof SseGrant ? channel : undefined;`,
     replace: `const grant = typeof channel === 'object' && 'access' in channel ? (channel as SseGrant) : undefined;`,

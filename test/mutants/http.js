@@ -43,14 +43,14 @@ export const http = [
   {
     ...stream,
     guard: 'a resuming client gets the position of further channels later',
-    find: `isFirst && this.options.resumes ? cursor : undefined`,
+    find: `isFirst && resumes && !isTruncated ? cursor : undefined`,
     replace: `undefined`,
   },
   {
     ...stream,
     guard: 'no older position is sent after that of further channels',
-    find: `    this.#position = isFirst && this.options.resumes ? cursor : undefined;\n`,
-    replace: `    if (isFirst && this.options.resumes) this.#position = cursor;\n`,
+    find: `    this.#position = isFirst && resumes && !isTruncated ? cursor : undefined;\n`,
+    replace: `    if (isFirst && resumes) this.#position = cursor;\n`,
   },
   {
     ...stream,
@@ -145,17 +145,17 @@ export const http = [
     tests: ['test/filters.spec.ts › by filterEvents()'],
   },
   {
-    file: 'src/sse.service.ts',
+    file: 'src/connections/observer-subscriber.ts',
     guard: 'an exception of finalize() keeps no other connection open',
-    find: `          this.#failures.error(cause, \`An observable of`,
-    replace: `          throw error;\n          this.#failures.error(cause, \`An observable of`,
+    find: `      this.failures.error(cause, \`An observable of`,
+    replace: `      throw error;\n      this.failures.error(cause, \`An observable of`,
     tests: ['test/filters.operators.spec.ts › whose finalize() throws'],
   },
   {
-    file: 'src/sse.service.ts',
+    file: 'src/connections/observer-subscriber.ts',
     guard: 'an observable runs in the context of its subscriber',
-    find: `context.runInAsyncScope(() => observer.next(given))`,
-    replace: `observer.next(given)`,
+    find: `this.#context.runInAsyncScope(() => this.observer.next(event))`,
+    replace: `this.observer.next(event)`,
     tests: ['test/filters.spec.ts › in the context of its own request (/mine-by-rxjs)'],
   },
   {

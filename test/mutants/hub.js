@@ -72,13 +72,13 @@ export const hub = [
   },
   {
     guard: 'a subscriber that unsubscribes as it opens is not added',
-    find: `      this.subscribers.add(subscriber);\n      subscriber.open(from, [this.channel]);`,
-    replace: `      subscriber.open(from, [this.channel]);\n      this.subscribers.add(subscriber);`,
+    find: `      this.subscribers.add(subscriber);\n      return subscriber.open(this.#tip, [this.channel]) as undefined;`,
+    replace: `      subscriber.open(this.#tip, [this.channel]);\n      this.subscribers.add(subscriber);\n      return undefined;`,
   },
   {
     guard: 'a subscriber that unsubscribes as it opens gets no replay',
-    find: `    const replay = this.#replays.begin(subscriber);\n    subscriber.open(from, []);`,
-    replace: `    subscriber.open(from, []);\n    const replay = this.#replays.begin(subscriber);`,
+    find: `    else subscriber.open(isCursor(start) ? start : this.#tip, []);\n    return () => void replay.begin(start);`,
+    replace: `    else subscriber.open(isCursor(start) ? start : this.#tip, []);\n    return () => void this.#replays.begin(subscriber).begin(start);`,
   },
   {
     guard: 'a subscriber that unsubscribes with its last replayed event is not added',

@@ -13,6 +13,7 @@ import { publisher } from './publisher.js';
 import { replays } from './replay.js';
 import { responses } from './responses.js';
 import { scripts } from './scripts.js';
+import { start } from './start.js';
 
 /** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
 const parse = (test) => {
@@ -37,6 +38,7 @@ export const MUTANTS = [
   ...responses,
   ...production,
   ...metrics,
+  ...start,
 ].map((mutant) => ({
   ...mutant,
   tests: mutant.tests.map(parse),

@@ -11,8 +11,8 @@ export const replays = [
   {
     ...replay,
     guard: 'an invalid position is not searched for',
-    find: `    if (!isPosition(lastEventId)) return this.#reset('unknown');\n`,
-    replace: '',
+    find: `isPosition(start) ? this.#run(start) : this.#reset('unknown')`,
+    replace: `this.#run(start)`,
   },
   {
     ...replay,
@@ -38,8 +38,8 @@ export const replays = [
   {
     ...replay,
     guard: 'a subscriber that is behind gets no more before it has read the previous page',
-    find: `    await this.subscriber.drained?.();\n    await this.run(position);`,
-    replace: `    await this.run(position);`,
+    find: `    await this.subscriber.drained?.();\n    await this.#run(position);`,
+    replace: `    await this.#run(position);`,
     tests: CATCH_UP,
   },
   {
