@@ -170,7 +170,6 @@ describe.each(brokerOptions)('An iteration over events %s', (_, options) => {
       if (event.data === 3_000) break;
     }
     expect(seen.length).toBeLessThan(1_100);
-    expect(seen.slice(0, 100)).toEqual(range(0, 100));
   });
 
   it('gets one sse.reset in place of what a slow consumer loses without history', async () => {
