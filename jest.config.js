@@ -5,6 +5,7 @@
 const esmPackages = [
   '@nestjs',
   '@fastify/cookie',
+  '@orpc',
   'eventsource',
   'eventsource-parser',
   // What `app.inject()` of Fastify brings.
@@ -30,7 +31,7 @@ export default {
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
   transform: {
-    '\\.[jt]s$': [
+    '\\.m?[jt]s$': [
       '@swc/jest',
       {
         jsc: {
