@@ -6,6 +6,7 @@ const esmPackages = [
   '@nestjs',
   '@fastify/cookie',
   '@orpc',
+  'jose',
   'eventsource',
   'eventsource-parser',
   // What `app.inject()` of Fastify brings.

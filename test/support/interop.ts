@@ -40,18 +40,24 @@ async function load<T>(name: string, code: string): Promise<T> {
   return (await import(file)) as T;
 }
 
-const switches = new Set<() => void>();
+const addresses = new Set<() => void>();
 afterEach(() => {
-  for (const close of switches) close();
-  switches.clear();
+  for (const close of addresses) close();
+  addresses.clear();
 });
 
-/** Two nodes, on Express and on Fastify, behind one address that leads to one of them at a time. */
+/** Two nodes, on Express and on Fastify, behind one address. */
 export async function startNodes(...options: Omit<NodeOptions, 'prefix'>[]) {
   const prefix = randomPrefix();
-  const nodes = await Promise.all(
-    platforms.map(([, platform], n) => startNode(platform, { ...(options[n] ?? options[0]), prefix })),
+  return behindOneAddress(
+    await Promise.all(
+      platforms.map(([, platform], n) => startNode(platform, { ...(options[n] ?? options[0]), prefix })),
+    ),
   );
+}
+
+/** An address that leads to one of the nodes at a time. */
+export async function behindOneAddress<T extends { url: string }>(nodes: T[]) {
   const sockets = new Set<Socket>();
   let current = 0;
   const server = createServer((client) => {
@@ -67,11 +73,14 @@ export async function startNodes(...options: Omit<NodeOptions, 'prefix'>[]) {
     }
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const close = () => {
-    server.close();
+  const breakAll = () => {
     for (const socket of sockets) socket.destroy();
   };
-  switches.add(close);
+  const close = () => {
+    server.close();
+    breakAll();
+  };
+  addresses.add(close);
   return {
     nodes,
     url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
@@ -80,7 +89,7 @@ export async function startNodes(...options: Omit<NodeOptions, 'prefix'>[]) {
     /** Breaks all connections. The next ones lead to the other node. */
     swap() {
       current = 1 - current;
-      for (const socket of sockets) socket.destroy();
+      breakAll();
     },
     /** Where new connections lead. */
     current: () => nodes[current]!,
