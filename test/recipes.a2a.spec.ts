@@ -14,7 +14,7 @@ import { platforms, startApp } from './support/app.js';
 import { behindOneAddress, clientOf } from './support/interop.js';
 import { moduleOf } from './support/recipes.js';
 import { randomPrefix, redisUrl } from './support/redis.js';
-import { until } from './support/until.js';
+import { eventually, until } from './support/until.js';
 
 type Update = Partial<Task> & { artifact?: Task['artifacts'][number] };
 interface Recipe {
@@ -142,7 +142,7 @@ describe('The recipe a2a.md', () => {
     );
     expect(seen).toEqual(all);
     executor.step(undefined);
-    const task = await following;
+    const task = await eventually('The end of the task', following);
     expect(numbersOf(task)).toEqual(all);
     await until(() => nodes.nodes.every(({ sse }) => sse.connections().length === 0));
     nodes.close();
