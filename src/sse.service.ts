@@ -114,7 +114,8 @@ export class SseService {
    *
    * The connection begins with the call. It ends with the iteration (`break`, `return()`, `throw()`), and the iteration ends with the
    * `signal`, when the connection is disconnected, when its credential expires or its permission is withdrawn, and when the application
-   * shuts down; unread events are then discarded.
+   * shuts down; unread events are then discarded. It ends without an error: where a plain end is final for a client, as for tRPC, throw
+   * after the loop (docs/recipes).
    *
    * A consumer may be slow: beyond 100 unread events or 512 KiB it leaves live delivery and catches up from the history. Transient
    * events may be lost then. With `history: false`, events beyond 1,024 or 1 MiB are dropped, and one `sse.reset` (`lost`) is

@@ -49,7 +49,7 @@ describe.each(brokers)('The newest events of the %s broker', (_, create) => {
     ['no events', ALL, { ...BOUNDS, events: 0 }, [], true],
     ['bytes', { newest: 5 }, { ...BOUNDS, size: 2_500 }, [3, 4], true],
     ['fewer bytes than one event has', ALL, { ...BOUNDS, size: 1 }, [], true],
-  ])('are bounded by a number of %s', async (__, newest, bounds, expected, isTruncated) => {
+  ])('are bounded by a number of %s', async (...[, newest, bounds, expected, isTruncated]) => {
     const ids = await publishAll(5, (n) => [n, 'x'.repeat(1_000)]);
     const page = await read('a', newest, 10, bounds);
     expect([dataOf(page), page.isTruncated]).toEqual([expected, isTruncated]);

@@ -16,9 +16,9 @@ async function take(events: AsyncIterator<SseEvent, undefined>, count: number): 
   return taken;
 }
 
-describe.each(brokerOptions)('An iteration over events %s', (_, options) => {
+describe.each(brokerOptions)('An iteration over events %s', (_, optionsOf) => {
   const start = async (more: object = {}) => {
-    const module = await compileModule({ imports: [SseModule.forRoot({ ...options(), ...more })] });
+    const module = await compileModule({ imports: [SseModule.forRoot({ ...optionsOf(), ...more })] });
     const sse = module.get(SseService);
     const publishAll = (from: number, to: number, transient = false) =>
       Promise.all(range(from, to).map((n) => sse.publish(n, { channel: 'a', transient })));
@@ -106,7 +106,8 @@ describe.each(brokerOptions)('An iteration over events %s', (_, options) => {
     [
       'await using',
       async (events: AsyncIterableIterator<SseEvent>) => {
-        await using _ = events as AsyncIterableIterator<SseEvent> & AsyncDisposable;
+        await using used = events as AsyncIterableIterator<SseEvent> & AsyncDisposable;
+        expect(used).toBe(events);
       },
     ],
   ])('ends with %s, also before the first event, and leaves nothing behind', async (__, end) => {

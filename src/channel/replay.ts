@@ -160,9 +160,9 @@ export class Replay {
 
   /** @returns undefined if the read failed */
   async #read(position: string): Promise<HistoryPage | undefined> {
-    const page = this.#page;
+    const first = this.#page;
     this.#page = undefined;
-    if (page) return page;
+    if (first) return first;
     try {
       const page = await this.options.reader.readShared(this.hub.channel, [position], {
         bounds: this.#isWithinLimits ? undefined : this.#bounds,

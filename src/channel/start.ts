@@ -14,7 +14,13 @@ import type { Subscriber } from './subscribers.js';
  * Of more events than `history.maxReplayEvents` and `history.maxReplayBytes` allow (and 20,000 events or 16 MiB), the newest are
  * sent, and `sse.open` has `truncated: true`.
  */
-export type SseFrom = 'live' | 'earliest' | { readonly last: number };
+export type SseFrom =
+  | 'live'
+  | 'earliest'
+  | {
+      /** How many of the last stored events. */
+      readonly last: number;
+    };
 
 const MAX_LAST = 1_000_000;
 

@@ -48,8 +48,8 @@ export const start = [
   {
     file: 'src/channel/replay.ts',
     guard: 'the first page is not read twice',
-    find: `    this.#page = undefined;\n`,
-    replace: '',
+    find: `    const first = this.#page;\n    this.#page = undefined;`,
+    replace: `    const first = this.#page;`,
     tests: [FROM_SPEC],
   },
   {

@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { EventSource } from 'eventsource';
 import type { SseModuleOptions } from 'nestjs-sse-channels';
-import { clientOf, describeRecipe, startNodes } from './support/interop.js';
-import { moduleOf } from './support/recipes.js';
-import { until } from './support/until.js';
+import { clientOf, describeRecipe, startNodes } from '../support/interop.js';
+import { moduleOf } from '../support/recipes.js';
+import { until } from '../support/until.js';
 
 type Event = { type?: string; data: { n: number } };
 interface Recipe {

@@ -10,11 +10,11 @@ import {
 import { jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import { describe, expect, it } from '@jest/globals';
 import { SseModule, SseService } from 'nestjs-sse-channels';
-import { platforms, startApp } from './support/app.js';
-import { behindOneAddress, clientOf } from './support/interop.js';
-import { moduleOf } from './support/recipes.js';
-import { randomPrefix, redisUrl } from './support/redis.js';
-import { eventually, until } from './support/until.js';
+import { platforms, startApp } from '../support/app.js';
+import { behindOneAddress, clientOf } from '../support/interop.js';
+import { moduleOf } from '../support/recipes.js';
+import { randomPrefix, redisUrl } from '../support/redis.js';
+import { eventually, until } from '../support/until.js';
 
 type Update = Partial<Task> & { artifact?: Task['artifacts'][number] };
 interface Recipe {
