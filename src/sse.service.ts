@@ -153,7 +153,8 @@ export class SseService {
   #connect(channel: unknown, options: EventsOptions | undefined, known: readonly string[]): Connect {
     const { start, ...request } = checkRequest(channel, options, known);
     this.channels.checkNewest(start.newest);
-    const resumes = start.lastEventId !== undefined;
+    // Either may cost a read for each channel.
+    const resumes = start.lastEventId !== undefined || Number(start.newest) > 0;
     return (subscriber, end) => {
       let unsubscribe = () => {};
       const begin = () => ({ unsubscribe } = this.channels.subscribe(request.channels, subscriber, start));

@@ -57,4 +57,26 @@ describe.each(platforms)('A first visit on %s', (_, platform) => {
       expect(publisher.stats().published).toBe(20);
     },
   );
+
+  it('takes no more channels than the limit allows, and frees those of a client that has left', async () => {
+    const options = { redis: redis.server.url, limits: { channels: 5, connections: 3 } };
+    const imports = [SseModule.forRoot(options)];
+    const { app, url } = await startApp(platform, { imports, controllers: [FirstVisitController] });
+    for (let n = 0; n < 20; n++) {
+      const response = await fetch(`${url}/guarded?channel=news${n}`);
+      expect(app.get(SseService).stats().channels).toBeLessThanOrEqual(5);
+      await response.body!.cancel();
+    }
+    await redis.server.stop();
+    const leaving = Array.from({ length: 5 }, (_, n) => {
+      const stop = new AbortController();
+      return { stop, answer: fetch(`${url}/guarded?channel=news${100 + n}`, { signal: stop.signal }) };
+    });
+    await until(() => app.get(SseService).stats().channels === 5);
+    for (const { stop } of leaving) stop.abort();
+    await Promise.allSettled(leaving.map(({ answer }) => answer));
+    const events = app.get(SseService).events('mine');
+    await until(() => app.get(SseService).stats().connections === 1);
+    await events.return!();
+  });
 });

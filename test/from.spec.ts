@@ -168,7 +168,7 @@ describe.each(brokerOptions)('An observable that begins with stored events %s', 
     ['earliest', 'earliest'],
     ['the last 150', { last: 150 }],
   ] as const)('neither loses nor repeats events that are published meanwhile: %s', async (__, from) => {
-    const sse = await start({ history: { maxEvents: 200, maxAgeMs: 1_000, maxReplayEvents: 100 } });
+    const sse = await start({ history: { maxEvents: 200, maxReplayEvents: 100 } });
     let count = 0;
     const publish = async () => {
       for (let n = 0; n < 20; n++) void sse.publish(count++, { channel: 'a' });

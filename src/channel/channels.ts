@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import type { SseBroker } from '../broker/broker.js';
 import { SseError } from '../common/sse.errors.js';
@@ -97,10 +96,11 @@ export class Channels {
     return { ready: subscription.ready, unsubscribe };
   }
 
-  /** Resolves when the channels are live, for a connection that begins within the linger time; after `waitMs` at the latest. */
-  async prepare(channels: readonly string[], waitMs: number): Promise<void> {
+  /** Resolves when the channels are live, for a connection that begins within the linger time; or when `over` is aborted. */
+  async prepare(channels: readonly string[], over: AbortSignal): Promise<void> {
+    if (this.#closed || over.aborted || this.countWith(channels) > (this.bounds.max ?? Infinity)) return;
     const opening = new Opening(channels.map((channel) => this.#acquire(channel)));
-    await Promise.race([opening.done, sleep(waitMs, undefined, { ref: false })]);
+    await Promise.race([opening.done, new Promise((resolve) => over.addEventListener('abort', resolve))]);
     opening.cancel();
     for (const channel of channels) this.#release(channel);
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { COUNTED, type ReplayBounds } from '../broker/broker.js';
+import { COUNTED, OLDEST, type ReplayBounds } from '../broker/broker.js';
 import { compareCursors, isCursor, isPosition } from '../event/event.js';
 import type { FailureLog } from '../common/failure-log.js';
 import type { ChannelMetrics } from './channel-metrics.js';
@@ -67,8 +67,8 @@ export class Replay {
   #overflowed = false;
   /** Whether the client was connected all the time. */
   #wasLive = false;
-  /** The first page, if it was read before. */
-  #page: HistoryPage | undefined;
+  /** The store's tip when the connection began, until the first page of a client without a position. */
+  #beganAt: string | undefined;
 
   constructor(
     private readonly hub: ReplayHub,
@@ -101,11 +101,11 @@ export class Replay {
     await this.#run(position);
   }
 
-  /** @param start the last event id of a client that reconnects; or a page within the limits, which is sent first */
+  /** @param start the last event id of a client that reconnects; or, within the limits, the position that a client gets */
   begin(start: string | HistoryPage): Promise<void> {
     if (typeof start === 'string') return isPosition(start) ? this.#run(start) : this.#reset('unknown');
     this.#isWithinLimits = true;
-    this.#page = start;
+    this.#beganAt = start.tip;
     return this.#run(start.after!);
   }
 
@@ -128,6 +128,7 @@ export class Replay {
     if (!this.hub.live) return position;
     const rest = this.hub.after(position);
     if (rest) {
+      this.#beganAt = undefined;
       if (!this.#isWithinLimits && this.#isTooMuch(rest)) return this.#end('limit');
       this.#isWithinLimits = true;
       if (!this.#send(rest)) return undefined;
@@ -142,6 +143,7 @@ export class Replay {
     const page = await this.#read(position);
     if (this.#cancelled) return undefined;
     if (!page) return position;
+    if (this.#isLateFor(page)) return this.#end('lost', page.tip);
     if (page.after === undefined) return this.#end(isCursor(position) ? 'lost' : 'unknown', page.tip);
     const isTooMuch = page.isTooMuch || (!this.#isCountedAtOnce && this.#isTooMuch(page.events));
     if (isTooMuch) return this.#end('limit', page.tip);
@@ -158,13 +160,20 @@ export class Replay {
     return page.end;
   }
 
+  /** Whether events were evicted, before they were read, that were published since the connection began. */
+  #isLateFor({ after }: HistoryPage): boolean {
+    const isLate =
+      this.#beganAt !== undefined && after !== undefined && compareCursors(after, this.#beganAt) > 0;
+    this.#beganAt = undefined;
+    return isLate;
+  }
+
   /** @returns undefined if the read failed */
   async #read(position: string): Promise<HistoryPage | undefined> {
-    const first = this.#page;
-    this.#page = undefined;
-    if (first) return first;
+    // The oldest stored events may be evicted while a connection begins with them.
+    const positions = this.#beganAt === undefined ? [position] : [position, OLDEST];
     try {
-      const page = await this.options.reader.readShared(this.hub.channel, [position], {
+      const page = await this.options.reader.readShared(this.hub.channel, positions, {
         bounds: this.#isWithinLimits ? undefined : this.#bounds,
         isWanted: () => !this.#cancelled,
       });

@@ -1,12 +1,13 @@
 import { checkKeys, inputError } from '../common/sse.errors.js';
 import type { ReplayBounds } from '../broker/broker.js';
+import type { FailureLog } from '../common/failure-log.js';
 import type { ChannelHub } from './channel-hub.js';
 import type { HistoryPage, HistoryReader } from './history-reader.js';
 import { Liveness } from './liveness.js';
 import type { Subscriber } from './subscribers.js';
 
 /**
- * Where a connection begins in a channel in which its client has no position:
+ * Where a connection begins in a channel for which its client brings no id:
  * - `live`: with the events that are published from now on;
  * - `earliest`: with the oldest stored event;
  * - `{ last: n }`: with the last n stored events, 0–1,000,000.
@@ -40,15 +41,18 @@ export function checkFrom(from: unknown): number {
   throw inputError('from.last', `a whole number, 0–${MAX_LAST}`, last);
 }
 
-interface FirstPageOptions {
+interface NewestOptions {
   readonly newest: number;
   readonly bounds: ReplayBounds;
   readonly isWanted: () => boolean;
+  readonly failures: FailureLog;
 }
 
-/** The first page of a connection in a channel in which its client has no position: live once it is read. */
-export class FirstPage extends Liveness {
-  /** Defined while it is live. */
+/**
+ * The position before the newest events of a channel, for a connection whose client has none: live once it is read. The replay
+ * reads the events in its turn.
+ */
+export class NewestPosition extends Liveness {
   #page: HistoryPage | undefined;
   /** Stops waiting for the channel. */
   readonly cancel: () => void;
@@ -56,9 +60,9 @@ export class FirstPage extends Liveness {
   constructor(
     private readonly hub: ChannelHub,
     private readonly reader: HistoryReader,
-    options: FirstPageOptions,
+    options: NewestOptions,
   ) {
-    super();
+    super(options.failures);
     this.cancel = hub.whenLive(() => void this.#read(options));
   }
 
@@ -70,10 +74,10 @@ export class FirstPage extends Liveness {
     return this.hub.attach(subscriber, this.#page);
   }
 
-  async #read({ newest, bounds, isWanted }: FirstPageOptions): Promise<void> {
+  async #read({ newest, bounds, isWanted }: NewestOptions): Promise<void> {
     const { channel, reader } = this;
     const onError = (error: Error) => reader.report(channel, error);
-    const options = { purpose: 'replay', bounds, isWanted, onError } as const;
+    const options = { purpose: 'replay', limit: 0, bounds, isWanted, onError } as const;
     this.#page = await reader.readPatiently(channel, { newest }, options);
     if (this.#page && isWanted()) this.enter('live');
   }

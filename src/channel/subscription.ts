@@ -7,7 +7,7 @@ import { type ChannelSet, CompositeSubscriber, splitLastEventId, type Starts } f
 import type { HistoryReader } from './history-reader.js';
 import type { LiveHub } from './live-hub.js';
 import { Opening } from './opening.js';
-import { FirstPage } from './start.js';
+import { NewestPosition } from './start.js';
 import type { Subscriber } from './subscribers.js';
 
 export type Hub = ChannelHub | LiveHub;
@@ -36,7 +36,7 @@ export class Subscription {
   readonly ready: Promise<void>;
   readonly #channels: readonly string[];
   #legs: readonly Subscriber[] = [];
-  #pages: readonly FirstPage[] = [];
+  #newest: readonly NewestPosition[] = [];
   #opening: { cancel(): void } | undefined;
   #isOpen = true;
   readonly #isWanted = () => this.#isOpen && !this.options.isClosed();
@@ -57,7 +57,7 @@ export class Subscription {
     if (!this.#isOpen) return false;
     this.#isOpen = false;
     this.#opening!.cancel();
-    for (const page of this.#pages) page.cancel();
+    for (const position of this.#newest) position.cancel();
     for (const [n, leg] of this.#legs.entries()) this.hubs[n]!.detach(leg);
     return true;
   }
@@ -66,7 +66,7 @@ export class Subscription {
     const { set } = this.options;
     const composite = set && new CompositeSubscriber(set, this.subscriber, starts);
     this.#legs = composite?.legs ?? this.hubs.map(() => this.subscriber);
-    const attach = (opened: readonly (Hub | FirstPage)[]) => {
+    const attach = (opened: readonly (Hub | NewestPosition)[]) => {
       const begins = opened.map((each) =>
         each.attach(this.#legs[this.#channels.indexOf(each.channel)]!, starts.get(each.channel)),
       );
@@ -74,17 +74,22 @@ export class Subscription {
       for (const begin of begins) begin?.();
     };
     const all = this.hubs.map((hub) => (starts.has(hub.channel) ? hub : this.#beginOf(hub)));
-    this.#pages = all.filter((each) => each instanceof FirstPage);
+    this.#newest = all.filter((each) => each instanceof NewestPosition);
     const opening = new Opening(all, (opened) => this.#guard(() => attach(opened)));
     this.#opening = opening;
     return opening.done;
   }
 
-  #beginOf(hub: Hub): Hub | FirstPage {
-    const { history, newest = 0, reader } = this.options;
+  #beginOf(hub: Hub): Hub | NewestPosition {
+    const { history, newest = 0, reader, failures } = this.options;
     if (newest === 0 || history === false || !(hub instanceof ChannelHub)) return hub;
     const bounds = { events: history.maxReplayEvents, size: history.maxReplayBytes };
-    return new FirstPage(hub, reader, { newest, bounds, isWanted: this.#isWanted });
+    return new NewestPosition(hub, reader, {
+      newest,
+      bounds,
+      failures,
+      isWanted: this.#isWanted,
+    });
   }
 
   async #locateAndBegin(id: string): Promise<void> {

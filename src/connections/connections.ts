@@ -121,6 +121,17 @@ export class Connections {
     return (reason = 'client') => this.#leave(open, reason);
   }
 
+  /** Resolves when a connection to the channels can begin at once; or when `over` is aborted. */
+  async prepare(channels: readonly string[], over: AbortSignal): Promise<void> {
+    if (this.#draining) return;
+    const isOver = new Promise((resolve) => over.addEventListener('abort', resolve));
+    await Promise.all([
+      Promise.race([this.#disconnections.listen(), isOver]),
+      this.channels.prepare(channels, over),
+    ]);
+    if (this.#open.size === 0) this.#disconnections.pause();
+  }
+
   list(): SseConnection[] {
     return Array.from(this.#open, describe);
   }

@@ -49,11 +49,11 @@ export class EventIterator<T> implements AsyncIterableIterator<SseEvent<T>, unde
   }
 
   #open(connect: Connect): void {
-    this.signal?.addEventListener('abort', this.#onAbort);
     const close = connect(this.#queue, this.#onAbort);
     // The connection may have ended while it opened.
     if (this.#reason) close?.(this.#reason);
     else this.#close = close;
+    if (close && !this.#reason) this.signal?.addEventListener('abort', this.#onAbort);
     if (close) return;
     const why = 'a limit, a recent disconnect(), an expired credential, or the end of the application';
     this.#refusal = new SseError('SSE_UNAVAILABLE', `The connection is refused because of ${why}`);

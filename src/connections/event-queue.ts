@@ -12,6 +12,8 @@ interface Unread {
   /** The position of the connection after the event, if it differs from the event's id. */
   readonly id?: string;
   readonly size: number;
+  /** For the reset of a channel without history: once it is read, events of the channel are accepted again. */
+  readonly resumes?: string;
 }
 
 type Result = IteratorResult<SseEvent, undefined>;
@@ -24,7 +26,7 @@ export class EventQueue implements Subscriber {
   /** Pulls that wait for an event. */
   #pulls: ((result: Result) => void)[] = [];
   #drains: (() => void)[] = [];
-  /** Channels without history of which events are dropped until the consumer has read what is in the queue. */
+  /** Channels without history of which events are dropped until the consumer has read their reset. */
   readonly #dropped = new Set<string>();
   #isOpen = false;
   #isDone = false;
@@ -52,7 +54,7 @@ export class EventQueue implements Subscriber {
     if (isKept || !(this.#isFull || this.#dropped.has(channel))) return this.#push({ event, id, size });
     if (this.hasHistory || this.#dropped.has(channel)) return;
     this.#dropped.add(channel);
-    this.#push({ event: resetEvent(channel, 'lost', ''), size: 0 });
+    this.#push({ event: resetEvent(channel, 'lost', ''), size: 0, resumes: channel });
   }
 
   pull(): Promise<Result> {
@@ -61,6 +63,7 @@ export class EventQueue implements Subscriber {
       return this.#isDone ? Promise.resolve(DONE) : new Promise((resolve) => this.#pulls.push(resolve));
     }
     this.#size -= unread.size;
+    if (unread.resumes !== undefined) this.#dropped.delete(unread.resumes);
     if (this.#unread.length === 0) this.#drain();
     return Promise.resolve({ done: false, value: valueOf(unread) });
   }
@@ -96,7 +99,6 @@ export class EventQueue implements Subscriber {
   }
 
   #drain(): void {
-    this.#dropped.clear();
     for (const resolve of this.#drains.splice(0)) resolve();
   }
 }

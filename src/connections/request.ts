@@ -10,7 +10,7 @@ import type { Connection, SseEndReason } from './connection.js';
 export interface MessagesOptions extends SseAccess {
   /** The id to resume after, as `@LastEventId()` gives it. */
   lastEventId?: string;
-  /** Where the connection begins in channels in which `lastEventId` is no position. @default 'live' */
+  /** Where the connection begins in channels for which `lastEventId` has no part. An unknown id gives `sse.reset`. @default 'live' */
   from?: SseFrom;
 }
 
@@ -47,7 +47,8 @@ export function checkRequest(
   const grant = channel instanceof SseGrant ? channel : undefined;
   const own = checkAccess(named);
   // Of any realm, or a polyfill's.
-  if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== 'function') {
+  const isSignal = typeof signal?.addEventListener === 'function' && typeof signal.aborted === 'boolean';
+  if (signal !== undefined && !isSignal) {
     throw inputError('signal', 'an AbortSignal', signal);
   }
   return {

@@ -50,9 +50,16 @@ export class SseResponses implements OnModuleInit {
     if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
   }
 
-  /** Resolves when the channels of a request are live, or after 2 s: before Nest sends the response headers of an `@Sse()` route. */
-  prepare(channels: readonly string[]): Promise<void> {
-    return this.channels.prepare(channels, HEADERS_WAIT_MS);
+  /** Resolves when a connection to the channels can begin at once; after 2 s, or when the client has left. */
+  async prepare(response: PlatformResponse, channels: readonly string[]): Promise<void> {
+    const raw = response.raw ?? response;
+    const over = new AbortController();
+    const end = () => over.abort();
+    raw.once('close', end);
+    const timer = setTimeout(end, HEADERS_WAIT_MS).unref();
+    if (!isGone(raw)) await this.connections.prepare(channels, over.signal);
+    clearTimeout(timer);
+    raw.off('close', end);
   }
 
   /** @throws SseError `SSE_INPUT` for a target that begins with stored events where none are stored */
@@ -101,7 +108,8 @@ export class SseResponses implements OnModuleInit {
       access,
       askedAt,
       renew,
-      resumes,
+      // Either may cost a read for each channel.
+      resumes: resumes || Number(newest) > 0,
       source: sourceOf(request),
       http2Session: raw.stream?.session,
       response: sse,

@@ -65,8 +65,8 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
         // The request is answered. If the guard returned, Nest or an exception filter would answer it again.
         return new Promise(() => {});
       }
-      // Nest sends the response headers before the subscription is live. A client may then expect every event.
-      await this.responses?.prepare(channels);
+      // Nest sends the response headers before the handler's subscription is live. A client may then expect every event.
+      await this.responses?.prepare(response, channels);
       return true;
     }
   }

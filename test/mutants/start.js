@@ -1,9 +1,10 @@
 const FROM_SPEC = 'test/from.spec.ts';
 const EVENTS_SPEC = 'test/events.spec.ts';
+const SLOW_SPEC = 'test/events.slow.spec.ts';
 const NEWEST_SPEC = 'test/broker.newest.spec.ts';
 
 const page = { file: 'src/channel/start.ts' };
-const queue = { file: 'src/connections/event-queue.ts', tests: [EVENTS_SPEC] };
+const queue = { file: 'src/connections/event-queue.ts', tests: [SLOW_SPEC, EVENTS_SPEC] };
 const iterator = { file: 'src/connections/event-iterator.ts', tests: [EVENTS_SPEC] };
 const script = { file: 'src/broker/redis/read.lua', tests: [NEWEST_SPEC] };
 const chain = { file: 'src/broker/memory/chain.ts', tests: [NEWEST_SPEC] };
@@ -47,10 +48,30 @@ export const start = [
   },
   {
     file: 'src/channel/replay.ts',
-    guard: 'the first page is not read twice',
-    find: `    const first = this.#page;\n    this.#page = undefined;`,
-    replace: `    const first = this.#page;`,
-    tests: [FROM_SPEC],
+    guard: 'a start whose oldest events were evicted begins with the next ones',
+    find: `[position, OLDEST]`,
+    replace: `[position]`,
+    tests: [`${FROM_SPEC} › An observable`],
+  },
+  {
+    file: 'src/sse.service.ts',
+    guard: 'a connection that was closed gets no more events',
+    find: `        remove(reason);\n        unsubscribe();`,
+    replace: `        remove(reason);`,
+    tests: [EVENTS_SPEC],
+  },
+  {
+    file: 'src/sse.service.ts',
+    guard: 'a start with stored events counts as a resume',
+    find: ` || Number(start.newest) > 0`,
+    replace: '',
+    tests: [EVENTS_SPEC],
+  },
+  {
+    ...queue,
+    guard: 'a channel is accepted again once its reset is read',
+    find: `    if (unread.resumes !== undefined) this.#dropped.delete(unread.resumes);\n`,
+    replace: '',
   },
   {
     file: 'src/http/sse-response.ts',
@@ -62,7 +83,7 @@ export const start = [
   {
     file: 'src/routes/channel.guard.ts',
     guard: 'a guard waits until the channels are live',
-    find: `      await this.responses?.prepare(channels);\n`,
+    find: `      await this.responses?.prepare(response, channels);\n`,
     replace: '',
     tests: ['test/first-visit.spec.ts'],
   },

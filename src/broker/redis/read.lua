@@ -61,7 +61,8 @@ local trimmed
 local function trimmedTo()
   if trimmed == nil then
     local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
-    trimmed = first and string.match(first[2][2], '^%S+') or false
+    -- An entry of another program has no predecessor.
+    trimmed = first and (string.match(first[2][2], '^%d+%-%d+') or OLDEST) or false
   end
   return trimmed
 end

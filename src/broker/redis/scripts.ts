@@ -154,7 +154,7 @@ local trimmed
 local function trimmedTo()
   if trimmed == nil then
     local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1]
-    trimmed = first and string.match(first[2][2], '^%S+') or false
+    trimmed = first and (string.match(first[2][2], '^%d+%-%d+') or OLDEST) or false
   end
   return trimmed
 end

@@ -73,7 +73,8 @@ export class SubscribeCommand extends RedisCommand<Options> {
     let left = options.count === undefined ? Infinity : wholeNumber('--count', options.count, 1);
     const format = json ? jsonLine : ({ event, json: data }: ChannelEvent) => encodeEvent(event, data);
     const newest = newestOf(options.from);
-    if (newest > 0 && lastEventId) throw new UsageError('Give either --last-event-id or --from');
+    if (options.from !== undefined && lastEventId)
+      throw new UsageError('Give either --last-event-id or --from');
     let stop = () => {};
     await new Promise<void>((resolve, reject) => {
       const write = (text: string) => {
