@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
 import type { Page } from '../src/broker/broker.js';
+import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
+import { checkPublication } from '../src/event/event.js';
 import { anyBroker, brokers, history } from './support/any-broker.js';
+import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 
 const BOUNDS = { events: 1_000, size: 4_194_304 };
 const ALL = { newest: Number.MAX_SAFE_INTEGER };
@@ -75,5 +79,19 @@ describe.each(brokers)('The newest events of the %s broker', (_, create) => {
     expect(page).toMatchObject({ after: page.tip, events: [], end: page.tip });
     await publish('a', 1);
     expect(dataOf(await read('a', [page.after!], 10))).toEqual([1]);
+  });
+});
+
+describe('The newest events in Redis', () => {
+  it('follow entries of another program, which are left out', async () => {
+    const [prefix, admin] = [randomPrefix(), new Redis(adminUrl())];
+    const broker = new RedisSseBroker(redisUrl(), prefix);
+    await admin.xadd(`${prefix}{a}:history`, '1-1', 'k', 'hello world');
+    await broker.publish('a', checkPublication(7, {}, 100));
+    const page = await broker.read('a', ALL, 10, BOUNDS);
+    expect(page.events.map(({ json }) => json)).toEqual(['7']);
+    expect((await broker.read('a', [page.after!], 10)).events).toHaveLength(1);
+    admin.disconnect();
+    await broker.close();
   });
 });

@@ -68,7 +68,7 @@ describe.each(platforms)('A first visit on %s', (_, platform) => {
       await response.body!.cancel();
     }
     await redis.server.stop();
-    const leaving = Array.from({ length: 5 }, (_, n) => {
+    const leaving = Array.from({ length: 5 }, (__, n) => {
       const stop = new AbortController();
       return { stop, answer: fetch(`${url}/guarded?channel=news${100 + n}`, { signal: stop.signal }) };
     });

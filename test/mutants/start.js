@@ -42,8 +42,8 @@ export const start = [
   {
     file: 'src/channel/replay.ts',
     guard: 'the limits do not apply again to the events of a start',
-    find: `    this.#isWithinLimits = true;\n    this.#page = start;`,
-    replace: `    this.#page = start;`,
+    find: `    this.#isWithinLimits = true;\n    this.#beganAt = start.tip;`,
+    replace: `    this.#beganAt = start.tip;`,
     tests: [`${FROM_SPEC} › An observable`],
   },
   {
