@@ -38,6 +38,24 @@ describe('The open routes of the sample', () => {
     if (path.startsWith('channel?channel=')) expect(client.status).toBe(403);
   });
 
+  it('give a record to its readers, with the position after which its changes come', async () => {
+    await call('PUT', '/records/7', { title: 'three' });
+    const answer = await fetch(`${sample.url}/records/7`, { headers: { cookie } });
+    const { lastEventId, record } = (await answer.json()) as { lastEventId: string; record: object };
+    expect(record).toEqual({ title: 'three' });
+    await call('PUT', '/records/7', { title: 'four' });
+    const reader = await connect(`${sample.url}/records/7/sse?lastEventId=${lastEventId}`, { cookie });
+    expect((await reader.next()).data).toBe('{"title":"four"}');
+    const login = await fetch(`${sample.url}/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"user":"eve"}',
+    });
+    const other = { cookie: login.headers.get('set-cookie')!.split(';')[0]! };
+    expect((await fetch(`${sample.url}/records/7`, { headers: other })).status).toBe(403);
+    expect((await fetch(`${sample.url}/records/7`)).status).toBe(401);
+  });
+
   it('refuse to publish to a record', async () => {
     const reader = await connect(`${sample.url}/records/7/sse`, { cookie });
     await reader.next();

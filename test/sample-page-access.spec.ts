@@ -38,6 +38,9 @@ describe('The access panel of the sample', () => {
     await answer(page, 'PUT /records/7 → 200 OK');
     await page.click('#read');
     await reader(page, 'open');
+    // What was written before comes with the position, not as an event.
+    await event(page, '{"title":"First draft"}');
+    expect(await page.locator('#record-events li').count()).toBe(1);
     await page.fill('#title', 'Second draft');
     await page.click('#write button');
     await event(page, '{"title":"Second draft"}');

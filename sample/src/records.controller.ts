@@ -4,6 +4,7 @@ import {
   Delete,
   type ExecutionContext,
   ForbiddenException,
+  Get,
   HttpCode,
   Injectable,
   Param,
@@ -16,6 +17,7 @@ import { type SseAuthorizer, SseChannel, SseService } from 'nestjs-sse-channels'
 import { SessionGuard, type SessionRequest, Sessions } from './sessions.js';
 
 interface Record {
+  content?: unknown;
   owner: string;
   readers: Set<string>;
 }
@@ -31,6 +33,10 @@ export class Records {
     if (record.owner !== user) throw new ForbiddenException();
     this.#all.set(id, record);
     return record;
+  }
+
+  contentOf(id: number): unknown {
+    return this.#all.get(id)?.content;
   }
 
   mayRead(id: number, user: string): boolean {
@@ -76,13 +82,21 @@ export class RecordsController {
     return channelOf(id);
   }
 
+  /** The position is read first: a later change arrives as an event. */
+  @Get()
+  async read(@Param('id', ParseIntPipe) id: number, @Req() { session }: SessionRequest) {
+    if (!this.records.mayRead(id, session.user)) throw new ForbiddenException();
+    const lastEventId = await this.sse.position(channelOf(id));
+    return { lastEventId, record: this.records.contentOf(id) };
+  }
+
   @Put()
   async write(
     @Param('id', ParseIntPipe) id: number,
     @Body() body: unknown,
     @Req() { session }: SessionRequest,
   ) {
-    this.records.ofOwner(id, session.user);
+    this.records.ofOwner(id, session.user).content = body;
     return { event: await this.sse.publish(body, { channel: channelOf(id) }) };
   }
 

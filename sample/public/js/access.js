@@ -54,9 +54,28 @@ const isReading = () => !['closed', 'refused'].includes(byId('reader').dataset.s
 
 function toggleReader() {
   if (isReading()) return stream.close();
-  const list = new EventList(byId('record-events'), byId('record-empty'));
-  stream = new EventStream(`${record()}/sse`, { state: showState, event: (event) => list.add(event, false) });
+  void openReader(record(), new EventList(byId('record-events'), byId('record-empty')));
+}
+
+async function openReader(path, list) {
+  showState('connecting');
+  const lastEventId = await showRecord(path, list);
+  const event = (received) => {
+    list.add(received, false);
+    if (received.type === 'sse.reset') void showRecord(path, list);
+  };
+  stream = new EventStream(`${path}/sse`, { state: showState, event });
+  stream.lastEventId = lastEventId;
   stream.open();
+}
+
+/** The record as it is now. @returns the position from which on changes arrive as events; '' if the user may not read it */
+async function showRecord(path, list) {
+  const { ok, body } = await send('GET', path);
+  if (!ok) return '';
+  const { record, lastEventId } = body;
+  if (record) list.add({ type: 'state', data: JSON.stringify(record), id: lastEventId }, false);
+  return lastEventId;
 }
 
 /** For a hidden tab. */
