@@ -1,3 +1,5 @@
+import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, type MessageEvent, Query, Sse, UseGuards } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import {
@@ -11,6 +13,8 @@ import {
   SseService,
 } from 'nestjs-sse-channels';
 import type { Observable } from 'rxjs';
+import { CONTROL_CHANNEL, SseBroker } from '../src/broker/broker.js';
+import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
 import { platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
 import { moduleOnRedis } from './support/module-on-redis.js';
@@ -37,6 +41,14 @@ class FirstVisitController {
   }
 }
 
+/** Reads of the control channel take 300 ms. */
+class SlowControlBroker extends RedisSseBroker {
+  override async read(...args: Parameters<RedisSseBroker['read']>): ReturnType<RedisSseBroker['read']> {
+    if (args[0] === CONTROL_CHANNEL) await sleep(300);
+    return super.read(...args);
+  }
+}
+
 /** A client without a last event id, on a node that is not subscribed to its channel yet. */
 describe.each(platforms)('A first visit on %s', (_, platform) => {
   const { redis, start } = moduleOnRedis();
@@ -58,25 +70,42 @@ describe.each(platforms)('A first visit on %s', (_, platform) => {
     },
   );
 
+  it('gets every event, also while its node reads earlier disconnections', async () => {
+    const publisher = await start();
+    const imports = [SseModule.forRoot(redis.server.url)];
+    const { url } = await startApp(
+      platform,
+      { imports, controllers: [FirstVisitController] },
+      undefined,
+      (builder) =>
+        builder.overrideProvider(SseBroker).useValue(new SlowControlBroker(redis.server.url, 'sse:')),
+    );
+    const client = await connect(`${url}/guarded?channel=news0`);
+    await publisher.publish('first', { channel: 'news0' });
+    await until(() => client.events.some(({ data }) => data === 'first'));
+    expect(client.events).toHaveLength(1);
+  });
+
   it('takes no more channels than the limit allows, and frees those of a client that has left', async () => {
     const options = { redis: redis.server.url, limits: { channels: 5, connections: 3 } };
     const imports = [SseModule.forRoot(options)];
     const { app, url } = await startApp(platform, { imports, controllers: [FirstVisitController] });
     for (let n = 0; n < 20; n++) {
-      const response = await fetch(`${url}/guarded?channel=news${n}`);
+      const client = await connect(`${url}/guarded?channel=news${n}`);
       expect(app.get(SseService).stats().channels).toBeLessThanOrEqual(5);
-      await response.body!.cancel();
+      client.close();
     }
     await redis.server.stop();
-    const leaving = Array.from({ length: 5 }, (__, n) => {
-      const stop = new AbortController();
-      return { stop, answer: fetch(`${url}/guarded?channel=news${100 + n}`, { signal: stop.signal }) };
-    });
+    const leaving = Array.from({ length: 5 }, (__, n) =>
+      get(`${url}/guarded?channel=news${100 + n}`, { agent: false }).on('error', () => undefined),
+    );
     await until(() => app.get(SseService).stats().channels === 5);
-    for (const { stop } of leaving) stop.abort();
-    await Promise.allSettled(leaving.map(({ answer }) => answer));
-    const events = app.get(SseService).events('mine');
-    await until(() => app.get(SseService).stats().connections === 1);
-    await events.return!();
+    for (const request of leaving) request.destroy();
+    await until(() => {
+      const events = app.get(SseService).events('mine');
+      const isAccepted = app.get(SseService).stats().connections === 1;
+      void events.return!();
+      return isAccepted;
+    });
   });
 });

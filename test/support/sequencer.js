@@ -2,7 +2,7 @@ import Sequencer from '@jest/test-sequencer';
 
 /** Slow files, the slowest first. */
 const LONG =
-  'chaos scenarios topologies rolling cli.publish revalidation cluster.moves clients-docs clients-docs.cors browser clients slow-clients filters cluster.outage publish.order shares redis.outage publish.outage sample sample-nodes sample-page sample-page-access collect.errors responses worker disconnect access.disconnect rules.decisions input.subscribe answers sentinel resume.model resume sample-access cli-mount hostile'.split(
+  'chaos scenarios topologies rolling cli.publish revalidation cluster.moves clients-docs clients-docs.cors browser clients slow-clients filters cluster.outage publish.order shares redis.outage publish.outage sample collect.errors responses worker disconnect access.disconnect rules.decisions input.subscribe answers sentinel resume.model resume sample-access cli-mount hostile'.split(
     ' ',
   );
 

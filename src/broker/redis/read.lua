@@ -14,14 +14,13 @@
 --                    20,000 and 16 MiB are counted
 -- ARGV[6] mostBytes
 -- ARGV[7] id         the position as an id that a publisher gave; or ''
--- ARGV[8] newest     instead of a position: how many of the newest events to begin with; or ''. As many of them count as
---                    mostEvents and mostBytes allow
--- ARGV[9] …          any number of positions as cursors, in order of preference; 0000000000-0 is before all stored events
+-- ARGV[8] …          any number of positions as cursors, in order of preference; 0000000000-0 is before all stored events.
+--                    Or -n: before the newest n events, or as many of them as mostEvents and mostBytes allow
 --
 -- Returns the tip; the first known position, as a cursor, or ''; the entries after it; whether there
 -- are more than allowed (1 or 0).
 local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id, newest = unpack(ARGV)
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
@@ -49,7 +48,8 @@ else
   if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
 end
 
-local positions = { unpack(ARGV, 9) }
+local positions = { unpack(ARGV, 8) }
+local newest = tonumber(positions[1] and string.match(positions[1], '^%-(%d+)$'))
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
@@ -67,7 +67,7 @@ local function trimmedTo()
   return trimmed
 end
 local after
-for _, cursor in ipairs(positions) do
+for _, cursor in ipairs(newest and {} or positions) do
   if cursor == OLDEST then cursor = trimmedTo() or tip end
   if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
     after = cursor
@@ -80,8 +80,8 @@ local entries, events, bytes, isTruncated = {}, 0, 0, 0
 local function nextCount(count, events, bytes)
   return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
 end
-if newest ~= '' then
-  newest, mostEvents, mostBytes = tonumber(newest), math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
+if newest then
+  mostEvents, mostBytes = math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
   local start, count = '+', 1
   repeat
     local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)

@@ -158,12 +158,12 @@ export class RedisSseBroker extends SseBroker {
     limit: number,
     bounds?: ReplayBounds,
   ): Promise<Page> {
-    const [positions, newest] = 'newest' in from ? [[], from.newest] : [from, ''];
-    const cursors = positions.filter(isCursor);
+    const positions = 'newest' in from ? [] : from;
+    const cursors = 'newest' in from ? [`-${from.newest}`] : positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
     const keys = this.#keys(channel, id !== '');
     const { events = '', size = '' } = bounds ?? {};
-    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, events, size, id, newest, ...cursors];
+    const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, events, size, id, ...cursors];
     const answer = await this.#topology.run(channel, (route) => SCRIPTS.read.run(route, keys, args));
     const [tip, after, entries, isMore] = answer as [string, string, [string, string[]][], unknown];
     return {
@@ -171,7 +171,7 @@ export class RedisSseBroker extends SseBroker {
       after: after === '' ? undefined : after,
       events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
       end: entries.at(-1)?.[0] ?? tip,
-      [newest === '' ? 'isTooMuch' : 'isTruncated']: Number(isMore) === 1 || undefined,
+      ['newest' in from ? 'isTruncated' : 'isTooMuch']: Number(isMore) === 1 || undefined,
     };
   }
 

@@ -120,7 +120,7 @@ return type(failure) == 'table' and failure or redis.error_reply(failure)
 `;
 
 export const READ = `local history, meta, ids, olderIds = unpack(KEYS)
-local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id, newest = unpack(ARGV)
+local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARGV)
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
@@ -144,7 +144,8 @@ else
   local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
   if left < seconds then redis.pcall('EXPIRE', meta, math.ceil(seconds * 1.1)) end
 end
-local positions = { unpack(ARGV, 9) }
+local positions = { unpack(ARGV, 8) }
+local newest = tonumber(positions[1] and string.match(positions[1], '^%-(%d+)$'))
 if id ~= '' then
   for _, key in ipairs({ olderIds, ids }) do
     positions[#positions + 1] = redis.call('HGET', key, id) or nil
@@ -159,7 +160,7 @@ local function trimmedTo()
   return trimmed
 end
 local after
-for _, cursor in ipairs(positions) do
+for _, cursor in ipairs(newest and {} or positions) do
   if cursor == OLDEST then cursor = trimmedTo() or tip end
   if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
     after = cursor
@@ -170,8 +171,8 @@ local entries, events, bytes, isTruncated = {}, 0, 0, 0
 local function nextCount(count, events, bytes)
   return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
 end
-if newest ~= '' then
-  newest, mostEvents, mostBytes = tonumber(newest), math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
+if newest then
+  mostEvents, mostBytes = math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
   local start, count = '+', 1
   repeat
     local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)

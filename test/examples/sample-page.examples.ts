@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BrowserContext } from 'playwright-core';
-import { closePages, launchChromium } from './support/chromium.js';
-import { Sample } from './support/sample.js';
-import { SamplePage } from './support/sample-page.js';
-import { until } from './support/until.js';
+import { closePages, launchChromium } from '../support/chromium.js';
+import { Sample } from '../support/sample.js';
+import { SamplePage } from '../support/sample-page.js';
+import { until } from '../support/until.js';
 
 /** Connections that a browser opens to one server over HTTP/1.1. */
 const CONNECTIONS = 6;

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BrowserContext, Page } from 'playwright-core';
-import { closePages, launchChromium } from './support/chromium.js';
-import { Sample } from './support/sample.js';
-import { SamplePage } from './support/sample-page.js';
-import { until } from './support/until.js';
+import { closePages, launchChromium } from '../support/chromium.js';
+import { Sample } from '../support/sample.js';
+import { SamplePage } from '../support/sample-page.js';
+import { until } from '../support/until.js';
 
 describe('The access panel of the sample', () => {
   let context: BrowserContext;

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { BrowserContext } from 'playwright-core';
-import { closePages, launchChromium } from './support/chromium.js';
-import { freePort } from './support/port.js';
-import { adminUrl, randomPrefix, redisUrl, startRedis } from './support/redis.js';
-import { Sample } from './support/sample.js';
-import { SamplePage } from './support/sample-page.js';
-import { until } from './support/until.js';
+import { closePages, launchChromium } from '../support/chromium.js';
+import { freePort } from '../support/port.js';
+import { adminUrl, randomPrefix, redisUrl, startRedis } from '../support/redis.js';
+import { Sample } from '../support/sample.js';
+import { SamplePage } from '../support/sample-page.js';
+import { until } from '../support/until.js';
 
 describe('The page of the sample over Redis', () => {
   let context: BrowserContext;
