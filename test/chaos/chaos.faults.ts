@@ -38,6 +38,6 @@ describe('Under faults', () => {
         await rig.stop();
       }
     },
-    SECONDS * 1_000 + 180_000,
+    SECONDS * 1_000 + 540_000,
   );
 });
