@@ -101,6 +101,25 @@ export function controlEvent(
   return Object.freeze({ id, channel: channels[0]!, type, data: controlData(channels, isTruncated) });
 }
 
+/**
+ * What a subscriber in the process gets when its connection begins, or further channels are added to it: nothing for a usual
+ * beginning, as `Subscriber.open()` has it.
+ */
+export function openingEvent(
+  isFirst: boolean,
+  id: string | undefined,
+  live: readonly string[],
+  isTruncated?: boolean,
+): SseEvent | undefined {
+  if (id === undefined || live.length === 0 || (isFirst && !isTruncated)) return undefined;
+  return controlEvent(isFirst ? 'sse.open' : 'sse.position', id, live, isTruncated);
+}
+
+/** The event with the id of a connection, if that differs. */
+export function withId(event: SseEvent, id = event.id): SseEvent {
+  return id === event.id ? event : Object.freeze({ ...event, id });
+}
+
 /** Tells a client that events are missing, and that its connection continues from `cursor`. */
 export function resetEvent(channel: string, reason: ResetReason, cursor: string): ChannelEvent {
   const json = JSON.stringify({ channel, reason });

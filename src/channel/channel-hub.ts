@@ -50,15 +50,15 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   /**
-   * Adds a subscriber to a live hub: after a last event id, with a page of the newest events, or from now on.
-   *
+   * Adds a subscriber to a live hub: after a last event id, after a position that its client does not know, or from now on.
    * @returns a function that starts the replay, for when all channels of the connection are open
    */
   attach(subscriber: Subscriber, start?: string | HistoryPage): (() => void) | undefined {
     if (start === undefined) {
       // Before `open()`, which may close the subscriber.
       this.subscribers.add(subscriber);
-      return subscriber.open(this.#tip, [this.channel]) as undefined;
+      subscriber.open(this.#tip, [this.channel]);
+      return undefined;
     }
     const replay = this.#replays.begin(subscriber);
     if (typeof start !== 'string') subscriber.open(start.after, [this.channel], start.isTruncated);

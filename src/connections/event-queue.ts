@@ -1,4 +1,4 @@
-import { type ChannelEvent, controlEvent, resetEvent } from '../channel/channel-event.js';
+import { type ChannelEvent, openingEvent, resetEvent, withId } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { SseEvent } from '../event/event.js';
 
@@ -41,11 +41,9 @@ export class EventQueue implements Subscriber {
   ) {}
 
   open(id: string | undefined, live: readonly string[], isTruncated?: boolean): void {
-    const isFirst = !this.#isOpen;
+    const event = openingEvent(!this.#isOpen, id, live, isTruncated);
     this.#isOpen = true;
-    if (id === undefined || live.length === 0 || (isFirst && !isTruncated)) return;
-    const event = controlEvent(isFirst ? 'sse.open' : 'sse.position', id, live, isTruncated);
-    this.#push({ event, size: 0 });
+    if (event) this.#push({ event, size: 0 });
   }
 
   next(event: ChannelEvent, id?: string): void {
@@ -103,7 +101,5 @@ export class EventQueue implements Subscriber {
   }
 }
 
-function valueOf({ event, id = event.id }: Unread): SseEvent {
-  const value = 'event' in event ? event.event : event;
-  return id === value.id ? value : Object.freeze({ ...value, id });
-}
+/** Parses the data: only when the event is pulled. */
+const valueOf = ({ event, id }: Unread): SseEvent => withId('event' in event ? event.event : event, id);

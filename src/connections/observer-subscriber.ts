@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Observer } from 'rxjs';
-import { type ChannelEvent, controlEvent } from '../channel/channel-event.js';
+import { type ChannelEvent, openingEvent, withId } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import type { FailureLog } from '../common/failure-log.js';
 import { causeOf } from '../common/sse.errors.js';
@@ -20,15 +20,14 @@ export class ObserverSubscriber implements Subscriber {
   ) {}
 
   open(id: string | undefined, live: readonly string[], isTruncated?: boolean): void {
-    const isFirst = !this.#isOpen;
-    this.#isOpen = true;
     // A channel that opens later is added to the position of a client that has begun without it.
-    if (id === undefined || live.length === 0 || (isFirst && !isTruncated)) return;
-    this.#emit(controlEvent(isFirst ? 'sse.open' : 'sse.position', id, live, isTruncated));
+    const event = openingEvent(!this.#isOpen, id, live, isTruncated);
+    this.#isOpen = true;
+    if (event) this.#emit(event);
   }
 
-  next({ event }: ChannelEvent, id = event.id): void {
-    this.#emit(id === event.id ? event : Object.freeze({ ...event, id }));
+  next({ event }: ChannelEvent, id?: string): void {
+    this.#emit(withId(event, id));
   }
 
   complete(): void {

@@ -72,8 +72,8 @@ export const hub = [
   },
   {
     guard: 'a subscriber that unsubscribes as it opens is not added',
-    find: `      this.subscribers.add(subscriber);\n      return subscriber.open(this.#tip, [this.channel]) as undefined;`,
-    replace: `      subscriber.open(this.#tip, [this.channel]);\n      this.subscribers.add(subscriber);\n      return undefined;`,
+    find: `      this.subscribers.add(subscriber);\n      subscriber.open(this.#tip, [this.channel]);`,
+    replace: `      subscriber.open(this.#tip, [this.channel]);\n      this.subscribers.add(subscriber);`,
   },
   {
     guard: 'a subscriber that unsubscribes as it opens gets no replay',
