@@ -32,6 +32,7 @@ import {
 import type { ASYNC_OPTIONS_TYPE } from './options/sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './options/sse.options.js';
 import { SseService } from './sse.service.js';
+import { SseStreams } from './streams/sse-streams.service.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
@@ -99,9 +100,10 @@ export const SSE_MODULE_METADATA = {
     Authorization,
     Connections,
     SseResponses,
+    SseStreams,
     SseService,
   ],
-  exports: [SseService, SseResponses, Authorization],
+  exports: [SseService, SseStreams, SseResponses, Authorization],
 } satisfies ModuleMetadata;
 
 /**
@@ -126,6 +128,7 @@ export class SseModule
     private readonly broker: SseBroker,
     private readonly connections: Connections,
     private readonly sse: SseService,
+    private readonly streams: SseStreams,
     private readonly server: HttpServer,
     listening: Listening,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -172,8 +175,11 @@ export class SseModule
   /** @internal */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     const hasOpen = this.connections.size > 0;
+    // Readers get the end of a stream before their connections close.
+    const ended = this.streams.drain(signal === undefined ? 0 : this.options.drainMs);
     if (signal === undefined) this.server.stopListening();
     else await this.connections.drain();
+    await ended;
     this.connections.close();
     if (hasOpen) {
       await this.connections.ended();

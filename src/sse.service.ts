@@ -20,6 +20,7 @@ import type { PublishOptions, SseEvent } from './event/event.js';
 import { FailureLog } from './common/failure-log.js';
 import { checkKeys } from './common/sse.errors.js';
 import type { SseStats } from './options/sse.metrics.js';
+import { SseStreams } from './streams/sse-streams.service.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
 
 /** Publishes events to named channels, and subscribes to them. */
@@ -30,10 +31,12 @@ export class SseService {
   #rejected = 0;
 
   /** @internal */
+  // oxlint-disable-next-line max-params -- Nest injects them
   constructor(
     private readonly broker: SseBroker,
     private readonly channels: Channels,
     private readonly open: Connections,
+    private readonly streams: SseStreams,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
   ) {}
 
@@ -221,6 +224,12 @@ export class SseService {
     const { size: channels, metrics } = this.channels;
     const [published, rejected] = [this.#published, this.#rejected];
     const own = { connected, state, draining, channels, connections, published, rejected, refused, slow };
-    return { ...own, ...metrics, resets: { ...metrics.resets } };
+    const { ended, ...streams } = this.streams.metrics;
+    return {
+      ...own,
+      ...metrics,
+      resets: { ...metrics.resets },
+      streams: { ...streams, ended: { ...ended } },
+    };
   }
 }

@@ -1,6 +1,7 @@
 import type { Publication } from '../event/event.js';
 import { SseError } from '../common/sse.errors.js';
 import type { StoredEvent } from '../event/message.js';
+import type { StreamStore } from './streams.js';
 
 /** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
 export const IDEMPOTENCY_MS = 600_000;
@@ -96,6 +97,9 @@ export type BrokerState = 'up' | 'down' | 'deaf';
  */
 export abstract class SseBroker {
   abstract readonly state: BrokerState;
+
+  /** Its streams. Without history there are none. */
+  abstract readonly streams: StreamStore;
 
   /** Whether no other process can publish. */
   readonly isLocal: boolean = false;

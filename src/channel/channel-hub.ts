@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelListener, SseBroker } from '../broker/broker.js';
-import { decodeMessage, type Message } from '../event/message.js';
+import { decodeMessages, type Message } from '../event/message.js';
 import { compareCursors, isCursor } from '../event/event.js';
 import { Backlog } from './backlog.js';
 import { ChannelEvent, resetEvent } from './channel-event.js';
@@ -11,9 +11,8 @@ import { Replays } from './replays.js';
 import { Ring } from './ring.js';
 import { type Subscriber, Subscribers } from './subscribers.js';
 
-/** Reads in a row after which held messages that do not continue the chain are dropped. */
-const MAX_ROUNDS = 5;
-const RETRY_MS = 10;
+/** Reads in a row after which held messages that do not continue the chain are dropped, and the pause after the first one, in ms. */
+const [MAX_ROUNDS, RETRY_MS] = [5, 10];
 /** How long a message that seems to be missing may still be in flight, and how often that is checked, in ms. */
 const [GRACE_MS, STEP_MS] = [100, 10];
 const pause = (ms: number) => sleep(ms, undefined, { ref: false });
@@ -88,11 +87,13 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   onMessage(text: string): void {
-    const message = decodeMessage(text);
-    if (!message) return this.options.onDropped(this.channel);
-    if (this.live && this.#accept(message)) return;
-    this.#backlog.push(message);
-    if (this.live) this.synchronise();
+    const messages = decodeMessages(text);
+    if (!messages) return this.options.onDropped(this.channel);
+    for (const message of messages) {
+      if (this.live && this.#accept(message)) continue;
+      this.#backlog.push(message);
+      if (this.live) this.synchronise();
+    }
   }
 
   /** Reads the current tip and delivers what was missed. */
@@ -219,16 +220,21 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
 
   /** @returns whether the message continues the chain, is known, or is not stored */
   #accept(message: Message): boolean {
-    const { cursor, prev } = message;
+    const { cursor, prev, isStart } = message;
     if (cursor !== undefined) {
       // Cursors increase, so a successor of the newest event is not in the ring: nearly all messages need no search.
       const isNew = prev === this.#tip && prev === this.ring.end;
       if (cursor === this.#tip || (!isNew && this.ring.has(cursor))) return true;
       if (prev !== this.#tip) return false;
+      if (isStart) this.#restart(cursor);
+      if (isStart) return true;
     }
     const event = new ChannelEvent(this.channel, message, this.#tip!);
-    if (cursor === undefined) this.#pass(event);
-    else this.#append(event);
+    if (cursor !== undefined) this.#append(event);
+    else {
+      this.options.metrics.delivered += this.subscribers.deliver(event);
+      this.#replays.hold(event);
+    }
     return true;
   }
 
@@ -240,11 +246,5 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
       this.options.metrics.behind++;
       void this.#replays.begin(subscriber).catchUp(from);
     });
-  }
-
-  /** Delivers an event that is not stored. */
-  #pass(event: ChannelEvent): void {
-    this.options.metrics.delivered += this.subscribers.deliver(event);
-    this.#replays.hold(event);
   }
 }

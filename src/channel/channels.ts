@@ -105,6 +105,14 @@ export class Channels {
     for (const channel of channels) this.#release(channel);
   }
 
+  /** Reads what a channel has missed. @param storeTip the position of the store, if it is known */
+  catchUp(channel: string, storeTip?: string): void {
+    const hub = this.#entries.get(channel)?.hub;
+    if (!(hub instanceof ChannelHub) || !hub.live) return;
+    if (storeTip === undefined) hub.synchronise();
+    else void hub.reach(storeTip);
+  }
+
   /** Unsubscribes from all channels, for good: `Connections` accepts no further connections. */
   close(): void {
     this.#closed = true;
@@ -155,8 +163,10 @@ export class Channels {
     });
     const period = AUDIT_MS * (0.5 + Math.random());
     let audits = 0;
-    const audit = setInterval(() => void hub.audit(++audits % DUE === 0), period).unref();
-    return { hub, users: 0, audit };
+    // Without subscribers, a read would only keep the channel in the store.
+    const run = () => entry.users > 0 && void hub.audit(++audits % DUE === 0);
+    const entry: Entry = { hub, users: 0, audit: setInterval(run, period).unref() };
+    return entry;
   }
 
   #release(channel: string): void {

@@ -74,7 +74,9 @@ export class Replay {
     private readonly hub: ReplayHub,
     private readonly subscriber: Subscriber,
     private readonly options: HubOptions,
-  ) {}
+  ) {
+    this.#isWithinLimits = subscriber.isUnbounded === true;
+  }
 
   cancel(): void {
     this.#cancelled = true;

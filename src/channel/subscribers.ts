@@ -19,10 +19,14 @@ export interface Subscriber {
   next(event: ChannelEvent, id?: string): void;
   /** The connection ends. It must not throw. */
   complete(): void;
+  /** The stream has ended: no event follows, and what is unread is still to be delivered. @default complete() */
+  finish?(): void;
   /** Resolves when the client has read enough for more events; undefined if it has already. */
   drained?(): Promise<void> | undefined;
   /** Whether the client reads too slowly for live delivery and must catch up from the history. */
   readonly isBehind?: boolean;
+  /** Whether it gets any number of missed events, as those of a stream. Otherwise it gets a reset beyond the limits. */
+  readonly isUnbounded?: boolean;
   /** Closes the connection because the client does not read events that are not stored. */
   disconnectSlow?(): void;
   /** The turns of the channels of one connection, which replay one page at a time. */

@@ -6,10 +6,16 @@ import { isOptions, tagOf } from './objects.js';
  * - `SSE_INPUT`: a channel, event or other argument is not acceptable; nothing was written. HTTP 400.
  * - `SSE_OPTIONS`: the module is configured wrongly; the application does not start.
  * - `SSE_UNAVAILABLE`: the broker did not confirm. HTTP 503, without details for the client.
+ * - `SSE_STREAM_LIVE`: a stream with this id has not ended yet. HTTP 409, without details for the client.
  */
-export type SseErrorCode = 'SSE_INPUT' | 'SSE_OPTIONS' | 'SSE_UNAVAILABLE';
+export type SseErrorCode = 'SSE_INPUT' | 'SSE_OPTIONS' | 'SSE_UNAVAILABLE' | 'SSE_STREAM_LIVE';
 
-const STATUS: Record<SseErrorCode, number> = { SSE_INPUT: 400, SSE_OPTIONS: 500, SSE_UNAVAILABLE: 503 };
+const STATUS: Record<SseErrorCode, number> = {
+  SSE_INPUT: 400,
+  SSE_OPTIONS: 500,
+  SSE_UNAVAILABLE: 503,
+  SSE_STREAM_LIVE: 409,
+};
 
 /**
  * The error class of this package. Its message says what was expected, the value, and how to fix it.

@@ -22,6 +22,7 @@ export interface SseConnection extends ConnectionSource {
 /**
  * Why a connection has ended:
  * - `client`: the client or its network has closed it;
+ * - `ended`: the stream has ended, and the client has all of it;
  * - `disconnect`: `SseService.disconnect()`;
  * - `expired`: its credential has expired;
  * - `denied`: an authorizer has withdrawn the permission;
@@ -32,7 +33,16 @@ export interface SseConnection extends ConnectionSource {
  * - `error`: a filter has thrown, or another error was logged.
  */
 export type SseEndReason =
-  'client' | 'disconnect' | 'expired' | 'denied' | 'undecided' | 'slow' | 'age' | 'shutdown' | 'error';
+  | 'client'
+  | 'ended'
+  | 'disconnect'
+  | 'expired'
+  | 'denied'
+  | 'undecided'
+  | 'slow'
+  | 'age'
+  | 'shutdown'
+  | 'error';
 
 /** A connection that has ended. */
 export interface SseConnectionEnd extends SseConnection {

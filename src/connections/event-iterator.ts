@@ -18,7 +18,7 @@ export class EventIterator<T> implements AsyncIterableIterator<SseEvent<T>, unde
     hasHistory: boolean,
     private readonly signal?: AbortSignal,
   ) {
-    this.#queue = new EventQueue(hasHistory, () => this.#end('error'));
+    this.#queue = new EventQueue(hasHistory, (reason) => this.#end(reason));
     if (signal?.aborted) this.#end('client');
     else this.#open(connect);
   }

@@ -29,16 +29,26 @@ export class EventQueue implements Subscriber {
   /** Channels without history of which events are dropped until the consumer has read their reset. */
   readonly #dropped = new Set<string>();
   #isOpen = false;
+  #isFinished = false;
   #isDone = false;
 
   /**
    * @param hasHistory whether events can be read again
-   * @param complete is called if the connection fails
+   * @param end is called if the connection fails, and when everything of a stream is read
    */
   constructor(
     private readonly hasHistory: boolean,
-    readonly complete: () => void,
+    private readonly end: (reason: 'error' | 'ended') => void,
   ) {}
+
+  complete(): void {
+    this.end('error');
+  }
+
+  finish(): void {
+    this.#isFinished = true;
+    if (this.#unread.length === 0) this.end('ended');
+  }
 
   open(id: string | undefined, live: readonly string[], isTruncated?: boolean): void {
     const event = openingEvent(!this.#isOpen, id, live, isTruncated);
@@ -63,6 +73,7 @@ export class EventQueue implements Subscriber {
     this.#size -= unread.size;
     if (unread.resumes !== undefined) this.#dropped.delete(unread.resumes);
     if (this.#unread.length === 0) this.#drain();
+    if (this.#unread.length === 0 && this.#isFinished) this.end('ended');
     return Promise.resolve({ done: false, value: valueOf(unread) });
   }
 

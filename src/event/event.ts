@@ -158,7 +158,8 @@ function checkId(id: unknown): string {
   return text;
 }
 
-function checkType(type: unknown): void {
+/** @throws SseError `SSE_INPUT` for a type that a publisher may not use */
+export function checkType(type: unknown): void {
   if (typeof type !== 'string' || !TYPE.test(type)) {
     throw inputError('type', '1–128 characters without controls', type);
   }

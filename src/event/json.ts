@@ -22,6 +22,18 @@ export function membersOf(text: string): ReadonlyMap<string, string> {
   return members;
 }
 
+/** The elements of a JSON array as the texts they are written in. @param text a JSON array that `JSON.parse()` accepts */
+export function elementsOf(text: string): string[] {
+  const elements: string[] = [];
+  for (let at = text.indexOf('[') + 1; ;) {
+    const end = endOfMember(text, at);
+    const element = text.slice(at, end).trim();
+    if (element !== '') elements.push(element);
+    if (text.charCodeAt(end) !== COMMA) return elements;
+    at = end + 1;
+  }
+}
+
 /** The same JSON without white space between its tokens, each of which keeps its characters. */
 export function compact(json: string): string {
   let compacted = '';
@@ -50,14 +62,14 @@ export function isTooDeep(json: string): boolean {
   return false;
 }
 
-/** The index of the comma or brace behind the value of a member. */
+/** The index of the comma or bracket behind the value of a member or element. */
 function endOfMember(text: string, start: number): number {
   let depth = 0;
   for (let at = start; ; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at) - 1;
     else if (code === OPEN_LIST || code === OPEN_OBJECT) depth++;
-    else if (depth === 0 && (code === COMMA || code === CLOSE_OBJECT)) return at;
+    else if (depth === 0 && (code === COMMA || code === CLOSE_OBJECT || code === CLOSE_LIST)) return at;
     else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth--;
   }
 }

@@ -1,5 +1,5 @@
 import { isCursor, type Publication } from './event.js';
-import { isTooDeep, membersOf } from './json.js';
+import { elementsOf, isTooDeep, membersOf } from './json.js';
 
 /**
  * A decoded message, as it goes through Redis Pub/Sub and is stored in the history (`docs/wire-format.md`).
@@ -17,6 +17,8 @@ export interface Message {
   readonly prev?: string;
   /** Whether an earlier stored event had the same publisher's id. */
   readonly reused?: true;
+  /** No event, but the beginning of a stream: the chain goes on behind its `cursor`, and nothing before that can be read again. */
+  readonly isStart?: true;
   /** Characters of the JSON it came in. */
   readonly size: number;
 }
@@ -27,8 +29,14 @@ export type StoredEvent = Message & { readonly cursor: string };
 /** Maximum characters of a message: more than the largest event needs with every character escaped. */
 const MAX_SIZE = 16_777_216;
 
-/** The version of stored entries that is written, and the only one that is read: the name of their one field. */
-const ENTRY_VERSION = '1';
+/** The versions of stored entries, the name of their one field: an event of a channel, and a pack of events of a stream. */
+const [EVENT_VERSION, PACK_VERSION] = ['1', '2'];
+
+/** The type of the end of a stream. */
+export const END_TYPE = 'sse.end';
+
+/** How the message of a pack begins. */
+const PACK = '{"events":[';
 
 /**
  * The message of a publication, with the keys of Invenio-SSE, without the members that only the broker knows: `cursor`, `prev`, and
@@ -49,33 +57,83 @@ export function completeBody(
   return `${body.slice(0, -1)}${again}${own},"cursor":"${cursor}","prev":"${prev}"}`;
 }
 
-/**
- * Decodes an entry of a channel's stream: `<prev> <nonce> <body>`, and its own id as the cursor.
- *
- * @returns undefined for an entry of another version, or of another program
- */
-export function decodeEntry(cursor: string, [version, value = '']: string[]): StoredEvent | undefined {
-  const [prev, nonce] = value.split(' ', 2);
-  if (version !== ENTRY_VERSION || prev === undefined || nonce === undefined) return undefined;
-  const message = decodeMessage(value.slice(prev.length + nonce.length + 2));
-  if (!message) return undefined;
-  return { ...message, id: message.id ?? cursor, cursor, prev: isCursor(prev) ? prev : undefined };
+/** An event of a pack. */
+export const encodeStreamEvent = (json: string, type?: string): string =>
+  type === undefined ? `{"data":${json}}` : `{"data":${json},"event":${JSON.stringify(type)}}`;
+
+/** The end of a stream, which is the last event of its last pack. @param json the end as JSON */
+export const encodeStreamEnd = (json: string): string => `{"end":${json}}`;
+
+/** The message of a pack. `stream.lua` does the same in Redis. @param events as a JSON array; `[]` for the beginning of a stream */
+export function encodePack(
+  events: string,
+  { first, cursor, prev }: { first?: string; cursor: string; prev: string },
+): string {
+  const own = first === undefined ? '' : `,"first":"${first}"`;
+  return `{"events":${events}${own},"cursor":"${cursor}","prev":"${prev}"}`;
 }
 
 /**
- * Decodes a message, from any publisher.
+ * Decodes an entry of a channel's stream, whose own id is a cursor: `<prev> <nonce> <body>`, or `<prev> <first> <events>`.
+ *
+ * @returns none for an entry of another version, or of another program
+ */
+export function decodeEntry(cursor: string, [version, value = '']: string[]): readonly StoredEvent[] {
+  const [prev, second] = value.split(' ', 2);
+  if (prev === undefined || second === undefined) return [];
+  const body = value.slice(prev.length + second.length + 2);
+  const place = { cursor, prev: isCursor(prev) ? prev : undefined };
+  if (version === PACK_VERSION) return decodePack(body, { ...place, first: second }) ?? [];
+  const message = version === EVENT_VERSION ? decodeMessage(body) : undefined;
+  return message ? [{ ...message, id: message.id ?? cursor, ...place }] : [];
+}
+
+/**
+ * Decodes a message, from any publisher. A pack contains several.
+ *
+ * @returns undefined for anything else, and for a message that could forge a control event or a field
+ */
+export function decodeMessages(text: string): readonly Message[] | undefined {
+  const value = text.startsWith(PACK) && text.length <= MAX_SIZE ? parse(text) : undefined;
+  if (!value || 'data' in value) {
+    const message = decodeMessage(text);
+    return message && [message];
+  }
+  const { events, cursor, prev, first } = value;
+  if (!isCursor(cursor) || !isCursor(prev) || !Array.isArray(events)) return undefined;
+  if (events.length === 0) return [{ json: 'null', cursor, prev, size: 0, isStart: true }];
+  return decodePack(membersOf(text).get('events')!, { cursor, prev, first });
+}
+
+/** Decodes the events of a pack: they have consecutive cursors, from `first` to `cursor`. */
+function decodePack(
+  json: string,
+  { first, cursor, prev }: { first: unknown; cursor: string; prev: string | undefined },
+): StoredEvent[] | undefined {
+  if (!isCursor(first) || !Array.isArray(parse(json))) return undefined;
+  const texts = elementsOf(json);
+  const [ms, n] = first.split('-') as [string, string];
+  const cursors = texts.map((_, index) => `${ms}-${Number(n) + index}`);
+  if (cursors.at(-1) !== cursor) return undefined;
+  const events = texts.map((text, index): StoredEvent | undefined => {
+    const place = { id: cursors[index]!, cursor: cursors[index]!, prev: cursors[index - 1] ?? prev };
+    const end = parse(text)?.end === undefined ? undefined : membersOf(text).get('end');
+    if (end !== undefined) return { json: end, type: END_TYPE, size: text.length, ...place };
+    const message = decodeMessage(text);
+    return message && { json: message.json, type: message.type, size: message.size, ...place };
+  });
+  return events.every((event) => event !== undefined) ? events : undefined;
+}
+
+/**
+ * Decodes a message with one event, from any publisher.
  *
  * @returns undefined for anything else, and for a message that could forge a control event or a field
  */
 export function decodeMessage(text: string): Message | undefined {
   if (text.length > MAX_SIZE) return undefined;
-  let value: Record<string, unknown>;
-  try {
-    value = JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'data')) return undefined;
+  const value = parse(text);
+  if (!value || !Object.hasOwn(value, 'data')) return undefined;
   const members = membersOf(text);
   const json = members.get('data')!;
   const type = textOf(value.event ?? value.type);
@@ -90,6 +148,16 @@ export function decodeMessage(text: string): Message | undefined {
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
   const message = { json, type, id, retry, cursor, prev, size: text.length };
   return value.reused === true ? { ...message, reused: true } : message;
+}
+
+/** The object or array of a JSON text. */
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined for an absent value, null and '' (which mean the same in Invenio-SSE); null for an unusable one. */

@@ -106,6 +106,11 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     setTimeout(() => this.destroy(), END_MS).unref();
   }
 
+  finish(): void {
+    this.endReason = 'ended';
+    this.complete();
+  }
+
   complete(): void {
     if (this.response.writableEnded) return;
     try {

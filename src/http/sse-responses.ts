@@ -4,6 +4,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { SseGrant } from '../connections/access.js';
 import { Connections } from '../connections/connections.js';
 import { Channels } from '../channel/channels.js';
+import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
@@ -19,11 +20,20 @@ import { HEADERS, SseResponse } from './sse-response.js';
 /** How long the response headers wait for the subscription: clients connect even while the broker is unreachable. */
 const HEADERS_WAIT_MS = 2_000;
 
+/** The subscription of a response. */
+export interface SubscribedResponse {
+  /** Resolves when the response headers may be sent. */
+  readonly ready: Promise<void>;
+  readonly unsubscribe: () => void;
+}
+
 /** What a response delivers, and to which client. */
 export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | 'renew'> {
   readonly filter?: EventFilter;
   /** How many of the newest events it begins with in channels in which the client has no position. @default 0 */
   readonly newest?: number;
+  /** Subscribes the response, in place of the channels: to a stream. */
+  subscribe?(subscriber: Subscriber): SubscribedResponse;
   /** When the permission was asked for. @default now */
   readonly askedAt?: number;
 }
@@ -62,6 +72,13 @@ export class SseResponses implements OnModuleInit {
     raw.off('close', end);
   }
 
+  /** Answers that there is nothing to deliver: an `EventSource` does not reconnect after it. */
+  answerNothing(response: PlatformResponse): unknown {
+    const { httpAdapter } = this.host;
+    httpAdapter.setHeader(response, 'Cache-Control', 'no-store');
+    return httpAdapter.reply(response, undefined, 204);
+  }
+
   /** @throws SseError `SSE_INPUT` for a target that begins with stored events where none are stored */
   check({ newest }: ResponseTarget): void {
     this.channels.checkNewest(newest);
@@ -72,11 +89,8 @@ export class SseResponses implements OnModuleInit {
    *
    * @returns when the response headers are sent, which wait up to 2 s for the broker
    */
-  async serve(
-    request: PlatformRequest,
-    response: PlatformResponse,
-    { channels, access, filter, newest, askedAt, renew }: ResponseTarget,
-  ): Promise<void> {
+  async serve(request: PlatformRequest, response: PlatformResponse, target: ResponseTarget): Promise<void> {
+    const { channels, access, filter, newest, askedAt, renew } = target;
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     // The client may have left while guards, pipes and interceptors ran.
@@ -109,12 +123,13 @@ export class SseResponses implements OnModuleInit {
       askedAt,
       renew,
       // Either may cost a read for each channel.
-      resumes: resumes || Number(newest) > 0,
+      resumes: resumes || Number(newest) > 0 || target.subscribe !== undefined,
       source: sourceOf(request),
       http2Session: raw.stream?.session,
       response: sse,
       begin: () => {
-        const subscription = this.channels.subscribe(channels, sse, { lastEventId, newest });
+        const subscription =
+          target.subscribe?.(sse) ?? this.channels.subscribe(channels, sse, { lastEventId, newest });
         ({ unsubscribe } = subscription);
         void subscription.ready.then(onReady);
       },

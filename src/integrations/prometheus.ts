@@ -117,6 +117,9 @@ export class PrometheusMetrics implements SseMetrics {
         'Times that a client read too slowly for live delivery',
         ({ behind }) => behind,
       ),
+      gauge('streams', 'Streams that this process produces', ({ streams }) => streams.live),
+      counter('streams_started_total', 'Streams that were started', ({ streams }) => streams.started),
+      counter('streams_ended_total', 'Streams that have ended', ({ streams }) => streams.ended, 'status'),
       counter('refused_total', 'Refused connections', ({ refused }) => refused),
     ];
   }

@@ -35,8 +35,20 @@ export interface SseStats {
   slow: number;
   /** How often an `@SseChannel()` client read too slowly and began to catch up from the history; counted per channel. */
   behind: number;
+  /** Streams. */
+  streams: SseStreamStats;
   /** Connections that were refused: for a limit, after a `disconnect()`, because an authorizer failed, or at shutdown. */
   refused: number;
+}
+
+/** The streams of this process. */
+export interface SseStreamStats {
+  /** Streams that this process produces. */
+  readonly live: number;
+  /** Streams that it has started. */
+  readonly started: number;
+  /** Streams that have ended, by status: `lost` where this process has found it, the others where they were produced. */
+  readonly ended: Readonly<Record<'done' | 'error' | 'aborted' | 'lost', number>>;
 }
 
 /** An adapter for metrics, for the option `metrics`. Its methods must not throw. */

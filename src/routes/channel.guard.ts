@@ -7,6 +7,7 @@ import {
   mixin,
   type OnModuleInit,
   Optional,
+  ServiceUnavailableException,
   type Type,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
@@ -33,6 +34,23 @@ const grants = new WeakMap<object, SseGrant>();
  * @throws SseError `SSE_OPTIONS`, when the class is defined, for anything but a rule
  */
 export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanActivate> {
+  return guardOf(allow, channel, true);
+}
+
+/**
+ * A guard for the application's own routes about a stream, such as one that stops it: it asks the rule of the stream's `@SseStream()` route.
+ * `@UseGuards(SessionGuard, StreamGuard(JobReaders, ({ params }) => `job:${params.id}`))`. If the authorizer fails, the answer is 503.
+ *
+ * @param allow which streams may be read; others are refused with 403, or with the status of the authorizer's exception
+ * @param stream finds the id of the stream in a request
+ * @throws SseError `SSE_OPTIONS`, when the class is defined, for anything but a rule
+ */
+export function StreamGuard(allow: SseRule, stream: ChannelSource): Type<CanActivate> {
+  return guardOf(allow, stream, false);
+}
+
+/** @param delivers whether the route delivers the channels */
+function guardOf(allow: SseRule, channel: ChannelSource, delivers: boolean): Type<CanActivate> {
   const check = checkOf(allow);
   checkSource(channel);
   @Injectable()
@@ -61,12 +79,13 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
         grants.set(request, await this.authorization.grant(question, channels));
       } catch (error) {
         if (!(error instanceof UndecidedError)) throw error;
+        if (!delivers) throw new ServiceUnavailableException();
         await this.authorization.postpone(response);
         // The request is answered. If the guard returned, Nest or an exception filter would answer it again.
         return new Promise(() => {});
       }
       // Nest sends the response headers before the handler's subscription is live. A client may then expect every event.
-      await this.responses?.prepare(response, channels);
+      if (delivers) await this.responses?.prepare(response, channels);
       return true;
     }
   }

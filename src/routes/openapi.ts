@@ -34,13 +34,14 @@ type Parameter = Pick<typeof CHANNEL, 'name' | 'in'>;
 export function describeRoute(
   prototype: object,
   key: string | symbol,
-  { allow, channel }: { allow?: SseRule; channel?: ChannelSource },
+  { allow, channel, ends }: { allow?: SseRule; channel?: ChannelSource; ends?: true },
 ): void {
   // Decorators above this one run later and would append to its values: a microtask runs after all of them.
   queueMicrotask(() => {
     const handler = (prototype as Record<string | symbol, object>)[key]!;
     const responses: Responses = {
       200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: TEXT } } },
+      ...(ends && { 204: { description: 'There is nothing more to deliver' } }),
       ...(allow && { 403: { description: 'A channel may not be read' } }),
       ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
     };

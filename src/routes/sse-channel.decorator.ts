@@ -5,22 +5,22 @@ import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
 import { VIEW } from '../http/platform.js';
 import { type ChannelSource, checkSource } from './requested-channels.js';
-import { authorizingInterceptor, SseChannelInterceptor } from './sse-channel.interceptor.js';
+import { SseChannelInterceptor, withRule } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
 type Handler<T> = (...args: never[]) => T | Promise<T>;
 
 /** Applies to methods that return a target. The second signature lets `applyDecorators()` take it, and fits no method. */
-export interface SseChannelDecorator<Target> {
+export interface SseChannelDecorator<
+  Target,
+  Hint = 'The handler has to return a channel, a list of channels, or { channel }',
+> {
   <T extends Handler<Target>>(
     target: object,
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<T>,
   ): void;
-  (
-    target: object,
-    key: string | symbol,
-  ): 'The handler has to return a channel, a list of channels, or { channel }';
+  (target: object, key: string | symbol): Hint;
 }
 
 /** Options of an `@SseChannel()` route. */
@@ -81,7 +81,9 @@ export function SseChannel(path?: string | string[], options: SseChannelOptions 
       throw optionError('allow', 'given, as `channel` finds the channels', 'nothing');
   }
   const interceptor =
-    'allow' in options ? authorizingInterceptor(options.allow!, options.channel) : SseChannelInterceptor;
+    'allow' in options
+      ? withRule(SseChannelInterceptor, options.allow!, options.channel)
+      : SseChannelInterceptor;
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     // Nest renders a view last, also if the handler injects the response, so an answer of an interceptor or filter comes before it.
     Render(VIEW)(target, key, descriptor);

@@ -7,6 +7,7 @@ import {
   type NestInterceptor,
   type OnModuleInit,
   Optional,
+  ServiceUnavailableException,
   type Type,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
@@ -17,6 +18,7 @@ import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { type ResponseTarget, SseResponses } from '../http/sse-responses.js';
+import { lastEventIdOf } from '../http/last-event-id.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from '../http/platform.js';
 import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
 import { checkTarget } from './sse-target.js';
@@ -57,14 +59,26 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const returned = await firstValueFrom(next.handle());
     try {
       // A guard has asked earlier than this interceptor.
-      const target = { askedAt, ...(await this.#targetOf(returned, context, request, response)) };
-      responses.check(target);
-      serveAtEnd(response, () => responses.serve(request, response, target));
+      const decided = await this.#targetOf(returned, context, request, response);
+      const target = await this.prepare({ askedAt, ...decided }, lastEventIdOf(request));
+      if (target) serveAtEnd(response, () => responses.serve(request, response, target));
+      else serveAtEnd(response, () => responses.answerNothing(response));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
+      // A client that sends a request of another method expects an answer to it.
+      if (request.method !== 'GET') throw new ServiceUnavailableException();
       serveAtEnd(response, () => this.authorization.postpone(response));
     }
     return SERVED;
+  }
+
+  /** Checks a target when it is decided that the client may have it. @returns undefined if there is nothing to deliver */
+  protected async prepare(
+    target: ResponseTarget,
+    _lastEventId?: string,
+  ): Promise<ResponseTarget | undefined> {
+    this.responses!.check(target);
+    return target;
   }
 
   async #targetOf(
@@ -74,7 +88,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     response: PlatformResponse,
   ): Promise<ResponseTarget> {
     const { rule } = this;
-    const target = this.#named(returned, request);
+    const target = this.named(returned, request);
     if (!rule) return target;
     const raw = response.raw ?? response;
     const { check, authorizer } = rule;
@@ -90,7 +104,8 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     };
   }
 
-  #named(returned: unknown, request: PlatformRequest): ResponseTarget {
+  /** The target that a handler has returned, or the request names. */
+  protected named(returned: unknown, request: PlatformRequest): ResponseTarget {
     const channel = this.rule?.channel;
     if (!channel) {
       if (returned instanceof SseGrant) return returned;
@@ -112,10 +127,14 @@ const withoutModule = () =>
     '@SseChannel() needs SseModule: import SseModule.forRoot() in the root module (a unit test may provide an SseService of its own)',
   );
 
-/** The interceptor of a route with a rule. */
-export function authorizingInterceptor(allow: SseRule, channel?: ChannelSource): Type<NestInterceptor> {
+/** An interceptor of a route with a rule. */
+export function withRule(
+  base: typeof SseChannelInterceptor,
+  allow: SseRule,
+  channel?: ChannelSource,
+): Type<NestInterceptor> {
   const check = checkOf(allow);
-  class AuthorizingInterceptor extends SseChannelInterceptor {
+  class AuthorizingInterceptor extends base {
     authorizer?: SseAuthorizer;
 
     override async onModuleInit(): Promise<void> {

@@ -1,6 +1,6 @@
 import { compareCursors, isCursor } from '../../event/event.js';
 import { COUNTED, OLDEST, PAGE_BYTES, type ReplayBounds } from '../broker.js';
-import { decodeMessage, type StoredEvent } from '../../event/message.js';
+import { decodeMessages, type StoredEvent } from '../../event/message.js';
 
 interface Entry {
   readonly cursor: string;
@@ -82,7 +82,7 @@ export class Chain {
     for (let index = this.#indexAfter(position); index < this.#entries.length; index++) {
       if (events.length >= limit || size >= PAGE_BYTES) break;
       const { text } = this.#entries[index]!;
-      events.push(decodeMessage(text) as StoredEvent);
+      events.push(...(decodeMessages(text) as StoredEvent[]));
       size += text.length;
     }
     return events;

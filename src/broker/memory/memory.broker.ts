@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import type { Publication } from '../../event/event.js';
 import { type History, HISTORY_DEFAULTS } from '../../options/sse.options.js';
 import {
@@ -16,6 +15,9 @@ import {
 } from '../broker.js';
 import { ExpiringMap } from './expiring-map.js';
 import { Chain } from './chain.js';
+import { nextCursor } from './cursor.js';
+import { MemoryStreams } from './memory.streams.js';
+import { streamError } from '../streams.js';
 import { completeBody, encodeBody } from '../../event/message.js';
 
 /** How often expired events and positions are freed, in ms. */
@@ -36,6 +38,11 @@ export class MemorySseBroker extends SseBroker {
   readonly #controlChains = new ExpiringMap<Chain>(CONTROL_KEEPS.maxAgeMs);
   readonly #published = new ExpiringMap<string>(IDEMPOTENCY_MS);
   readonly #listeners = new Map<string, ChannelListener>();
+  readonly streams = new MemoryStreams({
+    tip: (channel) => this.#tip(channel),
+    hasEvents: (channel) => this.#positions.get(channel) !== undefined,
+    send: (channel, text) => this.#send(channel, text),
+  });
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -50,6 +57,7 @@ export class MemorySseBroker extends SseBroker {
     if (this.#closed) throw closedError();
     this.#expire();
     const { id, idempotencyKey, transient } = publication;
+    if (this.streams.get(channel)) throw streamError(channel);
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
     if (first !== undefined) return first;
@@ -81,7 +89,7 @@ export class MemorySseBroker extends SseBroker {
   ): Promise<Page> {
     this.#expire();
     const tip = this.#tip(channel);
-    const chain = this.#chainsOf(channel).get(channel);
+    const chain = this.streams.get(channel)?.chain ?? this.#chainsOf(channel).get(channel);
     if ('newest' in from) {
       const { after = tip, isTruncated } = chain?.newest(from.newest, bounds!) ?? {};
       const events = chain?.after(after, limit) ?? [];
@@ -129,6 +137,8 @@ export class MemorySseBroker extends SseBroker {
 
   /** A channel without events gets a cursor that marks its beginning. */
   #tip(channel: string): string {
+    const stream = this.streams.get(channel);
+    if (stream) return stream.tip;
     const known = this.#positions.get(channel);
     const tip = known ?? this.#beginnings.get(channel) ?? nextCursor(undefined);
     (known === undefined ? this.#beginnings : this.#positions).set(channel, tip);
@@ -142,6 +152,7 @@ export class MemorySseBroker extends SseBroker {
   #expire(): void {
     const maps = [this.#positions, this.#beginnings, this.#chains, this.#controlChains, this.#published];
     for (const map of maps) map.expire();
+    this.streams.expire();
     if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
   }
 
@@ -152,11 +163,4 @@ export class MemorySseBroker extends SseBroker {
       if (listener && this.#listeners.get(channel) === listener) listener.onMessage(text);
     });
   }
-}
-
-/** By the clock, or after the last cursor if the clock went back. Memory has no replicas, so it needs no random step. */
-function nextCursor(prev: string | undefined): string {
-  const [prevMs, prevN] = prev === undefined ? [0, 0] : (prev.split('-').map(Number) as [number, number]);
-  const now = Date.now();
-  return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;
 }

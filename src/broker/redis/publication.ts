@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { SseError } from '../../common/sse.errors.js';
+import { streamError } from '../streams.js';
 import type { RedisConnection } from './connection.js';
 import type { Route } from './topology.js';
 
@@ -113,6 +114,7 @@ export class PendingPublication {
   /** The error for a publication whose id is not known. @param isSent whether it is in flight */
   failure(connection: RedisConnection, isSent: boolean): SseError {
     const { error: cause, unanswered } = this;
+    if (cause?.message.startsWith('STREAM')) return streamError(this.command.channel);
     const mayBePublished = unanswered || isSent;
     if (!cause && !mayBePublished) return connection.unreachable();
     const refused = cause?.name === 'ReplyError';

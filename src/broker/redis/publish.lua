@@ -37,7 +37,8 @@ if maxEvents == '0' then
 end
 
 local publisher = number and '@' .. string.sub(nonce, 1, 8) or ''
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher)
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher, 'generation')
+if known[5] then return redis.error_reply('STREAM: the channel is a stream, to which only its producer writes') end
 local last = tonumber(known[4] or -1)
 local first = idempotency and redis.call('GET', idempotency)
 if number then

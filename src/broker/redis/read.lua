@@ -25,7 +25,7 @@ local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '000
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
 
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis', 'generation')
 local tip, genesis = known[1], known[4]
 if not tip then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
@@ -39,9 +39,10 @@ end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
   redis.pcall('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
--- Renewed a tenth ahead of time, so that most reads write nothing.
+-- Renewed a tenth ahead of time, so that most reads write nothing. A stream expires by its own rules.
 local left = redis.call('TTL', meta)
-if tip == genesis then
+if known[5] then
+elseif tip == genesis then
   if left < UNUSED_S * 0.9 or left > UNUSED_S then redis.pcall('EXPIRE', meta, UNUSED_S) end
 else
   local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
@@ -66,10 +67,18 @@ local function trimmedTo()
   end
   return trimmed
 end
+-- The cursors of a pack are consecutive, and only the last one is the id of an entry.
+local function isInPack(cursor)
+  local next = redis.call('XRANGE', history, '(' .. cursor, '+', 'COUNT', 1)[1]
+  if not next or next[2][1] ~= '2' then return false end
+  local ms, n = string.match(cursor, '^(%d+)-(%d+)$')
+  local firstMs, firstN = string.match(next[2][2], '^%S+ (%d+)-(%d+) ')
+  return ms == firstMs and tonumber(firstN) <= tonumber(n)
+end
 local after
 for _, cursor in ipairs(newest and {} or positions) do
   if cursor == OLDEST then cursor = trimmedTo() or tip end
-  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
+  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() or known[5] and isInPack(cursor) then
     after = cursor
     break
   end

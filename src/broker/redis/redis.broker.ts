@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { isCursor, type Publication } from '../../event/event.js';
+import { compareCursors, isCursor, type Publication } from '../../event/event.js';
 import { clusterOf, keyPrefixOf } from '../../options/redis-source.js';
 import { SseError } from '../../common/sse.errors.js';
 import { type History, HISTORY_DEFAULTS, type RedisSource } from '../../options/sse.options.js';
@@ -18,9 +18,11 @@ import { decodeEntry, encodeBody } from '../../event/message.js';
 import { type Findings, inspect } from './inspect.js';
 import { RedisCluster } from './cluster.js';
 import { RedisOutage } from './outage.js';
+import { RedisNames } from './names.js';
 import type { Find } from './publication.js';
 import { RedisProbe } from './probe.js';
 import { RedisPublisher } from './publisher.js';
+import { RedisStreams } from './redis.streams.js';
 import { SCRIPTS } from './script.js';
 import { StandaloneRedis } from './standalone.js';
 import type { RedisTopology, Route, TopologyListener } from './topology.js';
@@ -44,7 +46,8 @@ export class RedisSseBroker extends SseBroker {
   readonly #topology: RedisTopology;
   readonly #isCluster: boolean;
   readonly #publisher: RedisPublisher;
-  readonly #prefix: string;
+  readonly #names: RedisNames;
+  readonly streams: RedisStreams;
   /** How much history channels keep, as arguments of the scripts. */
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
   readonly #probe: RedisProbe;
@@ -60,7 +63,7 @@ export class RedisSseBroker extends SseBroker {
   ) {
     super();
     // ioredis would add its keyPrefix to keys, but not to Pub/Sub channels. Here both get it.
-    this.#prefix = keyPrefixOf(source) + prefix;
+    this.#names = new RedisNames(keyPrefixOf(source) + prefix, () => this.#topology.sharded);
     if (history === false) this.#kept = [0, ''];
     else this.#kept = history.explicit ? [history.maxEvents, history.maxAgeMs] : ['', ''];
     const cluster = clusterOf(source);
@@ -70,12 +73,13 @@ export class RedisSseBroker extends SseBroker {
       onChange: () => this.#change(),
     };
     this.#topology = cluster
-      ? new RedisCluster(cluster, (channel) => this.#key(channel, 'history'), listener)
+      ? new RedisCluster(cluster, (channel) => this.#names.key(channel, 'history'), listener)
       : new StandaloneRedis(source, listener);
+    this.streams = new RedisStreams(this.#topology, this.#names);
     this.#publisher = new RedisPublisher(this.#topology, (route, where) => this.#find(route, where));
     this.#subscriptions = new RedisSubscriptions(
       this.#topology,
-      (channel) => this.#live(channel),
+      (channel) => this.#names.live(channel),
       listener,
       this.#logger,
     );
@@ -126,16 +130,21 @@ export class RedisSseBroker extends SseBroker {
       const send = (route: Route) => this.#send(route, channel, body).then(() => id);
       return this.#publisher.publish({ channel, size, isRepeatable: false, send, idOf: () => id });
     }
-    const keys = this.#keys(channel, id !== '');
-    if (idempotencyKey !== undefined) keys.push(this.#key(channel, `idempotency:${idempotencyKey}`));
-    const command = this.#topology.sharded ? 'SPUBLISH' : 'PUBLISH';
+    const keys = this.#names.keys(channel, id !== '');
+    if (idempotencyKey !== undefined) keys.push(this.#names.key(channel, `idempotency:${idempotencyKey}`));
     return this.#publisher.publish({
       channel,
       size,
       isRepeatable: true,
       send: (route, { publisher, number, after = '', whole }) => {
-        const event = [this.#live(channel), body, id, publisher + number.toString(36), randomInt(2 ** 20)];
-        const args = [...event, ...this.#keptOf(channel), command, number, after];
+        const event = [
+          this.#names.live(channel),
+          body,
+          id,
+          publisher + number.toString(36),
+          randomInt(2 ** 20),
+        ];
+        const args = [...event, ...this.#keptOf(channel), this.#names.command, number, after];
         return SCRIPTS.publish[whole ? 'load' : 'call'](route, keys, args);
       },
       idOf: (cursor) => id || cursor,
@@ -161,7 +170,7 @@ export class RedisSseBroker extends SseBroker {
     const positions = 'newest' in from ? [] : from;
     const cursors = 'newest' in from ? [`-${from.newest}`] : positions.filter(isCursor);
     const id = positions.find((position) => !isCursor(position)) ?? '';
-    const keys = this.#keys(channel, id !== '');
+    const keys = this.#names.keys(channel, id !== '');
     const { events = '', size = '' } = bounds ?? {};
     const args = [randomInt(2 ** 20), ...this.#keptOf(channel), limit, events, size, id, ...cursors];
     const answer = await this.#topology.run(channel, (route) => SCRIPTS.read.run(route, keys, args));
@@ -169,7 +178,10 @@ export class RedisSseBroker extends SseBroker {
     return {
       tip,
       after: after === '' ? undefined : after,
-      events: entries.flatMap(([cursor, fields]) => decodeEntry(cursor, fields) ?? []),
+      // A position inside a pack: the entry has the events before it, too.
+      events: entries
+        .flatMap(([cursor, fields]) => decodeEntry(cursor, fields))
+        .filter(({ cursor }) => compareCursors(cursor, after) > 0),
       end: entries.at(-1)?.[0] ?? tip,
       ['newest' in from ? 'isTruncated' : 'isTooMuch']: Number(isMore) === 1 || undefined,
     };
@@ -197,7 +209,7 @@ export class RedisSseBroker extends SseBroker {
     const cursors = new Map<number, string>();
     for (let from = '+'; from !== '';) {
       const args = [publisher, first.toString(36), from];
-      const answer = await SCRIPTS.find.run(route, [this.#key(channel, 'history')], args);
+      const answer = await SCRIPTS.find.run(route, [this.#names.key(channel, 'history')], args);
       const [next, ...found] = answer as [string, ...string[]];
       from = next;
       const numberOf = (nonce: string) => parseInt(nonce.slice(publisher.length), 36);
@@ -211,27 +223,11 @@ export class RedisSseBroker extends SseBroker {
     return isControl ? [CONTROL_KEEPS.maxEvents, CONTROL_KEEPS.maxAgeMs] : this.#kept;
   }
 
-  /** Only the keys that a script needs: while a slot migrates, Redis rejects a command if one of its keys has not moved yet. */
-  #keys(channel: string, withIds = false): string[] {
-    const names = withIds ? ['history', 'meta', 'ids', 'ids:old'] : ['history', 'meta'];
-    return names.map((name) => this.#key(channel, name));
-  }
-
-  /** The Pub/Sub channel of a channel. With sharded Pub/Sub it has to be in the slot of the keys. */
-  #live(channel: string): string {
-    return this.#prefix + (this.#topology.sharded ? `{${channel}}` : channel);
-  }
-
   /** Sends a message that is not stored. */
   #send(route: Route, channel: string, text: string): Promise<unknown> {
     // While a slot migrates, its subscribers are still on the server that it leaves.
     const { client } = (route.asking ? this.#topology.routeOf(channel) : route).connection;
-    return client[this.#topology.sharded ? 'spublish' : 'publish'](this.#live(channel), text);
-  }
-
-  /** In a cluster, the hash tag keeps all keys of a channel in one slot. */
-  #key(channel: string, name: string): string {
-    return `${this.#prefix}{${channel}}:${name}`;
+    return client[this.#topology.sharded ? 'spublish' : 'publish'](this.#names.live(channel), text);
   }
 
   #change(): void {

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines */
 // Generated from the .lua files by scripts.generate.js: change those.
 
 export const FIND = `local history = KEYS[1]
@@ -35,7 +36,8 @@ if maxEvents == '0' then
   return sent
 end
 local publisher = number and '@' .. string.sub(nonce, 1, 8) or ''
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher)
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', publisher, 'generation')
+if known[5] then return redis.error_reply('STREAM: the channel is a stream, to which only its producer writes') end
 local last = tonumber(known[4] or -1)
 local first = idempotency and redis.call('GET', idempotency)
 if number then
@@ -124,7 +126,7 @@ local random, maxEvents, maxAgeMs, limit, mostEvents, mostBytes, id = unpack(ARG
 local META_S, UNUSED_S, BATCH, PAGE_BYTES, OLDEST = 86400, 600, 64, 524288, '0000000000-0'
 local COUNTED, COUNTED_BYTES = 20000, 16777216
 limit, mostEvents, mostBytes = tonumber(limit), tonumber(mostEvents), tonumber(mostBytes)
-local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis')
+local known = redis.call('HMGET', meta, 'cursor', 'maxEvents', 'maxAgeMs', 'genesis', 'generation')
 local tip, genesis = known[1], known[4]
 if not tip then
   local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
@@ -138,7 +140,8 @@ if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
   redis.pcall('HSET', meta, 'maxEvents', maxEvents, 'maxAgeMs', maxAgeMs)
 end
 local left = redis.call('TTL', meta)
-if tip == genesis then
+if known[5] then
+elseif tip == genesis then
   if left < UNUSED_S * 0.9 or left > UNUSED_S then redis.pcall('EXPIRE', meta, UNUSED_S) end
 else
   local seconds = math.max(META_S, math.ceil((maxAgeMs ~= '' and maxAgeMs or known[3] or 0) / 500))
@@ -159,10 +162,17 @@ local function trimmedTo()
   end
   return trimmed
 end
+local function isInPack(cursor)
+  local next = redis.call('XRANGE', history, '(' .. cursor, '+', 'COUNT', 1)[1]
+  if not next or next[2][1] ~= '2' then return false end
+  local ms, n = string.match(cursor, '^(%d+)-(%d+)$')
+  local firstMs, firstN = string.match(next[2][2], '^%S+ (%d+)-(%d+) ')
+  return ms == firstMs and tonumber(firstN) <= tonumber(n)
+end
 local after
 for _, cursor in ipairs(newest and {} or positions) do
   if cursor == OLDEST then cursor = trimmedTo() or tip end
-  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() then
+  if cursor == tip or #redis.call('XRANGE', history, cursor, cursor) > 0 or cursor == trimmedTo() or known[5] and isInPack(cursor) then
     after = cursor
     break
   end
@@ -209,4 +219,107 @@ if after and after ~= tip and limit > 0 then
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
 return { tip, after or '', entries, isTruncated }
+`;
+
+export const STREAM = `local history, meta = unpack(KEYS)
+local live, command, random, operation = unpack(ARGV)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'renewed', 'end', 'abort', 'watched' }
+local stream = {}
+for n, value in ipairs(redis.call('HMGET', meta, unpack(names))) do stream[names[n]] = value or nil end
+local function cursors(count)
+  local ms, n = now, tonumber(random)
+  local prevMs, prevN = string.match(stream.cursor or '0-0', '^(%d+)-(%d+)$')
+  if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random
+  elseif ms == tonumber(prevMs) then n = prevN + 1 end
+  return string.format('%.0f-%.0f', ms, n), string.format('%.0f-%.0f', ms, n + count - 1)
+end
+local function store(count, events)
+  local prev, first, last = stream.cursor, cursors(tonumber(count))
+  redis.call('XADD', history, last, '2', prev .. ' ' .. first .. ' ' .. events)
+  stream.cursor = last
+  return '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. last .. '","prev":"' .. prev .. '"}'
+end
+local function expire(ms)
+  redis.call('PEXPIRE', meta, ms)
+  redis.call('PEXPIRE', history, ms)
+end
+local function finish(status, reason)
+  local data = '{"status":"' .. status .. '","reason":"' .. reason .. '"}'
+  local message = store(1, '[{"end":' .. data .. '}]')
+  stream['end'] = data
+  redis.call('HSET', meta, 'cursor', stream.cursor, 'end', data)
+  expire(stream.keepMs)
+  redis.call(command, live, message)
+end
+local isLost = 0
+local function lose(reason)
+  finish('lost', reason)
+  isLost = 1
+end
+if stream.generation and not stream['end'] and now > tonumber(stream.lease) then lose('lease') end
+local function start(owner, leaseMs, keepMs, replaces, watches)
+  if stream.owner == owner then return end
+  if stream.generation and not stream['end'] then
+    if replaces ~= '1' then return end
+    finish('aborted', 'replaced')
+  elseif not stream.generation and #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0 then
+    return redis.error_reply('NOSTREAM: the channel has events that are not of a stream')
+  end
+  local prev, generation = stream.cursor, cursors(1)
+  stream = { cursor = generation, generation = generation, owner = owner, lease = now + leaseMs, leaseMs = leaseMs,
+    keepMs = keepMs, number = '0', renewed = now, watched = watches == '1' and now + 2 * leaseMs or '' }
+  local fields = {}
+  for name, value in pairs(stream) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = type(value) == 'number' and string.format('%.0f', value) or value
+  end
+  redis.call('HSET', meta, unpack(fields))
+  redis.call('HDEL', meta, 'end', 'abort')
+  redis.call('DEL', history)
+  expire(keepMs + 2 * leaseMs)
+  local link = '{"events":[],"cursor":"' .. generation .. '","prev":"' .. (prev or generation) .. '"}'
+  local sent = redis.pcall(command, live, link)
+  if type(sent) ~= 'table' then return end
+  redis.call('DEL', meta)
+  return sent
+end
+local function append(owner, ending, number, ...)
+  local packs = { ... }
+  if stream.owner ~= owner or stream['end'] then return end
+  local known = tonumber(stream.number) - tonumber(number) + 1
+  if known < 0 then return lose('data') end
+  local messages = {}
+  for at = 2 * known + 1, #packs, 2 do messages[#messages + 1] = store(packs[at], packs[at + 1]) end
+  local isNew = stream.number == '0'
+  stream.number = string.format('%.0f', math.max(tonumber(stream.number), number + #packs / 2 - 1))
+  stream.lease = now + stream.leaseMs
+  local lease = string.format('%.0f', stream.lease)
+  redis.call('HSET', meta, 'cursor', stream.cursor, 'number', stream.number, 'lease', lease)
+  if ending ~= '' then
+    stream['end'] = ending
+    redis.call('HSET', meta, 'end', ending)
+    expire(stream.keepMs)
+  elseif isNew or now > stream.renewed + stream.leaseMs / 2 then
+    redis.call('HSET', meta, 'renewed', string.format('%.0f', now))
+    expire(stream.keepMs + 2 * stream.leaseMs)
+  end
+  for _, message in ipairs(messages) do redis.call(command, live, message) end
+end
+local isLive = stream.generation and not stream['end']
+local failure
+if operation == 'start' then failure = start(unpack(ARGV, 5))
+elseif operation == 'append' then failure = append(unpack(ARGV, 5))
+elseif operation == 'look' and ARGV[5] == '1' and isLive and (stream.watched or '') ~= '' then
+  redis.call('HSET', meta, 'watched', string.format('%.0f', now + 2 * stream.leaseMs))
+elseif operation == 'abort' and isLive and not stream.abort then
+  stream.abort = ARGV[5]
+  redis.call('HSET', meta, 'abort', stream.abort)
+end
+if failure then return failure end
+if not stream.generation then return { '' } end
+local isWatched = (stream.watched or '') == '' or tonumber(stream.watched) > now
+return { stream.generation, stream.cursor, math.max(0, stream.lease - now), stream.owner, tonumber(stream.number),
+  stream['end'] or '', stream.abort or '', isWatched and 1 or 0, isLost }
 `;

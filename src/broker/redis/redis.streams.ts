@@ -1,0 +1,72 @@
+import { randomInt } from 'node:crypto';
+import {
+  channelError,
+  type SseStreamEnd,
+  type StreamAppend,
+  type StreamStart,
+  type StreamState,
+  type StreamStore,
+} from '../streams.js';
+import type { RedisNames } from './names.js';
+import { SCRIPTS } from './script.js';
+import type { RedisTopology } from './topology.js';
+
+type Answer = [string, string, unknown, string, unknown, string, string, unknown, unknown];
+
+/** Streams in Redis, by `stream.lua`. */
+export class RedisStreams implements StreamStore {
+  constructor(
+    private readonly topology: RedisTopology,
+    private readonly names: RedisNames,
+  ) {}
+
+  async start(channel: string, start: StreamStart): Promise<StreamState> {
+    const { owner, leaseMs, keepMs, replaces, needsReaders } = start;
+    const args = [owner, leaseMs, keepMs, Number(replaces), Number(needsReaders)];
+    try {
+      return (await this.#call(channel, 'start', args))!;
+    } catch (error) {
+      const { cause } = error as { cause?: Error };
+      throw cause?.message?.startsWith('NOSTREAM') ? channelError(channel) : error;
+    }
+  }
+
+  append(channel: string, { owner, number, packs, end }: StreamAppend): Promise<StreamState | undefined> {
+    const ending = end ? JSON.stringify(end) : '';
+    const all = packs.flatMap(({ count, events }) => [count, events]);
+    return this.#call(channel, 'append', [owner, ending, number, ...all]);
+  }
+
+  look(channel: string, hasReaders: boolean): Promise<StreamState | undefined> {
+    return this.#call(channel, 'look', [Number(hasReaders)]);
+  }
+
+  abort(channel: string, reason: string): Promise<StreamState | undefined> {
+    return this.#call(channel, 'abort', [reason]);
+  }
+
+  async #call(
+    channel: string,
+    operation: string,
+    args: readonly (string | number)[],
+  ): Promise<StreamState | undefined> {
+    const { topology, names } = this;
+    const all = [names.live(channel), names.command, randomInt(2 ** 20), operation, ...args];
+    const answer = await topology.run(channel, (route) =>
+      SCRIPTS.stream.run(route, names.keys(channel), all),
+    );
+    const [generation, tip, left, owner, number, end, abort, isWatched, isLost] = answer as Answer;
+    if (generation === '') return undefined;
+    return {
+      generation,
+      tip,
+      leftMs: Number(left),
+      owner,
+      number: Number(number),
+      ...(end && { end: JSON.parse(end) as SseStreamEnd }),
+      ...(abort && { abort }),
+      isWatched: Number(isWatched) === 1,
+      isLost: Number(isLost) === 1,
+    };
+  }
+}

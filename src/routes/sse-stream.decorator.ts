@@ -1,0 +1,59 @@
+import { Render, UseInterceptors } from '@nestjs/common';
+import { checkKeys } from '../common/sse.errors.js';
+import { VIEW } from '../http/platform.js';
+import type { SseStreamTarget } from '../streams/sse-stream-target.js';
+import type { SseRule } from './authorizer.js';
+import { describeRoute } from './openapi.js';
+import type { SseChannelDecorator } from './sse-channel.decorator.js';
+import { withRule } from './sse-channel.interceptor.js';
+import { SseStreamInterceptor } from './sse-stream.interceptor.js';
+
+/** Options of an `@SseStream()` route. */
+export interface SseStreamRouteOptions {
+  /**
+   * Which streams may be read through the route. It decides before it is looked whether there is such a stream. On a route that starts
+   * streams, decide in a guard: the handler runs first.
+   *
+   * @default what the handler returns
+   */
+  allow?: SseRule;
+}
+
+/**
+ * Makes a route deliver a stream: its handler returns `SseStreams.attach()`, for any number of readers on any node, or
+ * `SseStreams.start()`, so that the request is the first reader. Put it beside `@Get()` or `@Post()`.
+ *
+ * The response has the events after the request's Last-Event-ID (header, otherwise query `lastEventId`), otherwise all from the first one; then
+ * `sse.end`, with `{ status, reason }` as data, and ends. If nothing is kept of the stream, or the client has its end, the answer
+ * is 204, after which an `EventSource` does not reconnect. Connections and rules are as on `@SseChannel()` routes.
+ *
+ * @throws SseError `SSE_OPTIONS`, when the class is defined, for an unacceptable option
+ * @example
+ * ```ts
+ * @Post('jobs')
+ * @SseStream()
+ * run(@Body() job: JobDto) {
+ *   return this.streams.start(`job:${job.id}`, async (out, signal) => {
+ *     for await (const step of work(job, signal)) out.write(step, { type: 'step' });
+ *   });
+ * }
+ *
+ * @Get('jobs/:id')
+ * @SseStream({ allow: JobReaders })
+ * watch(@Param('id') id: string) {
+ *   return this.streams.attach(`job:${id}`);
+ * }
+ * ```
+ */
+export function SseStream(
+  options: SseStreamRouteOptions = {},
+): SseChannelDecorator<SseStreamTarget, 'The handler has to return streams.attach() or streams.start()'> {
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow']);
+  const interceptor =
+    'allow' in options ? withRule(SseStreamInterceptor, options.allow!) : SseStreamInterceptor;
+  return ((target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
+    Render(VIEW)(target, key, descriptor);
+    UseInterceptors(interceptor)(target, key, descriptor);
+    describeRoute(target, key, { ...options, ends: true });
+  }) as ReturnType<typeof SseStream>;
+}

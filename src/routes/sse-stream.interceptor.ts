@@ -1,0 +1,39 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { UndecidedError } from '../connections/access.js';
+import { inputError } from '../common/sse.errors.js';
+import type { ResponseTarget } from '../http/sse-responses.js';
+import { hasAll } from '../streams/stream-reader.js';
+import { SseStreamTarget } from '../streams/sse-stream-target.js';
+import { SseStreams } from '../streams/sse-streams.service.js';
+import { SseChannelInterceptor } from './sse-channel.interceptor.js';
+
+/** As `SseChannelInterceptor`, for a stream: it has an end, so there may be nothing to deliver. */
+@Injectable()
+export class SseStreamInterceptor extends SseChannelInterceptor {
+  @Optional()
+  @Inject(SseStreams)
+  private readonly streams?: SseStreams;
+
+  protected override named(returned: unknown): ResponseTarget {
+    if (returned instanceof SseStreamTarget) return { channels: [returned.id], access: returned.access };
+    throw inputError('target', 'what streams.attach() or streams.start() returns', returned);
+  }
+
+  protected override async prepare(
+    target: ResponseTarget,
+    lastEventId?: string,
+  ): Promise<ResponseTarget | undefined> {
+    const { readers } = this.streams!;
+    const [id] = target.channels as [string];
+    this.streams!.check();
+    // As when an authorizer fails, the client retries.
+    const state = await readers.look(id).catch((cause: Error) => {
+      throw new UndecidedError('The state of the stream is not known', { cause });
+    });
+    if (hasAll(state, lastEventId)) return undefined;
+    return {
+      ...target,
+      subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId, state }),
+    };
+  }
+}

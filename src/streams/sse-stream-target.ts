@@ -1,0 +1,43 @@
+import type { SseStreamEnd } from '../broker/streams.js';
+import type { SseAccess } from '../connections/access.js';
+
+/** A stream that a route delivers: the return value of an `@SseStream()` handler. */
+export class SseStreamTarget {
+  /** @internal */
+  constructor(
+    /** The id of the stream. */
+    readonly id: string,
+    /** @internal */
+    readonly access: SseAccess = {},
+  ) {}
+}
+
+/** A stream that was started. As the return value of an `@SseStream()` handler, it makes the request the first reader. */
+export class SseStreamHandle extends SseStreamTarget {
+  /** @internal */
+  constructor(
+    id: string,
+    private readonly stream: {
+      readonly generation: string;
+      readonly isOwn: boolean;
+      end(): Promise<SseStreamEnd>;
+    },
+  ) {
+    super(id);
+  }
+
+  /** Identifies this run of the stream: the cursor before its first event. Of two with the same id, the later one is greater. */
+  get generation(): string {
+    return this.stream.generation;
+  }
+
+  /** Whether the call has started the stream; false where it has attached to a live one. */
+  get isOwn(): boolean {
+    return this.stream.isOwn;
+  }
+
+  /** Resolves with the end of the stream, when it is stored. */
+  get done(): Promise<SseStreamEnd> {
+    return this.stream.end();
+  }
+}

@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { StreamState, StreamStore } from '../broker/streams.js';
+import { ChannelEvent, resetEvent } from '../channel/channel-event.js';
+import type { Channels } from '../channel/channels.js';
+import { retryMs } from '../channel/history-reader.js';
+import type { Subscriber } from '../channel/subscribers.js';
+import { compareCursors, isCursor } from '../event/event.js';
+import { END_TYPE } from '../event/message.js';
+import type { StreamWatches } from './stream-watches.js';
+
+interface StreamReaderOptions {
+  readonly store: StreamStore;
+  readonly channels: Channels;
+  readonly watches: StreamWatches;
+  readonly lastEventId?: string;
+}
+
+/** Whether a client needs nothing of a stream: it has the end; or nothing is kept, and the client has no position. */
+export function hasAll(state: StreamState | undefined, lastEventId: string | undefined): boolean {
+  return state ? state.end !== undefined && lastEventId === state.tip : lastEventId === undefined;
+}
+
+/**
+ * Delivers one stream to a subscriber, from its first event or after the client's last event id, up to its end.
+ *
+ * Where the client's events may be of another generation, or Redis has lost some of them, the subscriber gets one `sse.reset`, and then the
+ * stream from its first event.
+ */
+export class StreamReader implements Subscriber {
+  readonly isUnbounded = true;
+  /** Sent before the next events. */
+  #reset: ChannelEvent | undefined;
+  #isOpen = false;
+  #isClosed = false;
+  #unsubscribe = () => {};
+  #unwatch = () => {};
+  #onReady = () => {};
+  /** Resolves when the stream can be delivered. */
+  readonly ready = new Promise<void>((resolve) => (this.#onReady = resolve));
+
+  constructor(
+    private readonly id: string,
+    private readonly subscriber: Subscriber,
+    private readonly options: StreamReaderOptions,
+  ) {}
+
+  /** @param state undefined if nothing is kept of the stream */
+  begin(state: StreamState | undefined): void {
+    const { lastEventId } = this.options;
+    if (hasAll(state, lastEventId)) return this.#finish();
+    if (!state) return this.#vanish();
+    const { generation } = state;
+    const isKnown = isCursor(lastEventId) && compareCursors(lastEventId, generation) >= 0;
+    if (lastEventId !== undefined && !isKnown) this.#resetTo(generation);
+    this.#read(state, isKnown ? lastEventId : generation);
+  }
+
+  async lookAndBegin(): Promise<void> {
+    const looked = await this.#look();
+    if (looked) this.begin(looked.state);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    this.#unwatch();
+    this.#onReady();
+  }
+
+  open(cursor: string | undefined): void {
+    const resumes = this.options.lastEventId !== undefined;
+    if (!this.#isOpen) this.subscriber.open(cursor, resumes ? [] : [this.id]);
+    this.#isOpen = true;
+    const reset = this.#reset;
+    this.#reset = undefined;
+    if (reset) this.subscriber.next(reset);
+  }
+
+  next(event: ChannelEvent): void {
+    if (event.type === 'sse.reset') return void this.#restart();
+    // Other programs may publish on the channel.
+    if (!event.isStored || this.#isClosed) return;
+    this.subscriber.next(event);
+    if (event.type === END_TYPE) this.#finish();
+  }
+
+  complete(): void {
+    this.subscriber.complete();
+  }
+
+  disconnectSlow(): void {
+    this.subscriber.disconnectSlow?.();
+  }
+
+  drained(): Promise<void> | undefined {
+    return this.subscriber.drained?.();
+  }
+
+  get isBehind(): boolean {
+    return this.subscriber.isBehind === true;
+  }
+
+  #read(state: StreamState, position: string): void {
+    const { channels, watches } = this.options;
+    this.#unwatch = watches.add(this.id, state);
+    const { ready, unsubscribe } = channels.subscribe([this.id], this, { lastEventId: position });
+    this.#unsubscribe = unsubscribe;
+    void ready.then(() => this.#onReady());
+    // The subscription may have delivered everything in this call.
+    if (this.#isClosed) this.close();
+  }
+
+  async #restart(): Promise<void> {
+    this.#unsubscribe();
+    this.#unwatch();
+    const looked = await this.#look();
+    if (!looked) return;
+    const { state } = looked;
+    if (!state) return this.#vanish();
+    this.#resetTo(state.generation);
+    this.#read(state, state.generation);
+  }
+
+  /** Repeats it until it succeeds. @returns undefined if the reader is closed */
+  async #look(): Promise<{ state: StreamState | undefined } | undefined> {
+    for (let failures = 0; !this.#isClosed;) {
+      try {
+        const state = await this.options.store.look(this.id, true);
+        return this.#isClosed ? undefined : { state };
+      } catch {
+        await sleep(retryMs(++failures), undefined, { ref: false });
+      }
+    }
+    return undefined;
+  }
+
+  #resetTo(generation: string): void {
+    this.#reset = resetEvent(this.id, 'lost', generation);
+    this.options.channels.metrics.resets.lost++;
+  }
+
+  /** Nothing is kept of the stream. The events have no id, so that the client has none to reconnect with. */
+  #vanish(): void {
+    this.#resetTo('');
+    this.open(undefined);
+    const json = JSON.stringify({ status: 'lost', reason: 'expired' });
+    this.subscriber.next(new ChannelEvent(this.id, { json, type: END_TYPE, size: 0 }, ''));
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.close();
+    if (this.subscriber.finish) this.subscriber.finish();
+    else this.subscriber.complete();
+  }
+}
