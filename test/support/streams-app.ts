@@ -2,12 +2,13 @@ import { Controller, Get, Param, Post } from '@nestjs/common';
 import {
   SseModule,
   type SseModuleOptions,
+  SseService,
   SseStream,
   SseStreams,
   type SseStreamStartOptions,
   type SseStreamWriter,
 } from 'nestjs-sse-channels';
-import { platforms, type Platform, startApp } from './app.js';
+import { type Platform, startApp } from './app.js';
 import { randomPrefix, redisUrl } from './redis.js';
 
 /** A route that starts a stream, one that any reader attaches to, and one that stops it. */
@@ -41,13 +42,11 @@ export const stores = [
   ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
 ] as const satisfies readonly (readonly [string, () => SseModuleOptions])[];
 
-export const anyPlatform = platforms;
-
 /** A node with the routes of `StreamsController`. */
 export async function startNode(platform: Platform, options: SseModuleOptions = {}) {
   const imports = [SseModule.forRoot({ heartbeatMs: 1_000, retryMs: 100, ...options })];
   const { app, url } = await startApp(platform, { imports, controllers: [StreamsController] });
-  return { app, url, streams: app.get(SseStreams) };
+  return { app, url, streams: app.get(SseStreams), sse: app.get(SseService) };
 }
 
 /** Starts a stream whose producer ends when the test says so. */
