@@ -50,6 +50,12 @@ describe('Prometheus metrics', () => {
       sse_slow_total: 0,
       sse_behind_total: 0,
       sse_refused_total: 0,
+      sse_streams: 0,
+      sse_streams_started_total: 0,
+      'sse_streams_ended_total{status="done"}': 0,
+      'sse_streams_ended_total{status="error"}': 0,
+      'sse_streams_ended_total{status="aborted"}': 0,
+      'sse_streams_ended_total{status="lost"}': 0,
       'sse_publish_duration_seconds_count{outcome="published"}': 1,
       'sse_publish_duration_seconds_sum{outcome="published"}': expect.any(Number),
     });

@@ -1,6 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import { checkPublication, type PublishOptions } from './event.js';
-import { completeBody, decodeEntry, decodeMessage, encodeBody } from './message.js';
+import {
+  completeBody,
+  decodeEntry,
+  decodeMessage,
+  decodeMessages,
+  encodeBody,
+  encodePack,
+  encodeStreamEnd,
+  encodeStreamEvent,
+} from './message.js';
 
 const body = (data: unknown, options: PublishOptions = {}) =>
   encodeBody(checkPublication(data, options, 1_000), !options.transient);
@@ -35,7 +44,7 @@ describe('A live message', () => {
     expect(decodeMessage(text)).toEqual({ ...event, size: text.length });
     const stored = body(data, { type: 't', id: 'i', retry: 0 });
     const entry = decodeEntry(CURSOR, ['1', `${PREV} nonce ${stored}`]);
-    expect(entry).toEqual({ ...event, size: stored.length });
+    expect(entry).toEqual([{ ...event, size: stored.length }]);
   });
 
   it('is transient without a cursor and an id', () => {
@@ -54,11 +63,54 @@ describe('A live message', () => {
   });
 
   it.each([
-    ['another version', ['2', `${PREV} nonce {"data":1}`]],
+    ['another version', ['3', `${PREV} nonce {"data":1}`]],
     ['no version', ['1']],
     ['somebody else’s', ['1', 'hello']],
     ['broken', ['1', `${PREV} nonce {"data":`]],
   ])('is ignored if it was stored by %s', (_, fields) => {
-    expect(decodeEntry(CURSOR, fields)).toBeUndefined();
+    expect(decodeEntry(CURSOR, fields)).toEqual([]);
+  });
+});
+
+describe('A pack of a stream', () => {
+  const at = (n: number) => `1763884800000-${n}`;
+  const events = [
+    encodeStreamEvent('12.50', 'a,"]}'),
+    encodeStreamEvent('"},{"'),
+    encodeStreamEnd('{"status":"done"}'),
+  ];
+  const expected = [
+    { json: '12.50', type: 'a,"]}' },
+    { json: '"},{"', type: undefined },
+    { json: '{"status":"done"}', type: 'sse.end' },
+  ].map((event, n) => ({ ...event, id: at(n + 7), cursor: at(n + 7), prev: at(n + 6) }));
+
+  it('contains events with consecutive cursors, as they were written', () => {
+    const text = encodePack(`[${events.join(', ')}]`, { first: at(7), cursor: at(9), prev: at(6) });
+    expect(decodeMessages(text)).toMatchObject(expected);
+    expect(decodeEntry(at(9), ['2', `${at(6)} ${at(7)} [${events.join(' ,\n')}]`])).toMatchObject(expected);
+  });
+
+  it('without events is the beginning of a stream', () => {
+    const text = encodePack('[]', { cursor: at(7), prev: at(6) });
+    expect(decodeMessages(text)).toMatchObject([{ isStart: true, cursor: at(7), prev: at(6) }]);
+  });
+
+  it('is one message with data if another program publishes it as such', () => {
+    expect(decodeMessages('{"events":[1],"data":5}')).toMatchObject([{ json: '5' }]);
+    expect(decodeMessages('{"data":5}')).toMatchObject([{ json: '5' }]);
+  });
+
+  it.each([
+    ['has fewer events than cursors', events.slice(1), {}],
+    ['has no event', ['1'], { cursor: at(7) }],
+    ['has a control event that is no end', ['{"data":1,"event":"sse.reset"}'], { cursor: at(7) }],
+    ['has no first cursor', events, { first: undefined }],
+    ['has no cursors', events, { cursor: 'x' }],
+    ['has no predecessor', events, { prev: 'x' }],
+    ['is broken', ['{"data":'], { cursor: at(7) }],
+  ])('is ignored as a whole if it %s', (_, given, place) => {
+    const text = encodePack(`[${given.join(',')}]`, { first: at(7), cursor: at(9), prev: at(6), ...place });
+    expect(decodeMessages(text)).toBeUndefined();
   });
 });
