@@ -9,10 +9,10 @@ import { eventually, until, within } from './support/until.js';
 const LEASE_MS = 2_000;
 const LOST = { event: 'sse.end', data: '{"status":"lost","reason":"lease"}' };
 /** A stream of a process of its own, and a node of each platform with readers. */
-async function world(stream: object = {}, count?: number) {
+async function world(stream: object = {}, count?: number, drainMs = 1_500) {
   const options = { redis: redisUrl(), prefix: randomPrefix() };
   const nodes = await Promise.all(platforms.map(([, platform]) => startNode(platform, options)));
-  const owner = await startOwner({ options: { ...options, drainMs: 1_500 }, id: 'a', stream, count });
+  const owner = await startOwner({ options: { ...options, drainMs }, id: 'a', stream, count });
   const attach = () => Promise.all(nodes.map(({ url }) => connect(`${url}/streams/a`)));
   const clients = [...(await attach()), ...(await attach())];
   await until(() => clients.every(({ events }) => events.length > 10));
@@ -76,7 +76,7 @@ describe('A stream whose producer', () => {
   });
 
   it('gets SIGTERM is done if it can end within the drain', async () => {
-    const { owner, clients } = await world({}, 60);
+    const { owner, clients } = await world({}, 60, 60_000);
     owner.process.kill('SIGTERM');
     await eventually('The end of the process', owner.end());
     await allEnded(clients);
