@@ -25,7 +25,7 @@ export type {
 } from './options/sse.options.js';
 export { SseService } from './sse.service.js';
 export type { SseStreamEnd, SseStreamStatus } from './broker/streams.js';
-export { SseStreamHandle, SseStreamTarget } from './streams/sse-stream-target.js';
+export { type SseAttachOptions, SseStreamHandle, SseStreamTarget } from './streams/sse-stream-target.js';
 export type { SseStreamSource, SseStreamWriteOptions, SseStreamWriter } from './streams/sse-stream-writer.js';
 export type { SseStreamState } from './streams/sse-stream-state.js';
 export { type SseStreamProducer, SseStreams } from './streams/sse-streams.service.js';

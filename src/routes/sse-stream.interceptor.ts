@@ -14,13 +14,16 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
   @Inject(SseStreams)
   private readonly streams?: SseStreams;
 
-  protected override named(returned: unknown): ResponseTarget {
-    if (returned instanceof SseStreamTarget) return { channels: [returned.id], access: returned.access };
+  protected override named(returned: unknown): ResponseTarget & { isExpected: boolean } {
+    if (returned instanceof SseStreamTarget) {
+      const { id, access, isExpected } = returned;
+      return { channels: [id], access, isExpected };
+    }
     throw inputError('target', 'what streams.attach() or streams.start() returns', returned);
   }
 
   protected override async prepare(
-    target: ResponseTarget,
+    { isExpected, ...target }: ResponseTarget & { isExpected?: boolean },
     lastEventId?: string,
   ): Promise<ResponseTarget | undefined> {
     const { readers } = this.streams!;
@@ -30,6 +33,9 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
     const state = await readers.look(id).catch((cause: Error) => {
       throw new UndecidedError('The state of the stream is not known', { cause });
     });
+    if (!state && isExpected && lastEventId === undefined) {
+      throw new UndecidedError('The stream has not started yet');
+    }
     if (hasAll(state, lastEventId)) return undefined;
     return {
       ...target,

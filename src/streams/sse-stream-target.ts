@@ -1,6 +1,17 @@
 import type { SseStreamEnd } from '../broker/streams.js';
 import type { SseAccess } from '../connections/access.js';
 
+/** The reader of a stream. All fields are optional. */
+export interface SseAttachOptions extends SseAccess {
+  /**
+   * Whether the stream is going to start, for example when a queue gets to its job: while nothing is kept of the stream, a client without a
+   * last event id is answered so that an `EventSource` reconnects after `retryMs`, instead of with 204.
+   *
+   * @default false
+   */
+  expected?: boolean;
+}
+
 /** A stream that a route delivers: the return value of an `@SseStream()` handler. */
 export class SseStreamTarget {
   /** @internal */
@@ -9,6 +20,8 @@ export class SseStreamTarget {
     readonly id: string,
     /** @internal */
     readonly access: SseAccess = {},
+    /** @internal */
+    readonly isExpected = false,
   ) {}
 }
 

@@ -134,14 +134,14 @@ function iteratorOf(source: unknown): AsyncIterator<unknown> | Iterator<unknown>
     const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = source as Partial<
       AsyncIterable<unknown> & Iterable<unknown>
     >;
+    // Its own iterator cannot be cancelled while it waits; and that of a polyfill may be missing.
+    if (typeof (source as ReadableStream).getReader === 'function') return readerOf(source as ReadableStream);
     if (typeof async === 'function') return async.call(source);
     if (typeof sync === 'function') return sync.call(source);
-    if (typeof (source as ReadableStream).getReader === 'function') return readerOf(source as ReadableStream);
   }
   throw inputError('source', 'an iterable, an async iterable or a ReadableStream', source);
 }
 
-/** A stream of a polyfill may not be iterable. */
 function readerOf(source: ReadableStream): AsyncIterator<unknown> {
   const reader = source.getReader();
   return {

@@ -5,7 +5,7 @@ import type { SseStreamEnd, StreamState, StreamStore } from '../broker/streams.j
 import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { checkKeys, inputError, show, SseError } from '../common/sse.errors.js';
-import { ACCESS_KEYS, checkAccess, type SseAccess } from '../connections/access.js';
+import { ACCESS_KEYS, checkAccess } from '../connections/access.js';
 import { Connections } from '../connections/connections.js';
 import { EventIterator } from '../connections/event-iterator.js';
 import { checkRequest, type EventsOptions } from '../connections/request.js';
@@ -16,7 +16,7 @@ import { OwnedStream } from './owned-stream.js';
 import { OwnedStreams, type StreamMetrics } from './owned-streams.js';
 import { checkReason } from './reason.js';
 import { describeState, type SseStreamState } from './sse-stream-state.js';
-import { SseStreamHandle, SseStreamTarget } from './sse-stream-target.js';
+import { type SseAttachOptions, SseStreamHandle, SseStreamTarget } from './sse-stream-target.js';
 import { isSource, SseStreamWriter } from './sse-stream-writer.js';
 import { resolveStreamOptions, type SseStreamOptions, type SseStreamStartOptions } from './stream-options.js';
 import { StreamReaders } from './stream-readers.js';
@@ -109,12 +109,14 @@ export class SseStreams {
    * A stream, for an `@SseStream()` handler to return. The request gets all events after its Last-Event-ID, otherwise from the first one, up
    * to the end; 204 if nothing is kept of the stream, or the client has its end.
    *
-   * @param access the user and the credential of the reader, for limits and `disconnect()`
-   * @throws SseError `SSE_INPUT` for a wrong id
+   * @param options the user and the credential of the reader, for limits and `disconnect()`, and whether the stream is going to start
+   * @throws SseError `SSE_INPUT` for a wrong id or option
    */
-  attach(id: string, access: SseAccess = {}): SseStreamTarget {
-    checkKeys('SSE_INPUT', 'access', access, ACCESS_KEYS);
-    return new SseStreamTarget(checkChannel(id), checkAccess(access));
+  attach(id: string, options: SseAttachOptions = {}): SseStreamTarget {
+    checkKeys('SSE_INPUT', 'options', options, ['expected', ...ACCESS_KEYS]);
+    const { expected = false, ...access } = options;
+    if (typeof expected !== 'boolean') throw inputError('expected', 'true or false', expected);
+    return new SseStreamTarget(checkChannel(id), checkAccess(access), expected);
   }
 
   /**
