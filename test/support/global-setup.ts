@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Programs that the tests run. Debian's packages have the same names. */
+/** Programs that the tests run. */
 const PROGRAMS = ['redis-server', 'chromium', 'faketime', 'nginx', 'haproxy', 'curl', 'python3'];
 
 export type Shared = typeof globalThis & { testRedis?: ChildProcess };
@@ -14,8 +14,7 @@ export type Shared = typeof globalThis & { testRedis?: ChildProcess };
 export default async function setup(): Promise<void> {
   // Debian installs servers here, which may be missing in a user's PATH.
   process.env.PATH += ':/usr/sbin';
-  const missing = PROGRAMS.filter(isMissing);
-  if (missing.length > 0) install(missing);
+  installMissing(PROGRAMS);
   build();
   // Every process of the tests inherits it, so that the teardown finds remaining processes.
   process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'sse-tests-'));
@@ -30,6 +29,12 @@ function build(): void {
 }
 
 const isMissing = (program: string) => spawnSync('which', [program]).status !== 0;
+
+/** Installs the programs that are missing. Debian's packages have the same names. */
+export function installMissing(programs: readonly string[]): void {
+  const missing = programs.filter(isMissing);
+  if (missing.length > 0) install(missing);
+}
 
 function install(packages: string[]): void {
   const command = ['apt-get', 'install', '--yes', ...packages];
