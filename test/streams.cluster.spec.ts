@@ -25,10 +25,10 @@ describe.each(MODES)('A stream in a Redis Cluster with %s Pub/Sub', (_, shardedS
     const reading = (async () => {
       for await (const { type, data } of other.events('a')) seen.push(type ? [type, data] : data);
     })();
-    let isWriting = true;
+    const stop = new AbortController();
     const writing = (async () => {
       let n = 0;
-      for (; isWriting; n++) {
+      for (; !stop.signal.aborted; n++) {
         out.write(n);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
@@ -41,7 +41,7 @@ describe.each(MODES)('A stream in a Redis Cluster with %s Pub/Sub', (_, shardedS
       const since = seen.length;
       await until(() => seen.length > since + 50);
     }
-    isWriting = false;
+    stop.abort();
     const count = await writing;
     await until(() => seen.length === count);
     expect(await eventually('The answer', other.abort('a'))).toBe('stopped');

@@ -35,8 +35,8 @@ const [EVENT_VERSION, PACK_VERSION] = ['1', '2'];
 /** The type of the end of a stream. */
 export const END_TYPE = 'sse.end';
 
-/** How the message of a pack begins. */
-const PACK = '{"events":[';
+/** How the message of a pack begins, and the end of a stream in a pack. */
+const [PACK, END] = ['{"events":[', '{"end":'];
 
 /**
  * The message of a publication, with the keys of Invenio-SSE, without the members that only the broker knows: `cursor`, `prev`, and
@@ -62,7 +62,7 @@ export const encodeStreamEvent = (json: string, type?: string): string =>
   type === undefined ? `{"data":${json}}` : `{"data":${json},"event":${JSON.stringify(type)}}`;
 
 /** The end of a stream, which is the last event of its last pack. @param json the end as JSON */
-export const encodeStreamEnd = (json: string): string => `{"end":${json}}`;
+export const encodeStreamEnd = (json: string): string => `${END}${json}}`;
 
 /** The message of a pack. `stream.lua` does the same in Redis. @param events as a JSON array; `[]` for the beginning of a stream */
 export function encodePack(
@@ -83,7 +83,9 @@ export function decodeEntry(cursor: string, [version, value = '']: string[]): re
   if (prev === undefined || second === undefined) return [];
   const body = value.slice(prev.length + second.length + 2);
   const place = { cursor, prev: isCursor(prev) ? prev : undefined };
-  if (version === PACK_VERSION) return decodePack(body, { ...place, first: second }) ?? [];
+  if (version === PACK_VERSION) {
+    return (Array.isArray(parse(body)) && decodePack(body, { ...place, first: second })) || [];
+  }
   const message = version === EVENT_VERSION ? decodeMessage(body) : undefined;
   return message ? [{ ...message, id: message.id ?? cursor, ...place }] : [];
 }
@@ -105,19 +107,19 @@ export function decodeMessages(text: string): readonly Message[] | undefined {
   return decodePack(membersOf(text).get('events')!, { cursor, prev, first });
 }
 
-/** Decodes the events of a pack: they have consecutive cursors, from `first` to `cursor`. */
+/** Decodes the events of a pack, a JSON array: they have consecutive cursors, from `first` to `cursor`. */
 function decodePack(
   json: string,
   { first, cursor, prev }: { first: unknown; cursor: string; prev: string | undefined },
 ): StoredEvent[] | undefined {
-  if (!isCursor(first) || !Array.isArray(parse(json))) return undefined;
+  if (!isCursor(first)) return undefined;
   const texts = elementsOf(json);
   const [ms, n] = first.split('-') as [string, string];
   const cursors = texts.map((_, index) => `${ms}-${Number(n) + index}`);
   if (cursors.at(-1) !== cursor) return undefined;
   const events = texts.map((text, index): StoredEvent | undefined => {
     const place = { id: cursors[index]!, cursor: cursors[index]!, prev: cursors[index - 1] ?? prev };
-    const end = parse(text)?.end === undefined ? undefined : membersOf(text).get('end');
+    const end = text.startsWith(END) ? membersOf(text).get('end') : undefined;
     if (end !== undefined) return { json: end, type: END_TYPE, size: text.length, ...place };
     const message = decodeMessage(text);
     return message && { json: message.json, type: message.type, size: message.size, ...place };
