@@ -117,6 +117,7 @@ export class OwnedStream {
 
   /** Ends the stream, and tells its producer. */
   stop(end: SseStreamEnd): void {
+    if (this.hasEnded) return;
     void this.finish(end);
     this.#tell(end);
   }

@@ -60,8 +60,8 @@ export const channels = [
   {
     ...channelsOf,
     guard: 'each channel is audited periodically',
-    find: `return { hub, users: 0, audit };`,
-    replace: `clearInterval(audit);\n    return { hub, users: 0 };`,
+    find: `void hub.audit(++audits % DUE === 0)`,
+    replace: `void (++audits % DUE)`,
   },
   {
     ...channelsOf,

@@ -35,7 +35,7 @@ export const cluster = [
   },
   {
     guard: 'a command names only the keys it needs',
-    file: 'src/broker/redis/redis.broker.ts',
+    file: 'src/broker/redis/names.ts',
     find: `const names = withIds ? `,
     replace: `const names = true ? `,
     tests: HALFWAY,
@@ -66,15 +66,15 @@ export const cluster = [
   },
   {
     guard: 'sharded Pub/Sub channels are in the slot of their keys',
-    file: 'src/broker/redis/redis.broker.ts',
-    find: `this.#topology.sharded ? \`{\${channel}}\` : channel`,
+    file: 'src/broker/redis/names.ts',
+    find: `this.sharded() ? \`{\${channel}}\` : channel`,
     replace: `channel`,
     tests: EVERY,
   },
   {
     guard: 'a sharded event is sent on the server that stores it',
-    file: 'src/broker/redis/redis.broker.ts',
-    find: `this.#topology.sharded ? 'SPUBLISH' : 'PUBLISH'`,
+    file: 'src/broker/redis/names.ts',
+    find: `this.sharded() ? 'SPUBLISH' : 'PUBLISH'`,
     replace: `'PUBLISH'`,
     tests: EVERY,
   },

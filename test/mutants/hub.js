@@ -22,8 +22,8 @@ export const hub = [
   },
   {
     guard: 'a hub that is not live holds messages back',
-    find: `if (this.live && this.#accept(message)) return;`,
-    replace: `if (this.#accept(message)) return;`,
+    find: `if (this.live && this.#accept(message)) continue;`,
+    replace: `if (this.#accept(message)) continue;`,
   },
   {
     guard: 'a synchronisation from before an interruption is ignored',

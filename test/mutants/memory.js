@@ -68,6 +68,7 @@ export const memory = [
   },
   {
     ...broker,
+    file: 'src/broker/memory/cursor.ts',
     guard: 'cursors increase when the clock goes back',
     find: 'return now > prevMs ? `${now}-${randomInt(2 ** 20)}` : `${prevMs}-${prevN + 1}`;',
     replace: 'return `${now}-${randomInt(2 ** 20)}`;',
@@ -127,7 +128,7 @@ export const memory = [
   {
     ...message,
     guard: 'an entry of another version is skipped',
-    find: `version !== ENTRY_VERSION || prev`,
-    replace: `prev`,
+    find: `version === EVENT_VERSION ? decodeMessage(body) : undefined`,
+    replace: `decodeMessage(body)`,
   },
 ];

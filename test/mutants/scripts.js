@@ -225,8 +225,8 @@ export const scripts = [
   {
     ...read,
     guard: 'the position before the oldest event is known',
-    find: ` or cursor == trimmedTo() then`,
-    replace: ` then`,
+    find: ` or cursor == trimmedTo() or known[5]`,
+    replace: ` or known[5]`,
   },
   {
     ...read,

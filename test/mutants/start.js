@@ -83,7 +83,7 @@ export const start = [
   {
     file: 'src/routes/channel.guard.ts',
     guard: 'a guard waits until the channels are live',
-    find: `      await this.responses?.prepare(response, channels);\n`,
+    find: `      if (delivers) await this.responses?.prepare(response, channels);\n`,
     replace: '',
     tests: ['test/first-visit.spec.ts'],
   },
