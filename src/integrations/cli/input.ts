@@ -41,30 +41,30 @@ export async function readText(file: string | undefined): Promise<string> {
   return text.replace(/\r?\n$/, '');
 }
 
-/**
- * Its lines, with their numbers, but for blank ones. `node:readline` would also break lines at U+2028, which JSON
- * may have within a string.
- *
- * @param signal ends the reading, with an error
- */
-export async function* readLines(
-  file: string | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<[line: string, number: number]> {
+/** A line and its number, from 1. */
+export type Line = [line: string, number: number];
+
+/** The lines of the input, without blank ones. @param signal ends the reading, with an error */
+export async function* readLines(file: string | undefined, signal: AbortSignal): AsyncGenerator<Line> {
+  for await (const line of linesOf(readInput(file, signal))) if (line[0].trim() !== '') yield line;
+}
+
+/** The lines of a text. `node:readline` would also break lines at U+2028, which JSON may have within a string. */
+export async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<Line> {
   let rest = '';
   let number = 1;
-  for await (const chunk of readInput(file, signal)) {
+  for await (const chunk of chunks) {
     const [first, ...others] = chunk.split('\n') as [string, ...string[]];
     // Only what is new is searched: a line of many chunks costs no more than its length.
     rest += first;
     checkLength(rest.length, `line ${number}`);
     for (const next of others) {
-      if (rest.trim() !== '') yield [rest, number];
+      yield [rest, number];
       number++;
       rest = next;
     }
   }
-  if (rest.trim() !== '') yield [rest, number];
+  if (rest !== '') yield [rest, number];
 }
 
 /** The text as JSON; `where` says which text, in the error. */

@@ -2,20 +2,15 @@ import { Option, SubCommand } from 'nest-commander';
 import { channelOf, checkPublication, DEFAULT_CHANNEL, type PublishOptions } from '../../event/event.js';
 import type { SseError } from '../../common/sse.errors.js';
 import { SseService } from '../../sse.service.js';
+import { ChannelCommand, type ChannelCommandOptions } from './channel.command.js';
 import { jsonOf, readLines, readText } from './input.js';
-import {
-  type Get,
-  RedisCommand,
-  type RedisCommandOptions,
-  UsageError,
-  wholeNumber,
-} from './redis.command.js';
+import { type Get, UsageError, wholeNumber } from './redis.command.js';
 import { print } from './terminal.js';
 
 /** Publications in flight: enough to keep Redis busy, few enough to hold in memory. */
 const MAX_IN_FLIGHT = 256;
 
-interface Options extends RedisCommandOptions {
+interface Options extends ChannelCommandOptions {
   type?: string;
   id?: string;
   retry?: string;
@@ -30,7 +25,7 @@ interface Options extends RedisCommandOptions {
   argsDescription: { file: 'what to publish, one JSON document (default, and -: stdin)' },
   description: 'Publish an event and print its id',
 })
-export class PublishCommand extends RedisCommand<Options> {
+export class PublishCommand extends ChannelCommand<Options> {
   @Option({
     flags: '-t, --type <type>',
     description: 'type of the event, for addEventListener (default: none, for onmessage)',

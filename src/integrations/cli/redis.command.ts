@@ -1,7 +1,7 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { ModuleRef, NestFactory } from '@nestjs/core';
 import { CommandRunner, Option } from 'nest-commander';
-import { SseError } from '../../common/sse.errors.js';
+import { SseError, type SseErrorCode } from '../../common/sse.errors.js';
 import { SseModule } from '../../sse.module.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/sse.options.js';
 import { writeError } from './terminal.js';
@@ -11,9 +11,8 @@ const DEFAULT_URL = 'redis://localhost:6379/0';
 /** Commander's command, as nest-commander passes it. */
 export type Commander = Parameters<CommandRunner['setCommand']>[0];
 
-/** Flags that name the channel and the Redis. */
+/** Flags that say where Redis is. */
 export interface RedisCommandOptions {
-  channel?: string;
   redisUrl?: string;
   cluster?: boolean;
   sharded?: boolean;
@@ -62,11 +61,6 @@ export abstract class RedisCommand<Options extends RedisCommandOptions> extends 
   override setCommand(command: Commander): this {
     strict(command);
     return super.setCommand(command);
-  }
-
-  @Option({ flags: '-c, --channel <name>', description: 'channel (default: sse)' })
-  parseChannel(channel: string): string {
-    return channel;
   }
 
   @Option({
@@ -151,6 +145,9 @@ export function wholeNumber(flag: string, text: string, min = 0): number {
   return Number(text);
 }
 
+/** The codes of errors that depend on the state of Redis: the same command may succeed later. */
+const REFUSED: readonly SseErrorCode[] = ['SSE_UNAVAILABLE', 'SSE_STREAM_LIVE'];
+
 function isUsage(error: unknown): boolean {
-  return error instanceof UsageError || (error instanceof SseError && error.code !== 'SSE_UNAVAILABLE');
+  return error instanceof UsageError || (error instanceof SseError && !REFUSED.includes(error.code));
 }

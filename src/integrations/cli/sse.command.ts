@@ -1,30 +1,36 @@
 import { Module } from '@nestjs/common';
-import { Command, CommandRunner } from 'nest-commander';
+import { Command } from 'nest-commander';
+import { CommandGroup } from './command-group.js';
 import { PositionCommand } from './position.command.js';
 import { PublishCommand } from './publish.command.js';
-import { type Commander, strict } from './redis.command.js';
+import { StreamAttachCommand } from './stream-attach.command.js';
+import { StreamRunCommand } from './stream-run.command.js';
+import { StreamStopCommand } from './stream-stop.command.js';
+import { StreamCommand } from './stream.command.js';
 import { SubscribeCommand } from './subscribe.command.js';
 
-/** `sse`: the commands that publish, subscribe, and print positions. */
+/** `sse`: the commands that publish, subscribe, print positions, and work on streams. */
 @Command({
   name: 'sse',
   description: 'Publish and subscribe to server-sent events',
-  subCommands: [PublishCommand, SubscribeCommand, PositionCommand],
+  subCommands: [PublishCommand, SubscribeCommand, PositionCommand, StreamCommand],
 })
-export class SseCommand extends CommandRunner {
-  async run(): Promise<void> {
-    this.command.help({ error: true });
-  }
-
-  override setCommand(command: Commander): this {
-    strict(command);
-    return super.setCommand(command);
-  }
-}
+export class SseCommand extends CommandGroup {}
 
 /**
- * Mounts `sse publish`, `sse subscribe` and `sse position` in an application's own nest-commander CLI. Where the application
- * imports `SseModule`, they work through its `SseService`.
+ * Mounts `sse publish`, `sse subscribe`, `sse position` and `sse stream` in an application's own nest-commander CLI. Where the
+ * application imports `SseModule`, they work through its providers.
  */
-@Module({ providers: [SseCommand, PublishCommand, SubscribeCommand, PositionCommand] })
+@Module({
+  providers: [
+    SseCommand,
+    PublishCommand,
+    SubscribeCommand,
+    PositionCommand,
+    StreamCommand,
+    StreamRunCommand,
+    StreamAttachCommand,
+    StreamStopCommand,
+  ],
+})
 export class SseCliModule {}
