@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -52,7 +53,19 @@ describe('The commands in an application’s own command line', () => {
     expect(unset.code).toBe(0);
     expect((await run('sse publish --bogus', '1', env)).code).toBe(2);
     expect((await run('sse publish --type error', '1', env)).code).toBe(2);
-    expect((await run('sse --help', '', env)).stdout).toMatch(/publish[^]*subscribe/);
+    expect((await run('sse --help', '', env)).stdout).toMatch(/publish[^]*subscribe[^]*stream/);
+  });
+
+  it('produce, print and stop streams through the application’s SseModule', async () => {
+    const id = randomUUID();
+    const env = { REDIS_URL: redisUrl(), SSE_REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    const cli = new Cli(`sse stream run ${id} --keep-ms 60000 -- seq 2`, env, ['node', program]);
+    expect([await cli.end(), cli.stdout, cli.stderr]).toEqual([0, '', '']);
+    const attached = await shared.run(['sse', 'stream', 'attach', id], '', env);
+    expect(attached.stdout).toMatch(/data: 1\n[^]*data: 2\n[^]*event: sse.end\n/);
+    expect([attached.code, attached.stderr]).toEqual([0, '']);
+    const stopped = await shared.run(['sse', 'stream', 'stop', id], '', env);
+    expect(stopped).toEqual({ code: 0, stdout: 'ended\n', stderr: '' });
   });
 
   it('are not loaded with the index, and neither is nest-commander', async () => {

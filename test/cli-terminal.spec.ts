@@ -3,14 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { Cli } from './support/cli.js';
+import { Cli, ON_A_TERMINAL, PROGRAM } from './support/cli.js';
 import { adminUrl, randomPrefix, redisUrl } from './support/redis.js';
 import { SharedCli } from './support/shared-cli.js';
 import { until } from './support/until.js';
-
-/** Runs the given program on a pseudo-terminal. */
-const ON_A_TERMINAL = ['python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)'];
-const PROGRAM = ['node', 'dist/integrations/cli/main.js'];
 
 /** Clears the screen, sets the window title (C0, and C1 in one character), moves the cursor back, and reverses text. */
 const HOSTILE = 'a\u001b[2Jb\u009b31mc\u009d0;title\u0007d\re\bf\u007fg\u202eh';

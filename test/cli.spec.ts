@@ -15,6 +15,10 @@ describe('The command line', () => {
     'sse publish --help',
     'sse subscribe --help',
     'sse position --help',
+    'sse stream --help',
+    'sse stream run --help',
+    'sse stream attach --help',
+    'sse stream stop --help',
     'help',
   ])('prints its usage: %s', async (args) => {
     const { code, stdout, stderr } = await run(args);
@@ -23,35 +27,15 @@ describe('The command line', () => {
   });
 
   it.each([
+    ['publish', ['--channel', '--type', '--id', '--retry', '--text', '--ndjson']],
+    ['subscribe', ['--channel', '--last-event-id', '--from', '--json', '--count']],
+    ['position', ['--channel']],
     [
-      'publish',
-      [
-        '--channel',
-        '--type',
-        '--id',
-        '--retry',
-        '--text',
-        '--ndjson',
-        '--redis-url',
-        '--cluster',
-        '--sharded',
-        '--prefix',
-      ],
+      'stream run',
+      ['--type', '--json', '--tee', '--replace', '--lease-ms', '--keep-ms', '--max-ms', '--max-bytes'],
     ],
-    [
-      'subscribe',
-      [
-        '--channel',
-        '--last-event-id',
-        '--from',
-        '--json',
-        '--count',
-        '--redis-url',
-        '--cluster',
-        '--sharded',
-        '--prefix',
-      ],
-    ],
+    ['stream attach', ['--last-event-id', '--json']],
+    ['stream stop', ['--reason']],
   ])('shows the flags of %s', async (command, flags) => {
     const { stdout } = await run(`sse ${command} --help`);
     expect(
@@ -59,7 +43,7 @@ describe('The command line', () => {
         .match(/--[a-z-]+/g)
         ?.filter((flag) => flag !== '--help')
         .toSorted(),
-    ).toEqual(flags.toSorted());
+    ).toEqual([...flags, '--redis-url', '--cluster', '--sharded', '--prefix'].toSorted());
   });
 
   it('prefers the flags for Redis and the prefix over the environment', async () => {

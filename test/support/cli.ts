@@ -3,6 +3,10 @@ import { once } from 'node:events';
 import { afterEach } from '@jest/globals';
 import { eventually } from './until.js';
 
+/** Runs the given program on a pseudo-terminal. */
+export const ON_A_TERMINAL = ['python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)'];
+export const PROGRAM = ['node', 'dist/integrations/cli/main.js'];
+
 const running = new Set<Cli>();
 
 /** The command line program as a separate process. */
@@ -13,11 +17,7 @@ export class Cli {
   readonly #closed: Promise<unknown>;
   readonly #exited: Promise<unknown>;
 
-  constructor(
-    args: string,
-    env: Record<string, string> = {},
-    program = ['node', 'dist/integrations/cli/main.js'],
-  ) {
+  constructor(args: string, env: Record<string, string> = {}, program = PROGRAM) {
     const [command, ...first] = program;
     this.process = spawn(command!, [...first, ...args.split(' ').filter(Boolean)], {
       env: { ...process.env, ...env },
