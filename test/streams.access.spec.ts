@@ -99,7 +99,7 @@ describe.each(platforms)('Access to streams on %s', (_, platform) => {
     const { lastEventId } = await streams.status('ann:ended');
     const answers = [];
     for (const name of ['live', 'ended', 'never']) {
-      for (const headers of [{}, { 'last-event-id': lastEventId! }]) {
+      for (const headers of [{}, { 'last-event-id': lastEventId! }] as Record<string, string>[]) {
         const refused = await connect(`${url}/jobs/ann:${name}`, { ...cookie('bob'), ...headers });
         const { date: _date, ...sent } = refused.headers;
         answers.push([refused.status, sent, await refused.body()]);

@@ -10,6 +10,15 @@ const [[, platform]] = platforms;
 
 const log = watchLog();
 
+/** A ReadableStream of these values. */
+const streamOf = (values: readonly number[]) =>
+  new ReadableStream<number>({
+    start(controller) {
+      for (const value of values) controller.enqueue(value);
+      controller.close();
+    },
+  });
+
 /** The events of a stream as they are read in the process. */
 async function read(streams: SseStreams, id: string) {
   const events: unknown[] = [];
@@ -55,7 +64,7 @@ describe.each(stores)('The producer of a stream %s', (_, options) => {
       },
     ],
     ['a list', () => [1, 2, 3]],
-    ['a ReadableStream', async () => ReadableStream.from([1, 2, 3])],
+    ['a ReadableStream', async () => streamOf([1, 2, 3])],
     ['pipe()', (out: SseStreamWriter) => out.pipe([1, 2, 3])],
     [
       'a stream of a polyfill',

@@ -7,8 +7,8 @@ import { decodeMessage } from '../event/message.js';
 import { OwnedStream } from './owned-stream.js';
 import type { ResolvedStreamOptions } from './stream-options.js';
 
-/** How long a start is retried, and the pause between two attempts, in ms. */
-const [START_MS, RETRY_MS] = [4_500, 100];
+/** How long a start is retried, and the pause between two attempts, in ms. An attempt takes up to 2 s without a connection. */
+const [START_MS, RETRY_MS] = [2_500, 100];
 /** How long the last events and ends may take when the application closes, in ms. */
 const CLOSE_MS = 2_000;
 
@@ -45,7 +45,7 @@ export class OwnedStreams implements ChannelListener {
   async start(id: string, options: ResolvedStreamOptions): Promise<OwnedStream | StreamState> {
     const { replace: replaces, leaseMs, keepMs, onDisconnect } = options;
     const owner = `${this.#instance}.${this.#count++}`;
-    const before = replaces ? await this.#attempt(() => this.store.look(id, false)) : undefined;
+    const before = replaces ? await this.store.look(id, false).catch(() => undefined) : undefined;
     let startedAt = 0;
     const needsReaders = onDisconnect === 'abort';
     const state = await this.#attempt(() => {

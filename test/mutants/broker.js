@@ -46,14 +46,6 @@ export const broker = [
   },
   {
     ...redisBroker,
-    guard: 'unreadable entries are skipped',
-    file: 'src/event/message.ts',
-    find: `return message ? [{ ...message,`,
-    replace: `return true ? [{ ...message!,`,
-    tests: ['test/wire-format.spec.ts › skips entries'],
-  },
-  {
-    ...redisBroker,
     guard: 'a page of unreadable entries ends after them',
     find: `entries.at(-1)?.[0] ?? tip`,
     replace: `events.findLast((event) => event)?.cursor ?? tip`,

@@ -131,4 +131,10 @@ export const memory = [
     find: `version === EVENT_VERSION ? decodeMessage(body) : undefined`,
     replace: `decodeMessage(body)`,
   },
+  {
+    ...message,
+    guard: 'unreadable entries are skipped',
+    find: `return message ? [{ ...message,`,
+    replace: `return true ? [{ ...message,`,
+  },
 ];

@@ -14,6 +14,7 @@ import { replays } from './replay.js';
 import { responses } from './responses.js';
 import { scripts } from './scripts.js';
 import { start } from './start.js';
+import { streamStores } from './stream-stores.js';
 import { streams } from './streams.js';
 
 /** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
@@ -40,6 +41,7 @@ export const MUTANTS = [
   ...production,
   ...metrics,
   ...start,
+  ...streamStores,
   ...streams,
 ].map((mutant) => ({
   ...mutant,

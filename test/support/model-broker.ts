@@ -5,6 +5,7 @@ import {
   type ReplayBounds,
   SseBroker,
 } from '../../src/broker/broker.js';
+import { MemorySseBroker } from '../../src/broker/memory/memory.broker.js';
 import type { StoredEvent } from '../../src/event/message.js';
 import { isCursor } from '../../src/event/event.js';
 
@@ -90,6 +91,8 @@ export class ModelStore {
 /** The connection of one process to the store. The test decides which messages arrive, and when. */
 export class ModelBroker extends SseBroker {
   state: BrokerState = 'up';
+  /** The model is of channels. */
+  readonly streams = new MemorySseBroker().streams;
   listener: ChannelListener | undefined;
   subscribed = false;
   /** Messages in flight. */
