@@ -126,6 +126,30 @@ describe('A stream', () => {
     await close();
   });
 
+  it('is lost for readers that need events which Redis has evicted, after one sse.reset each', async () => {
+    const { redis, out, client, nodes, release, close } = await world([], { leaseMs: 60_000 });
+    for (const n of range(0, 10)) out.write(n);
+    await until(() => numbers(client).length === 10);
+    const admin = redis.admin();
+    await admin.del('sse:{a}:history');
+    out.write(10);
+    await until(() => numbers(client).length === 11);
+    const { url } = nodes[0];
+    const late = await connect(`${url}/streams/a`, { 'last-event-id': client.events[5]!.id! });
+    const fresh = await connect(`${url}/streams/a`);
+    for (const reader of [late, fresh]) {
+      await allRead(reader);
+      expect(typesOf(reader).slice(-2)).toEqual(['sse.reset', 'sse.end']);
+      expect(typesOf(reader).filter((type) => type === 'sse.reset')).toHaveLength(1);
+      expect(reader.events.at(-1)).toMatchObject({ id: '', data: '{"status":"lost","reason":"expired"}' });
+    }
+    release();
+    await allRead(client);
+    expect(client.events.at(-1)).toMatchObject({ data: '{"status":"done"}' });
+    admin.disconnect();
+    await close();
+  });
+
   it('is lost when Redis has lost its last packs, and its readers have only what was written', async () => {
     const { out, client, handle, nodes, redis, close } = await world([], { leaseMs: 60_000 });
     for (const n of range(0, 10)) out.write(n);

@@ -77,6 +77,7 @@ describe.each(brokers)('Streams of the %s broker', (_, create) => {
     const { generation } = await start('a', { owner: 'mine' });
     await append('a', 'mine', { packs: [packOf(1)] });
     expect(await start('a', { owner: 'mine' })).toMatchObject({ generation, owner: 'mine', number: 1 });
+    expect(await start('a', { owner: 'mine', replaces: true })).toMatchObject({ generation, number: 1 });
     expect(await start('a', { owner: 'other' })).toMatchObject({ generation, owner: 'mine' });
     expect(await dataOf('a', generation)).toEqual([1]);
   });

@@ -30,6 +30,8 @@ export class StreamReader implements Subscriber {
   readonly isUnbounded = true;
   /** Sent before the next events. */
   #reset: ChannelEvent | undefined;
+  /** The generation to which the client was reset, until it has got an event of it. */
+  #resetGeneration: string | undefined;
   #isOpen = false;
   #isClosed = false;
   #unsubscribe = () => {};
@@ -80,6 +82,7 @@ export class StreamReader implements Subscriber {
     if (event.type === 'sse.reset') return void this.#restart();
     // Other programs may publish on the channel.
     if (!event.isStored || this.#isClosed) return;
+    this.#resetGeneration = undefined;
     this.subscriber.next(event);
     if (event.type === END_TYPE) this.#finish();
   }
@@ -116,7 +119,8 @@ export class StreamReader implements Subscriber {
     const looked = await this.#look();
     if (!looked) return;
     const { state } = looked;
-    if (!state) return this.#vanish();
+    // Redis may have evicted the events, but not the state.
+    if (!state || state.generation === this.#resetGeneration) return this.#vanish();
     this.#resetTo(state.generation);
     this.#read(state, state.generation);
   }
@@ -135,13 +139,14 @@ export class StreamReader implements Subscriber {
   }
 
   #resetTo(generation: string): void {
+    this.#resetGeneration = generation;
     this.#reset = resetEvent(this.id, 'lost', generation);
     this.options.channels.metrics.resets.lost++;
   }
 
   /** Nothing is kept of the stream. The events have no id, so that the client has none to reconnect with. */
   #vanish(): void {
-    this.#resetTo('');
+    if (this.#resetGeneration === undefined) this.#resetTo('');
     this.open(undefined);
     const json = JSON.stringify({ status: 'lost', reason: 'expired' });
     this.subscriber.next(new ChannelEvent(this.id, { json, type: END_TYPE, size: 0 }, ''));
