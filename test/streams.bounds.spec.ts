@@ -77,6 +77,9 @@ describe('The keys of a stream in Redis', () => {
     }
     release();
     await handle.done;
+    // It reads the history.
+    const late = await connect(`${url}/streams/a`);
+    await until(() => late.ended);
     for (const [, ttl] of await keys(admin)) expect(ttl).toBeLessThanOrEqual(1_500);
     await until(() => client.ended);
     await until(async () => (await admin.keys('*{a}*')).length === 0);

@@ -94,7 +94,7 @@ describe.each(platforms)('A stream on %s', (_, platform) => {
     it.each(['an invented id', '1700000000000-5', 'of the generation before'])(
       'resets a client with %s, and is then delivered from its first event',
       async (given) => {
-        const { streams, url } = await startNode(platform, options());
+        const { streams, url, sse } = await startNode(platform, options());
         await (
           await streams.start('a', (out) => void out.write('old'))
         ).done;
@@ -106,10 +106,12 @@ describe.each(platforms)('A stream on %s', (_, platform) => {
         await until(() => client.events.length === 2);
         release();
         expect(await readAll(client)).toEqual([
-          ['sse.reset', '{"channel":"a","reason":"lost"}'],
+          ['sse.reset', `{"channel":"a","reason":"${given.includes('invented') ? 'unknown' : 'lost'}"}`],
           [undefined, 'new'],
           DONE,
         ]);
+        const { resets } = sse.stats();
+        expect(resets.lost + resets.unknown).toBe(1);
         // A client that reconnects after the reset gets it once.
         const again = await connect(`${url}/streams/a`, { 'last-event-id': client.events[0]!.id! });
         expect(await readAll(again)).toEqual([[undefined, 'new'], DONE]);

@@ -132,6 +132,17 @@ describe.each(stores)('The producer of a stream %s', (_, options) => {
     await until(() => isCancelled);
   });
 
+  it('may write more than one call stores, and end at once', async () => {
+    const text = 'x'.repeat(100_000);
+    const { end, events } = await produce((out) => {
+      for (let n = 0; n < 40; n++) out.write(n + text);
+    });
+    expect(end).toEqual({ status: 'done' });
+    expect(events.slice(0, -1).map((data) => parseInt(String(data), 10))).toEqual(
+      Array.from({ length: 40 }, (__, n) => n),
+    );
+  });
+
   it('that writes after its end has its events dropped, and the log says so', async () => {
     const { streams } = await start();
     let late!: SseStreamWriter;

@@ -4,7 +4,7 @@ import { ChannelEvent, resetEvent } from '../channel/channel-event.js';
 import type { Channels } from '../channel/channels.js';
 import { retryMs } from '../channel/history-reader.js';
 import type { Subscriber } from '../channel/subscribers.js';
-import { compareCursors, isCursor } from '../event/event.js';
+import { isCursor } from '../event/event.js';
 import { END_TYPE } from '../event/message.js';
 import type { StreamWatches } from './stream-watches.js';
 
@@ -50,11 +50,17 @@ export class StreamReader implements Subscriber {
   begin(state: StreamState | undefined): void {
     const { lastEventId } = this.options;
     if (hasAll(state, lastEventId)) return this.#finish();
-    if (!state) return this.#vanish();
+    if (!state) {
+      this.options.channels.metrics.resets.lost++;
+      return this.#vanish();
+    }
     const { generation } = state;
-    const isKnown = isCursor(lastEventId) && compareCursors(lastEventId, generation) >= 0;
-    if (lastEventId !== undefined && !isKnown) this.#resetTo(generation);
-    this.#read(state, isKnown ? lastEventId : generation);
+    const isPosition = isCursor(lastEventId);
+    if (lastEventId !== undefined && !isPosition) {
+      this.options.channels.metrics.resets.unknown++;
+      this.#resetTo(generation, 'unknown');
+    }
+    this.#read(state, isPosition ? lastEventId : generation);
   }
 
   async lookAndBegin(): Promise<void> {
@@ -138,10 +144,9 @@ export class StreamReader implements Subscriber {
     return undefined;
   }
 
-  #resetTo(generation: string): void {
+  #resetTo(generation: string, reason: 'lost' | 'unknown' = 'lost'): void {
     this.#resetGeneration = generation;
-    this.#reset = resetEvent(this.id, 'lost', generation);
-    this.options.channels.metrics.resets.lost++;
+    this.#reset = resetEvent(this.id, reason, generation);
   }
 
   /** Nothing is kept of the stream. The events have no id, so that the client has none to reconnect with. */
