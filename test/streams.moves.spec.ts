@@ -46,7 +46,7 @@ describe.each(platforms)('A reader of a stream on %s', (_, platform) => {
           const pack = events.slice(at, Math.min(at + size, to));
           packs.push({ count: pack.length, events: `[${pack.join(',')}]` });
         }
-        const call = streams.append('a', { owner: 'me', number, packs });
+        const call = streams.append('a', { owner: 'me', leaseMs: 60_000, number, packs });
         number += packs.length;
         return call;
       };
@@ -62,7 +62,7 @@ describe.each(platforms)('A reader of a stream on %s', (_, platform) => {
       }
       expect(got).toEqual(events.map((___, n) => String(n)));
       const last = { count: 1, events: `[${encodeStreamEnd(JSON.stringify(end))}]` };
-      await streams.append('a', { owner: 'me', number, packs: [last], end });
+      await streams.append('a', { owner: 'me', leaseMs: 60_000, number, packs: [last], end });
       expect(await firstEvent(`${nodes[1].url}/streams/a`, lastEventId)).toMatchObject({ event: 'sse.end' });
     },
   );

@@ -38,6 +38,9 @@ export interface StreamState {
   readonly isLost: boolean;
 }
 
+/** What the owner of a stream hears of it. */
+export type OwnedState = Pick<StreamState, 'owner' | 'end' | 'abort' | 'isWatched'>;
+
 /** Events that are stored and sent together. */
 export interface StreamPack {
   readonly count: number;
@@ -60,6 +63,9 @@ export interface StreamStart {
 /** What an owner appends. Without packs it renews the lease. */
 export interface StreamAppend {
   readonly owner: string;
+  readonly leaseMs: number;
+  /** After how long all of the stream expires, if that is to be set: with the first pack, with the end, and every now and then. */
+  readonly expiryMs?: number;
   /** The number of the first pack: packs count from 1. The store takes each number once. */
   readonly number: number;
   readonly packs: readonly StreamPack[];
@@ -72,7 +78,7 @@ export interface StreamAppend {
  *
  * Each call is atomic, and may be repeated: a lost reply needs no search. The owner holds a lease, which each of its calls renews. The
  * first call of any process after the lease has expired ends the stream as lost. A stream has one end, which is stored with its
- * last events; nothing is stored after it. All of a stream expires `keepMs` after its end, or after its lease.
+ * last events; nothing is stored after it.
  *
  * All methods reject with SseError `SSE_UNAVAILABLE`; the call may then have been executed. Cost: one script call in Redis.
  */
@@ -89,7 +95,7 @@ export interface StreamStore {
    *
    * @returns the state: with another owner, or an end, nothing more can be appended; undefined if nothing is kept of the stream
    */
-  append(channel: string, append: StreamAppend): Promise<StreamState | undefined>;
+  append(channel: string, append: StreamAppend): Promise<OwnedState | undefined>;
   /** Reads the state. @param hasReaders whether this process has readers of the stream */
   look(channel: string, hasReaders: boolean): Promise<StreamState | undefined>;
   /** Leaves a request to stop, which the owner gets with its next call. The first request counts. */

@@ -1,4 +1,4 @@
-import type { StreamAppend, StreamStart, StreamState, StreamStore } from '../broker/streams.js';
+import type { OwnedState, StreamAppend, StreamStart, StreamState, StreamStore } from '../broker/streams.js';
 
 /** Counts the streams that calls of this process have found lost: each stream counts in one process. */
 export class CountedStore implements StreamStore {
@@ -11,7 +11,7 @@ export class CountedStore implements StreamStore {
     return this.#count(this.store.start(channel, start));
   }
 
-  append(channel: string, append: StreamAppend): Promise<StreamState | undefined> {
+  append(channel: string, append: StreamAppend): Promise<OwnedState | undefined> {
     return this.#count(this.store.append(channel, append));
   }
 
@@ -23,7 +23,7 @@ export class CountedStore implements StreamStore {
     return this.#count(this.store.abort(channel, reason));
   }
 
-  async #count<T extends StreamState | undefined>(call: Promise<T>): Promise<T> {
+  async #count<T extends Partial<StreamState> | undefined>(call: Promise<T>): Promise<T> {
     const state = await call;
     if (state?.isLost) this.onLost();
     return state;

@@ -1,5 +1,5 @@
 import { encodeStreamEnd } from '../event/message.js';
-import type { SseStreamEnd, StreamState, StreamStore } from '../broker/streams.js';
+import type { OwnedState, SseStreamEnd, StreamStore } from '../broker/streams.js';
 import { Packs } from './packs.js';
 import type { ResolvedStreamOptions } from './stream-options.js';
 
@@ -37,6 +37,7 @@ export class OwnedStream {
   /** When the last call was sent, and the last one that has succeeded. */
   #sentAt = -Infinity;
   #leasedAt: number;
+  #expirySetAt = -Infinity;
   #isSending = false;
   #failures = 0;
   #bytes = 0;
@@ -150,7 +151,7 @@ export class OwnedStream {
     if (this.#isSending || this.#isOver || this.#failures > 0) return;
     const wait = this.#sentAt + this.ownership.options.flushMs - performance.now();
     if (wait <= 0 || this.#packs.hasFull || this.#end) void this.#send();
-    else this.#flush ??= setTimeout(() => void this.#send(), wait);
+    else this.#flush ??= setTimeout(() => void this.#send(), Math.ceil(wait));
   }
 
   async #send(): Promise<void> {
@@ -158,12 +159,14 @@ export class OwnedStream {
     clearTimeout(this.#flush);
     this.#flush = undefined;
     this.#isSending = true;
-    const { id, owner } = this.ownership;
+    const { id, owner, options } = this.ownership;
     const sentAt = (this.#sentAt = performance.now());
     const packs = this.#packs.seal();
     const isLast = this.#end !== undefined && this.#packs.hasOnly(packs.length);
     const end = isLast ? this.#end : undefined;
-    const call = this.store.append(id, { owner, number: this.#number, packs, end });
+    const { leaseMs } = options;
+    const expiryMs = this.#expiryMs(sentAt, end !== undefined);
+    const call = this.store.append(id, { owner, leaseMs, expiryMs, number: this.#number, packs, end });
     const state = await call.catch(() => 'failed' as const);
     this.#isSending = false;
     if (this.#isOver) return;
@@ -174,7 +177,16 @@ export class OwnedStream {
     this.#confirm(state, packs.length, sentAt);
   }
 
-  #confirm(state: StreamState, count: number, sentAt: number): void {
+  /** After how long the keys expire, if that has to be set: half a lease after it was set last. */
+  #expiryMs(now: number, isEnd: boolean): number | undefined {
+    const { leaseMs, keepMs } = this.ownership.options;
+    if (isEnd) return keepMs;
+    if (this.#number > 1 && now - this.#expirySetAt < leaseMs / 2) return undefined;
+    this.#expirySetAt = now;
+    return keepMs + 2 * leaseMs;
+  }
+
+  #confirm(state: OwnedState, count: number, sentAt: number): void {
     this.#leasedAt = sentAt;
     this.#packs.confirm(count);
     this.#number += count;
@@ -195,7 +207,7 @@ export class OwnedStream {
   }
 
   /** A stream that is no longer this one's was replaced, unless its lease had expired before. */
-  #lossOf(state: StreamState | undefined, sentAt: number): SseStreamEnd {
+  #lossOf(state: OwnedState | undefined, sentAt: number): SseStreamEnd {
     const isLeased = sentAt - this.#leasedAt < this.ownership.options.leaseMs;
     if (state && isLeased) return { status: 'aborted', reason: 'replaced' };
     return { status: 'lost', reason: state || !isLeased ? 'lease' : 'data' };

@@ -6,6 +6,7 @@ const BOUNDS_SPEC = 'test/streams.bounds.spec.ts';
 const inRedis = (name) => [`${STORE_SPEC} › Redis broker ${name}`];
 const inMemory = (name) => [`${STORE_SPEC} › memory broker ${name}`];
 const script = { file: 'src/broker/redis/stream.lua' };
+const append = { file: 'src/broker/redis/append.lua' };
 const memory = { file: 'src/broker/memory/memory.streams.ts' };
 
 /** How streams are stored. */
@@ -18,30 +19,30 @@ export const streamStores = [
     tests: inRedis('take nothing from an owner whose lease'),
   },
   {
-    ...script,
+    ...append,
     guard: 'only the owner appends (Redis)',
-    find: `stream.owner ~= owner or stream['end']`,
-    replace: `stream['end']`,
+    find: `known[2] ~= owner or `,
+    replace: '',
     tests: inRedis('take nothing after their end'),
   },
   {
-    ...script,
+    ...append,
     guard: 'nothing is stored after the end (Redis)',
-    find: `stream.owner ~= owner or stream['end']`,
-    replace: `stream.owner ~= owner`,
+    find: ` or known[5] or `,
+    replace: ` or `,
     tests: inRedis('take nothing after their end'),
   },
   {
-    ...script,
+    ...append,
     guard: 'a pack is stored once (Redis)',
-    find: `for at = 2 * known + 1, #packs, 2 do`,
-    replace: `for at = 1, #packs, 2 do`,
+    find: `for at = 9 + 2 * stored, #ARGV, 2 do`,
+    replace: `for at = 9, #ARGV, 2 do`,
     tests: inRedis('store a pack once'),
   },
   {
-    ...script,
+    ...append,
     guard: 'a stream that has lost packs ends',
-    find: `  if known < 0 then return lose('data') end\n`,
+    find: `if stored < 0 then return false end\n`,
     replace: '',
     tests: [`${OUTAGE_SPEC} › has lost its last packs`],
   },
@@ -88,18 +89,25 @@ export const streamStores = [
     tests: [`${BOUNDS_SPEC} › expire from their first moment`],
   },
   {
-    ...script,
+    file: 'src/streams/owned-stream.ts',
     guard: 'the history of a stream expires from its first pack',
-    find: `elseif isNew or now`,
-    replace: `elseif now`,
+    find: `this.#number > 1 && now`,
+    replace: `now`,
     tests: [`${BOUNDS_SPEC} › expire from their first moment`],
   },
   {
-    ...script,
+    file: 'src/streams/owned-stream.ts',
     guard: 'the expiry is renewed while a stream is live',
-    find: `now > stream.renewed + stream.leaseMs / 2`,
-    replace: `false`,
+    find: `now - this.#expirySetAt < leaseMs / 2`,
+    replace: `true`,
     tests: [`${BOUNDS_SPEC} › expire from their first moment`],
+  },
+  {
+    ...append,
+    guard: 'nothing is stored after the lease has expired',
+    find: ` or now > tonumber(known[3])`,
+    replace: '',
+    tests: inRedis('take nothing from an owner whose lease'),
   },
   {
     ...script,

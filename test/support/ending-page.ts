@@ -3,9 +3,10 @@ import type { INestApplication } from '@nestjs/common';
 
 /** A page whose `EventSource` reads stream `a`, and reports to the server what happens to it. */
 const PAGE = `<!doctype html><link rel="icon" href="data:,"><script>
-  const report = (kind) => fetch('/seen', {
+  let last = Promise.resolve();
+  const report = (kind) => (last = last.then(() => fetch('/seen', {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ kind }),
-  });
+  })));
   const source = new EventSource('/streams/a');
   for (const type of ['message', 'sse.end']) source.addEventListener(type, ({ data }) => report(type + ' ' + data));
   source.onerror = () => report(source.readyState === EventSource.CLOSED ? 'closed' : 'reconnects');

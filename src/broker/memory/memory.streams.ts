@@ -1,6 +1,13 @@
 import { encodePack, encodeStreamEnd } from '../../event/message.js';
 import { elementsOf } from '../../event/json.js';
-import type { SseStreamEnd, StreamAppend, StreamStart, StreamState, StreamStore } from '../streams.js';
+import type {
+  OwnedState,
+  SseStreamEnd,
+  StreamAppend,
+  StreamStart,
+  StreamState,
+  StreamStore,
+} from '../streams.js';
 import { channelError } from '../streams.js';
 import { Chain } from './chain.js';
 import { nextCursor } from './cursor.js';
@@ -52,7 +59,7 @@ export class MemoryStreams implements StreamStore {
     return stateOf(stream, isLost);
   }
 
-  async append(channel: string, append: StreamAppend): Promise<StreamState | undefined> {
+  async append(channel: string, append: StreamAppend): Promise<OwnedState | undefined> {
     const { owner, number, packs, end } = append;
     const [stream, isLost] = this.#find(channel);
     if (!stream || stream.owner !== owner || stream.end) return stream && stateOf(stream, isLost);

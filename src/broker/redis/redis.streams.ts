@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import {
   channelError,
+  type OwnedState,
   type SseStreamEnd,
   type StreamAppend,
   type StreamStart,
@@ -13,7 +14,7 @@ import type { RedisTopology } from './topology.js';
 
 type Answer = [string, string, unknown, string, unknown, string, string, unknown, unknown];
 
-/** Streams in Redis, by `stream.lua`. */
+/** Streams in Redis, by `stream.lua` and `append.lua`. */
 export class RedisStreams implements StreamStore {
   constructor(
     private readonly topology: RedisTopology,
@@ -31,10 +32,14 @@ export class RedisStreams implements StreamStore {
     }
   }
 
-  append(channel: string, { owner, number, packs, end }: StreamAppend): Promise<StreamState | undefined> {
-    const ending = end ? JSON.stringify(end) : '';
+  async append(channel: string, append: StreamAppend): Promise<OwnedState | undefined> {
+    const { owner, leaseMs, expiryMs = '', number, packs, end } = append;
     const all = packs.flatMap(({ count, events }) => [count, events]);
-    return this.#call(channel, 'append', [owner, ending, number, ...all]);
+    const args = [owner, leaseMs, expiryMs, end ? JSON.stringify(end) : '', number, ...all];
+    const answer = await this.#run('append', channel, args);
+    if (!answer) return this.#call(channel, 'settle', [owner, number]);
+    const [abort, isWatched] = answer as [string, unknown];
+    return { owner, ...(end && { end }), ...(abort && { abort }), isWatched: Number(isWatched) === 1 };
   }
 
   look(channel: string, hasReaders: boolean): Promise<StreamState | undefined> {
@@ -50,11 +55,7 @@ export class RedisStreams implements StreamStore {
     operation: string,
     args: readonly (string | number)[],
   ): Promise<StreamState | undefined> {
-    const { topology, names } = this;
-    const all = [names.live(channel), names.command, randomInt(2 ** 20), operation, ...args];
-    const answer = await topology.run(channel, (route) =>
-      SCRIPTS.stream.run(route, names.keys(channel), all),
-    );
+    const answer = await this.#run('stream', channel, [operation, ...args]);
     const [generation, tip, left, owner, number, end, abort, isWatched, isLost] = answer as Answer;
     if (generation === '') return undefined;
     return {
@@ -68,5 +69,11 @@ export class RedisStreams implements StreamStore {
       isWatched: Number(isWatched) === 1,
       isLost: Number(isLost) === 1,
     };
+  }
+
+  #run(script: 'append' | 'stream', channel: string, args: readonly (string | number)[]): Promise<unknown> {
+    const { topology, names } = this;
+    const all = [names.live(channel), names.command, randomInt(2 ** 20), ...args];
+    return topology.run(channel, (route) => SCRIPTS[script].run(route, names.keys(channel), all));
   }
 }

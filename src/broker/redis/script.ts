@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Route } from './topology.js';
-import { FIND, PUBLISH, READ, STREAM } from './scripts.js';
+import { APPEND, FIND, PUBLISH, READ, STREAM } from './scripts.js';
 
 type Call = [keys: readonly string[], args: readonly (string | number)[]];
 
@@ -44,5 +44,6 @@ export const SCRIPTS = {
   publish: new RedisScript(PUBLISH),
   find: new RedisScript(FIND),
   read: new RedisScript(READ),
+  append: new RedisScript(APPEND),
   stream: new RedisScript(STREAM),
 };

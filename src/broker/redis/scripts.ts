@@ -1,6 +1,41 @@
 /* oxlint-disable max-lines */
 // Generated from the .lua files by scripts.generate.js: change those.
 
+export const APPEND = `local history, meta = unpack(KEYS)
+local live, command, random, owner, leaseMs, expiryMs, ending, number = unpack(ARGV, 1, 8)
+local known = redis.call('HMGET', meta, 'cursor', 'owner', 'lease', 'number', 'end', 'abort', 'watched')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if known[2] ~= owner or known[5] or now > tonumber(known[3]) then return false end
+local stored = known[4] - number + 1
+if stored < 0 then return false end
+local cursor = known[1]
+local messages = {}
+local ms, n = string.match(cursor, '^(%d+)-(%d+)$')
+ms, n = tonumber(ms), n + 1
+if ms < now then ms, n = now, tonumber(random)
+elseif ms > now then n = n + random end
+for at = 9 + 2 * stored, #ARGV, 2 do
+  local events, last = ARGV[at + 1], n + ARGV[at] - 1
+  local first, prev = string.format('%.0f-%.0f', ms, n), cursor
+  cursor = last == n and first or string.format('%.0f-%.0f', ms, last)
+  n = last + 1
+  redis.call('XADD', history, cursor, '2', prev .. ' ' .. first .. ' ' .. events)
+  messages[#messages + 1] = '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
+end
+local lease = string.format('%.0f', now + leaseMs)
+if #messages == 0 then redis.call('HSET', meta, 'lease', lease)
+else redis.call('HSET', meta, 'lease', lease, 'cursor', cursor, 'number', number + (#ARGV - 8) / 2 - 1) end
+if ending ~= '' then redis.call('HSET', meta, 'end', ending) end
+if expiryMs ~= '' then
+  redis.call('PEXPIRE', meta, expiryMs)
+  redis.call('PEXPIRE', history, expiryMs)
+end
+for _, message in ipairs(messages) do redis.call(command, live, message) end
+local isWatched = (known[7] or '') == '' or tonumber(known[7]) > now
+return { known[6] or '', isWatched and 1 or 0 }
+`;
+
 export const FIND = `local history = KEYS[1]
 local publisher, first, from = unpack(ARGV)
 local BATCH, BATCHES = 100, 10
@@ -225,21 +260,15 @@ export const STREAM = `local history, meta = unpack(KEYS)
 local live, command, random, operation = unpack(ARGV)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'renewed', 'end', 'abort', 'watched' }
+local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'end', 'abort', 'watched' }
 local stream = {}
 for n, value in ipairs(redis.call('HMGET', meta, unpack(names))) do stream[names[n]] = value or nil end
-local function cursors(count)
+local function nextCursor()
   local ms, n = now, tonumber(random)
   local prevMs, prevN = string.match(stream.cursor or '0-0', '^(%d+)-(%d+)$')
   if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random
   elseif ms == tonumber(prevMs) then n = prevN + 1 end
-  return string.format('%.0f-%.0f', ms, n), string.format('%.0f-%.0f', ms, n + count - 1)
-end
-local function store(count, events)
-  local prev, first, last = stream.cursor, cursors(tonumber(count))
-  redis.call('XADD', history, last, '2', prev .. ' ' .. first .. ' ' .. events)
-  stream.cursor = last
-  return '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. last .. '","prev":"' .. prev .. '"}'
+  return string.format('%.0f-%.0f', ms, n)
 end
 local function expire(ms)
   redis.call('PEXPIRE', meta, ms)
@@ -247,11 +276,13 @@ local function expire(ms)
 end
 local function finish(status, reason)
   local data = '{"status":"' .. status .. '","reason":"' .. reason .. '"}'
-  local message = store(1, '[{"end":' .. data .. '}]')
-  stream['end'] = data
-  redis.call('HSET', meta, 'cursor', stream.cursor, 'end', data)
+  local prev, cursor, events = stream.cursor, nextCursor(), '[{"end":' .. data .. '}]'
+  redis.call('XADD', history, cursor, '2', prev .. ' ' .. cursor .. ' ' .. events)
+  stream.cursor, stream['end'] = cursor, data
+  redis.call('HSET', meta, 'cursor', cursor, 'end', data)
   expire(stream.keepMs)
-  redis.call(command, live, message)
+  local place = ',"first":"' .. cursor .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
+  redis.call(command, live, '{"events":' .. events .. place)
 end
 local isLost = 0
 local function lose(reason)
@@ -267,9 +298,9 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   elseif not stream.generation and #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0 then
     return redis.error_reply('NOSTREAM: the channel has events that are not of a stream')
   end
-  local prev, generation = stream.cursor, cursors(1)
+  local prev, generation = stream.cursor, nextCursor()
   stream = { cursor = generation, generation = generation, owner = owner, lease = now + leaseMs, leaseMs = leaseMs,
-    keepMs = keepMs, number = '0', renewed = now, watched = watches == '1' and now + 2 * leaseMs or '' }
+    keepMs = keepMs, number = '0', watched = watches == '1' and now + 2 * leaseMs or '' }
   local fields = {}
   for name, value in pairs(stream) do
     fields[#fields + 1] = name
@@ -285,32 +316,11 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   redis.call('DEL', meta)
   return sent
 end
-local function append(owner, ending, number, ...)
-  local packs = { ... }
-  if stream.owner ~= owner or stream['end'] then return end
-  local known = tonumber(stream.number) - tonumber(number) + 1
-  if known < 0 then return lose('data') end
-  local messages = {}
-  for at = 2 * known + 1, #packs, 2 do messages[#messages + 1] = store(packs[at], packs[at + 1]) end
-  local isNew = stream.number == '0'
-  stream.number = string.format('%.0f', math.max(tonumber(stream.number), number + #packs / 2 - 1))
-  stream.lease = now + stream.leaseMs
-  local lease = string.format('%.0f', stream.lease)
-  redis.call('HSET', meta, 'cursor', stream.cursor, 'number', stream.number, 'lease', lease)
-  if ending ~= '' then
-    stream['end'] = ending
-    redis.call('HSET', meta, 'end', ending)
-    expire(stream.keepMs)
-  elseif isNew or now > stream.renewed + stream.leaseMs / 2 then
-    redis.call('HSET', meta, 'renewed', string.format('%.0f', now))
-    expire(stream.keepMs + 2 * stream.leaseMs)
-  end
-  for _, message in ipairs(messages) do redis.call(command, live, message) end
-end
 local isLive = stream.generation and not stream['end']
 local failure
 if operation == 'start' then failure = start(unpack(ARGV, 5))
-elseif operation == 'append' then failure = append(unpack(ARGV, 5))
+elseif operation == 'settle' and isLive and stream.owner == ARGV[5] and ARGV[6] - stream.number > 1 then
+  lose('data')
 elseif operation == 'look' and ARGV[5] == '1' and isLive and (stream.watched or '') ~= '' then
   redis.call('HSET', meta, 'watched', string.format('%.0f', now + 2 * stream.leaseMs))
 elseif operation == 'abort' and isLive and not stream.abort then

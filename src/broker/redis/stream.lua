@@ -1,18 +1,16 @@
--- Starts a stream, appends to it, reads its state, or asks its owner to stop it. A stream is a channel whose events have one
--- producer and an end. Its owner holds a lease: the first call after the lease has expired ends the stream as lost.
+-- Starts a stream, reads its state, or asks its owner to stop it. A stream is a channel whose events have one producer and an end.
+-- `append.lua` stores the events. The owner holds a lease: the first call after the lease has expired ends the stream as lost.
 --
 -- KEYS[1] history as in publish.lua. An entry of a stream has a field `2`: a pack of events with consecutive cursors
 -- KEYS[2] meta    as in publish.lua, and for a stream: `generation`, the cursor before its first event; `owner`, who may append;
 --                 `lease`, until when, in ms of this server's clock; `leaseMs`; `keepMs`, for how long it is kept after its end; `number` of
---                 the last pack; `renewed`, when the expiry of the keys was set; `watched`, until when it has readers, if it stops
---                 without them; `abort`, the reason of a request to stop; `end`, its end as JSON
+--                 the last pack; `watched`, until when it has readers, if it stops without them; `abort`, the reason of a request to stop; `end`, its end as JSON
 -- ARGV[1] live      the Pub/Sub channel
 -- ARGV[2] command   PUBLISH or SPUBLISH
 -- ARGV[3] random    a random whole number, 0 to 2^20 - 1
 -- ARGV[4] operation and its arguments:
 --   start   owner, a name that is not used again; leaseMs; keepMs; 1 to replace a live stream; 1 to stop it without readers
---   append  owner; the end as JSON, which the last pack then has as its last event, or ''; the number of the first pack; for each
---           pack how many events, and their JSON array. Without packs it renews the lease
+--   settle  owner; the number of the pack that the owner was refused to append: a stream that misses the one before it is lost
 --   look    1 if this node has readers
 --   abort   reason
 --
@@ -22,26 +20,17 @@ local history, meta = unpack(KEYS)
 local live, command, random, operation = unpack(ARGV)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'renewed', 'end', 'abort', 'watched' }
+local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'end', 'abort', 'watched' }
 local stream = {}
 for n, value in ipairs(redis.call('HMGET', meta, unpack(names))) do stream[names[n]] = value or nil end
 
-local function cursors(count)
+local function nextCursor()
   local ms, n = now, tonumber(random)
   local prevMs, prevN = string.match(stream.cursor or '0-0', '^(%d+)-(%d+)$')
   -- As in publish.lua.
   if ms < tonumber(prevMs) then ms, n = tonumber(prevMs), prevN + 1 + random
   elseif ms == tonumber(prevMs) then n = prevN + 1 end
-  return string.format('%.0f-%.0f', ms, n), string.format('%.0f-%.0f', ms, n + count - 1)
-end
-
--- Returns the message, to be sent when everything is stored.
-local function store(count, events)
-  local prev, first, last = stream.cursor, cursors(tonumber(count))
-  -- The first write: without memory the script fails here.
-  redis.call('XADD', history, last, '2', prev .. ' ' .. first .. ' ' .. events)
-  stream.cursor = last
-  return '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. last .. '","prev":"' .. prev .. '"}'
+  return string.format('%.0f-%.0f', ms, n)
 end
 
 local function expire(ms)
@@ -51,11 +40,14 @@ end
 
 local function finish(status, reason)
   local data = '{"status":"' .. status .. '","reason":"' .. reason .. '"}'
-  local message = store(1, '[{"end":' .. data .. '}]')
-  stream['end'] = data
-  redis.call('HSET', meta, 'cursor', stream.cursor, 'end', data)
+  local prev, cursor, events = stream.cursor, nextCursor(), '[{"end":' .. data .. '}]'
+  -- The first write: without memory the script fails here.
+  redis.call('XADD', history, cursor, '2', prev .. ' ' .. cursor .. ' ' .. events)
+  stream.cursor, stream['end'] = cursor, data
+  redis.call('HSET', meta, 'cursor', cursor, 'end', data)
   expire(stream.keepMs)
-  redis.call(command, live, message)
+  local place = ',"first":"' .. cursor .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
+  redis.call(command, live, '{"events":' .. events .. place)
 end
 
 local isLost = 0
@@ -73,9 +65,9 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   elseif not stream.generation and #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0 then
     return redis.error_reply('NOSTREAM: the channel has events that are not of a stream')
   end
-  local prev, generation = stream.cursor, cursors(1)
+  local prev, generation = stream.cursor, nextCursor()
   stream = { cursor = generation, generation = generation, owner = owner, lease = now + leaseMs, leaseMs = leaseMs,
-    keepMs = keepMs, number = '0', renewed = now, watched = watches == '1' and now + 2 * leaseMs or '' }
+    keepMs = keepMs, number = '0', watched = watches == '1' and now + 2 * leaseMs or '' }
   local fields = {}
   for name, value in pairs(stream) do
     fields[#fields + 1] = name
@@ -93,34 +85,12 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   return sent
 end
 
-local function append(owner, ending, number, ...)
-  local packs = { ... }
-  if stream.owner ~= owner or stream['end'] then return end
-  local known = tonumber(stream.number) - tonumber(number) + 1
-  -- This server has taken over without the last packs.
-  if known < 0 then return lose('data') end
-  local messages = {}
-  for at = 2 * known + 1, #packs, 2 do messages[#messages + 1] = store(packs[at], packs[at + 1]) end
-  local isNew = stream.number == '0'
-  stream.number = string.format('%.0f', math.max(tonumber(stream.number), number + #packs / 2 - 1))
-  stream.lease = now + stream.leaseMs
-  local lease = string.format('%.0f', stream.lease)
-  redis.call('HSET', meta, 'cursor', stream.cursor, 'number', stream.number, 'lease', lease)
-  if ending ~= '' then
-    stream['end'] = ending
-    redis.call('HSET', meta, 'end', ending)
-    expire(stream.keepMs)
-  elseif isNew or now > stream.renewed + stream.leaseMs / 2 then
-    redis.call('HSET', meta, 'renewed', string.format('%.0f', now))
-    expire(stream.keepMs + 2 * stream.leaseMs)
-  end
-  for _, message in ipairs(messages) do redis.call(command, live, message) end
-end
-
 local isLive = stream.generation and not stream['end']
 local failure
 if operation == 'start' then failure = start(unpack(ARGV, 5))
-elseif operation == 'append' then failure = append(unpack(ARGV, 5))
+elseif operation == 'settle' and isLive and stream.owner == ARGV[5] and ARGV[6] - stream.number > 1 then
+  -- This server has taken over without the last packs.
+  lose('data')
 elseif operation == 'look' and ARGV[5] == '1' and isLive and (stream.watched or '') ~= '' then
   redis.call('HSET', meta, 'watched', string.format('%.0f', now + 2 * stream.leaseMs))
 elseif operation == 'abort' and isLive and not stream.abort then
