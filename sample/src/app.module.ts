@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { SseModule } from 'nestjs-sse-channels';
 import { AppController } from './app.controller.js';
+import { JobsController } from './jobs.controller.js';
 import { NodeController } from './node.controller.js';
 import { RecordReaders, Records, RecordsController } from './records.controller.js';
 import { SessionController } from './session.controller.js';
@@ -13,7 +14,7 @@ import { Stats } from './stats.js';
       useFactory: () => ({ redis: process.env.SSE_REDIS_URL || undefined, prefix: process.env.SSE_PREFIX }),
     }),
   ],
-  controllers: [AppController, NodeController, SessionController, RecordsController],
+  controllers: [AppController, NodeController, SessionController, RecordsController, JobsController],
   providers: [Sessions, Records, RecordReaders, Stats],
 })
 export class AppModule {}

@@ -1,8 +1,11 @@
-import { Body, Controller, Get, Post, UseGuards } from '@nestjs/common';
+import { BadRequestException, Body, Controller, Get, HttpCode, Post, UseGuards } from '@nestjs/common';
 import { type DisconnectTarget, SseService } from 'nestjs-sse-channels';
 import { JsonOnly } from './json-only.guard.js';
 import { SessionGuard } from './sessions.js';
 import { NODE } from './stats.js';
+
+/** Time for the response to leave. */
+const KILL_AFTER_MS = 50;
 
 /** This node and its connections. A demonstration shows them to everyone; an application asks for an administrator. */
 @Controller()
@@ -25,5 +28,15 @@ export class NodeController {
   async disconnect(@Body() body?: DisconnectTarget & { refuseMs?: number }) {
     const { refuseMs, ...target } = body ?? {};
     return { disconnected: await this.sse.disconnect(target, { refuseMs }) };
+  }
+
+  /** Ends the process as a crash does, without a shutdown. Other sites cannot send the name of the node as JSON. */
+  @Post('kill')
+  @HttpCode(202)
+  @UseGuards(JsonOnly)
+  kill(@Body() body?: { node?: unknown }) {
+    if (body?.node !== NODE) throw new BadRequestException('Expected `node` to be the name of this node');
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS);
+    return { node: NODE };
   }
 }

@@ -110,7 +110,7 @@ describe('The page of the sample', () => {
   it('shows the code that runs behind each panel', async () => {
     const { page, problems } = await open();
     const panels = page.locator('main > section, footer');
-    expect(await panels.count()).toBe(6);
+    expect(await panels.count()).toBe(7);
     for (const panel of await panels.all()) {
       await panel.locator('.code summary').click();
       for (const pre of await panel.locator('.code pre').all()) {

@@ -2,6 +2,7 @@ import { recordReader, showConnections, startAccess } from './access.js';
 import { showBroker } from './broker.js';
 import { startCode } from './code.js';
 import { byId, element } from './dom.js';
+import { jobClients, showJobNodes, startJobs } from './jobs.js';
 import { otherNodes, receiveMetrics, showNodes } from './nodes.js';
 import { Pane } from './pane.js';
 import * as publishing from './publish.js';
@@ -51,7 +52,7 @@ function showRoute(pane) {
 /** A hidden tab holds no connection: browsers open only six to each server. */
 function followVisibility() {
   if (!document.hidden && !first.isUsed) first.subscribe();
-  for (const client of [...panes, recordReader]) {
+  for (const client of [...panes, recordReader, ...jobClients]) {
     if (document.hidden) client.pause();
     else client.resume();
   }
@@ -73,6 +74,7 @@ for (const pane of panes) pane.find('[name=route]').addEventListener('change', (
 
 startCode();
 startAccess();
+startJobs();
 publishing.startPublishing(() => [own, second.node]);
 followVisibility();
 document.addEventListener('visibilitychange', followVisibility);
@@ -80,8 +82,10 @@ document.addEventListener('visibilitychange', followVisibility);
 setInterval(() => {
   showNodes();
   offerNodes(second);
+  showJobNodes(otherNodes());
 }, SECOND_MS);
 offerNodes(second);
+showJobNodes(otherNodes());
 
 for (;;) {
   if (!document.hidden) await Promise.all([showBroker(), showConnections()]);

@@ -25,11 +25,22 @@ export function setOwnNode(node) {
   ownNode = node;
 }
 
-/** The addresses of the other nodes. Behind a proxy they are not known. */
-export function otherNodes() {
+/** Whether the page comes from its node itself. Behind a proxy, the addresses of nodes are not known. */
+function isDirect() {
   const own = nodes.get(ownNode);
-  if (!own || urlOf(own) !== location.origin) return [];
-  return [...nodes.values()].filter((metrics) => metrics !== own).map(urlOf);
+  return own !== undefined && urlOf(own) === location.origin;
+}
+
+/** The addresses of the other nodes. */
+export function otherNodes() {
+  if (!isDirect()) return [];
+  return [...nodes.keys()].filter((node) => node !== ownNode).map(addressOf);
+}
+
+/** The address of a node by its name, if it is known. */
+export function addressOf(node) {
+  if (node === ownNode) return location.origin;
+  return isDirect() && nodes.has(node) ? urlOf(nodes.get(node)) : undefined;
 }
 
 /** Shows the last second. */
