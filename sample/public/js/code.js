@@ -33,8 +33,8 @@ function highlight(code) {
 async function showCode(pre) {
   const { file, from } = pre.dataset;
   const response = await fetch(file);
-  pre.replaceChildren(element('span', 'file', `sample/${file.replace(/^js/, 'public/js')}\n`));
-  pre.append(highlight(excerpt(await response.text(), from)));
+  const code = highlight(excerpt(await response.text(), from));
+  pre.replaceChildren(element('span', 'file', `sample/${file.replace(/^js/, 'public/js')}\n`), code);
 }
 
 const showAll = (details) => Promise.all([...details.querySelectorAll('pre')].map(showCode));

@@ -11,6 +11,12 @@ export function element(tag, className = '', text = '') {
   return created;
 }
 
+/** Fills a panel with an HTML file of this page. */
+export async function fill(root, file) {
+  const response = await fetch(file);
+  root.innerHTML = await response.text();
+}
+
 export function onSubmit(form, action) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-import { byId, describe, onSubmit, send } from './dom.js';
+import { byId, describe, fill, onSubmit, send } from './dom.js';
 import { JobClient } from './job-client.js';
 import { addressOf } from './nodes.js';
 
@@ -93,7 +93,8 @@ export function showJobNodes(nodes) {
   show();
 }
 
-export function startJobs() {
+export async function startJobs() {
+  await fill(byId('jobs'), 'jobs.html');
   jobClients.push(client('job-first'), client('job-second'));
   onSubmit(byId('job'), (button) => start(button === byId('start-other') ? other : own));
   byId('stop').addEventListener('click', stop);

@@ -72,9 +72,9 @@ first.find('.subscription').addEventListener('submit', () => {
 });
 for (const pane of panes) pane.find('[name=route]').addEventListener('change', () => showRoute(pane));
 
+await startJobs();
 startCode();
 startAccess();
-startJobs();
 publishing.startPublishing(() => [own, second.node]);
 followVisibility();
 document.addEventListener('visibilitychange', followVisibility);
