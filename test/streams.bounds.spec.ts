@@ -77,8 +77,9 @@ describe('The keys of a stream in Redis', () => {
     }
     release();
     await handle.done;
-    // It reads the history.
-    const late = await connect(`${url}/streams/a`);
+    // Its node has to read the history.
+    const other = await startNode(platform, { redis: redis.url });
+    const late = await connect(`${other.url}/streams/a`);
     await until(() => late.ended);
     for (const [, ttl] of await keys(admin)) expect(ttl).toBeLessThanOrEqual(1_500);
     await until(() => client.ended);
@@ -87,7 +88,7 @@ describe('The keys of a stream in Redis', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect((await connect(`${url}/streams/a`)).status).toBe(204);
     expect(await admin.keys('*{a}*')).toEqual([]);
-    await app.close();
+    await Promise.all([app.close(), other.app.close()]);
     admin.disconnect();
   });
 
