@@ -81,10 +81,10 @@ export function compareCursors(a: string, b: string): number {
  *
  * @throws SseError `SSE_INPUT`
  */
-export function checkChannel(channel: unknown): string {
+export function checkChannel(channel: unknown, argument = 'channel'): string {
   const name = typeof channel === 'string' ? channel.normalize('NFC') : '';
   if (!CHANNEL.test(name)) {
-    throw inputError('channel', '1–200 letters, digits and _ . : - / @ ~', channel);
+    throw inputError(argument, '1–200 letters, digits and _ . : - / @ ~', channel);
   }
   return name;
 }
@@ -108,7 +108,7 @@ export function checkChannels(channels: unknown): string[] {
       `Expected at most ${MAX_CHANNELS} of \`channel\`, got ${channels.length}`,
     );
   }
-  return [...new Set(channels.map(checkChannel))];
+  return [...new Set(channels.map((channel) => checkChannel(channel)))];
 }
 
 /**

@@ -86,7 +86,7 @@ export class SseStreams {
   ): Promise<SseStreamHandle> {
     if (typeof producer !== 'function') throw inputError('producer', 'a function', producer);
     const stream = await this.#start(id, resolveStreamOptions(options));
-    if (!(stream instanceof OwnedStream)) return this.#handleOf(checkChannel(id), stream);
+    if (!(stream instanceof OwnedStream)) return this.#handleOf(checkChannel(id, 'id'), stream);
     void this.#produce(producer, this.#writerOf(stream));
     const { generation } = stream.ownership;
     return new SseStreamHandle(stream.id, { generation, isOwn: true, end: () => stream.done });
@@ -116,7 +116,7 @@ export class SseStreams {
     checkKeys('SSE_INPUT', 'options', options, ['expected', ...ACCESS_KEYS]);
     const { expected = false, ...access } = options;
     if (typeof expected !== 'boolean') throw inputError('expected', 'true or false', expected);
-    return new SseStreamTarget(checkChannel(id), checkAccess(access), expected);
+    return new SseStreamTarget(checkChannel(id, 'id'), checkAccess(access), expected);
   }
 
   /**
@@ -131,7 +131,7 @@ export class SseStreams {
     options?: Omit<EventsOptions, 'from'>,
   ): AsyncIterableIterator<SseEvent<T>, undefined, undefined> {
     this.#checkHistory();
-    const { start, ...request } = checkRequest(checkChannel(id), options, ['lastEventId', 'signal']);
+    const { start, ...request } = checkRequest(checkChannel(id, 'id'), options, ['lastEventId', 'signal']);
     const [channel] = request.channels as [string];
     return new EventIterator<T>(
       (subscriber, end) => {
@@ -157,7 +157,7 @@ export class SseStreams {
    */
   async status(id: string): Promise<SseStreamState> {
     this.#checkHistory();
-    return describeState(await this.#store.look(checkChannel(id), false));
+    return describeState(await this.#store.look(checkChannel(id, 'id'), false));
   }
 
   /**
@@ -172,7 +172,7 @@ export class SseStreams {
    */
   async abort(id: string, reason = 'user'): Promise<'stopped' | 'requested' | 'ended' | 'missing'> {
     this.#checkHistory();
-    const channel = checkChannel(id);
+    const channel = checkChannel(id, 'id');
     const asked = await this.#store.abort(channel, checkReason(reason));
     if (!asked) return 'missing';
     if (asked.end) return 'ended';
@@ -204,7 +204,7 @@ export class SseStreams {
     options: ReturnType<typeof resolveStreamOptions>,
   ): Promise<OwnedStream | StreamState> {
     this.#checkHistory();
-    const stream = await this.#owned.start(checkChannel(id), options);
+    const stream = await this.#owned.start(checkChannel(id, 'id'), options);
     if (stream instanceof OwnedStream || options.attach) return stream;
     throw new SseError(
       'SSE_STREAM_LIVE',
