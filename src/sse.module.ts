@@ -175,7 +175,7 @@ export class SseModule
   /** @internal */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     const hasOpen = this.connections.size > 0;
-    // Readers get the end of a stream before their connections close.
+    // Producers end while requests are still served.
     const ended = this.streams.drain(signal === undefined ? 0 : this.options.drainMs);
     if (signal === undefined) this.server.stopListening();
     else await this.connections.drain();

@@ -32,6 +32,16 @@ describe.each(stores)('A request to stop a stream %s', (_, options) => {
     expect(await streams.status('a')).toMatchObject({ state: 'aborted', reason: 'too slow' });
   });
 
+  it('takes less than a second also while events are being stored', async () => {
+    const { streams } = await startNode(platform, options());
+    for (let n = 0; n < 5; n++) {
+      const { out, handle } = await startHeld(streams, `s${n}`, { leaseMs: 600_000 });
+      out.write(1);
+      expect(await within(1_000, 'The answer', streams.abort(`s${n}`))).toBe('stopped');
+      await handle.done;
+    }
+  });
+
   it('is answered with `ended` after the end, and with `missing` without a stream', async () => {
     const { streams } = await startNode(platform, options());
     await (

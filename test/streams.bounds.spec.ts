@@ -98,7 +98,9 @@ describe('The keys of a stream in Redis', () => {
     const { app, streams } = await startNode(platform, { redis: redis.url });
     const bytesOf = async (count: number) => {
       const id = `s${count}`;
-      const { done } = await streams.start(id, () => Array.from({ length: count }, () => 'x'.repeat(20)));
+      const { done } = await streams.start(id, () =>
+        Array.from({ length: count }, () => 'x'.repeat(20)).values(),
+      );
       await done;
       return Number(await admin.memory('USAGE', `sse:{${id}}:history`, 'SAMPLES', 0));
     };

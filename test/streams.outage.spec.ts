@@ -127,13 +127,11 @@ describe('A stream', () => {
   });
 
   it('is lost for readers that need events which Redis has evicted, after one sse.reset each', async () => {
-    const { redis, out, client, nodes, release, close } = await world([], { leaseMs: 60_000 });
+    const { redis, out, client, nodes, handle, close } = await world([], { leaseMs: 60_000 });
     for (const n of range(0, 10)) out.write(n);
     await until(() => numbers(client).length === 10);
     const admin = redis.admin();
     await admin.del('sse:{a}:history');
-    out.write(10);
-    await until(() => numbers(client).length === 11);
     const { url } = nodes[0];
     const late = await connect(`${url}/streams/a`, { 'last-event-id': client.events[5]!.id! });
     const fresh = await connect(`${url}/streams/a`);
@@ -143,9 +141,27 @@ describe('A stream', () => {
       expect(typesOf(reader).filter((type) => type === 'sse.reset')).toHaveLength(1);
       expect(reader.events.at(-1)).toMatchObject({ id: '', data: '{"status":"lost","reason":"expired"}' });
     }
-    release();
+    // The producer hears of it, and the client at the end of the stream has everything.
+    out.write(10);
+    expect(await eventually('The end', handle.done)).toEqual({ status: 'lost', reason: 'data' });
     await allRead(client);
-    expect(client.events.at(-1)).toMatchObject({ data: '{"status":"done"}' });
+    expect(numbers(client)).toEqual(range(0, 10));
+    expect(client.events.at(-1)).toMatchObject({ data: '{"status":"lost","reason":"data"}' });
+    admin.disconnect();
+    await close();
+  });
+
+  it('is lost for its readers when Redis has evicted its state, and its id can be used again', async () => {
+    const { redis, out, client, handle, nodes, close } = await world([], { leaseMs: 2_000 });
+    for (const n of range(0, 10)) out.write(n);
+    await until(() => numbers(client).length === 10);
+    const admin = redis.admin();
+    await admin.del('sse:{a}:meta');
+    expect(await eventually('The end', handle.done)).toEqual({ status: 'lost', reason: 'data' });
+    await allRead(client);
+    expect(typesOf(client)).toEqual(['sse.open', 'sse.reset', 'sse.end']);
+    const again = await nodes[1].streams.start('a', (writer) => void writer.write('new'));
+    expect(await again.done).toEqual({ status: 'done' });
     admin.disconnect();
     await close();
   });

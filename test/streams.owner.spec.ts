@@ -44,6 +44,18 @@ describe('A stream whose producer', () => {
     expect(lost[0]! + lost[1]!).toBe(1);
   });
 
+  it('is killed is lost for a reader that stays when others of its node are disconnected', async () => {
+    const { nodes, owner, clients } = await world({ leaseMs: LEASE_MS });
+    const [left, stays] = [nodes[0]!.sse.connections()[0]!, clients[2]!];
+    await nodes[0]!.sse.disconnect({ connection: left.id }, { refuseMs: 0 });
+    await until(() => nodes[0]!.sse.connections().length === 1);
+    owner.process.kill('SIGKILL');
+    const rest = clients.filter(({ ended }) => !ended);
+    expect(rest).toContain(stays);
+    await within(LEASE_MS + 1_000, 'The end for everyone', allEnded(rest));
+    expect(rest.map(({ events }) => events.at(-1))).toMatchObject(rest.map(() => LOST));
+  });
+
   it('is killed is lost for a reader that comes later, whom nobody came before', async () => {
     const { nodes, owner, clients, attach } = await world({ leaseMs: 1_000 });
     for (const client of clients) client.close();

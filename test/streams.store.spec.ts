@@ -63,6 +63,25 @@ describe.each(brokers)('Streams of the %s broker', (_, create) => {
     }
   });
 
+  it('count their events, also those in packs, against limits', async () => {
+    const { owner, generation } = await start('a');
+    const values = Array.from({ length: 67 }, (__, n) => n);
+    await append('a', owner, { packs: [packOf(0), packOf(1, 2), packOf(...values.slice(3))] });
+    const bounds = { events: 1_000, size: 1_000_000 };
+    for (const newest of [0, 1, 5, 64, 65, 66, 67, 70]) {
+      const page = await read('a', { newest }, 1_000, bounds);
+      expect(page.events.map(({ json }) => JSON.parse(json))).toEqual(
+        newest === 0 ? [] : values.slice(-newest),
+      );
+      expect(page.isTruncated).toBeUndefined();
+    }
+    const few = { events: 10, size: 1_000_000 };
+    const truncated = await read('a', { newest: 20 }, 1_000, few);
+    expect([truncated.events.length, truncated.isTruncated]).toEqual([10, true]);
+    expect(await read('a', [generation], 1_000, { ...few, events: 66 })).toMatchObject({ isTooMuch: true });
+    expect((await read('a', [generation], 1_000, { ...few, events: 67 })).events).toHaveLength(67);
+  });
+
   it('store a pack once, also if its call is repeated together with later ones', async () => {
     const { owner, generation } = await start('a');
     await append('a', owner, { packs: [packOf(1), packOf(2)] });

@@ -63,7 +63,14 @@ describe.each(stores)('The producer of a stream %s', (_, options) => {
         yield* [1, 2, 3];
       },
     ],
-    ['a list', () => [1, 2, 3]],
+    [
+      'an iterable of its own',
+      () => ({
+        [Symbol.asyncIterator]: async function* () {
+          yield* [1, 2, 3];
+        },
+      }),
+    ],
     ['a ReadableStream', async () => streamOf([1, 2, 3])],
     ['pipe()', (out: SseStreamWriter) => out.pipe([1, 2, 3])],
     [
@@ -116,6 +123,52 @@ describe.each(stores)('The producer of a stream %s', (_, options) => {
       expect(JSON.stringify(events)).not.toContain('secret');
     },
   );
+
+  it.each([
+    ['a text with a line break', 'two\nlines', 'two lines'],
+    ['no text', '', 'failed'],
+    ['a long text', 'x'.repeat(300), 'x'.repeat(200)],
+    ['null', null, 'failed'],
+    [
+      'what throws when it is read',
+      {
+        get getStatus() {
+          throw new Error('no');
+        },
+      },
+      'failed',
+    ],
+    ['an exception without a text', { getStatus: () => 400, message: 5 }, 'failed'],
+  ])('ends the stream as error if it throws %s', async (__, thrown, reason) => {
+    // oxlint-disable-next-line no-throw-literal -- applications do
+    const { end } = await produce(() => {
+      throw thrown;
+    });
+    expect(end).toEqual({ status: 'error', reason });
+  });
+
+  it.each([
+    [
+      'the results of its writes',
+      async (out: SseStreamWriter) => Promise.all([1, 2].map(async (n) => out.write(n))),
+    ],
+    [
+      'a Map',
+      async (out: SseStreamWriter) => {
+        await out.pipe([1, 2]);
+        return new Map([['secret', 1]]);
+      },
+    ],
+    [
+      'a Buffer',
+      async (out: SseStreamWriter) => {
+        await out.pipe([1, 2]);
+        return Buffer.from('secret');
+      },
+    ],
+  ] as [string, SseStreamProducer][])('does not send what it returns if that is %s', async (__, producer) => {
+    expect((await produce(producer)).events).toEqual([1, 2, ['sse.end', { status: 'done' }]]);
+  });
 
   it('has its source cancelled when the stream is stopped, also while that waits', async () => {
     const { streams } = await start();

@@ -113,6 +113,11 @@ export class Channels {
     else void hub.reach(storeTip);
   }
 
+  /** Logs why a channel cannot be read. */
+  report(channel: string, error: Error): void {
+    this.#reader.report(channel, error);
+  }
+
   /** Unsubscribes from all channels, for good: `Connections` accepts no further connections. */
   close(): void {
     this.#closed = true;

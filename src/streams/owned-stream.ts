@@ -39,6 +39,8 @@ export class OwnedStream {
   #leasedAt: number;
   #expirySetAt = -Infinity;
   #isSending = false;
+  /** Whether the store has to be asked again: the call in flight may be earlier than a request to stop. */
+  #isAsked = false;
   #failures = 0;
   #bytes = 0;
   /** The end that is to be stored. */
@@ -60,7 +62,7 @@ export class OwnedStream {
     const period = Math.min(leaseMs / 4, RENEW_MS);
     this.#renewal = setInterval(
       () => performance.now() - this.#sentAt >= period && this.renew(),
-      period / 4,
+      period / 8,
     ).unref();
     if (maxMs !== undefined) {
       const stop = () => this.stop({ status: 'error', reason: 'maxMs' });
@@ -125,6 +127,7 @@ export class OwnedStream {
 
   /** Renews the lease, and hears of a request to stop. */
   renew(): void {
+    this.#isAsked = this.#isSending;
     void this.#send();
   }
 
@@ -142,6 +145,7 @@ export class OwnedStream {
 
   #tell({ status, reason }: SseStreamEnd): void {
     if (this.signal.aborted) return;
+    this.#ready?.resolve();
     this.#abort.abort(new DOMException(`The stream is over: ${status}, ${reason}`, 'AbortError'));
   }
 
@@ -196,7 +200,10 @@ export class OwnedStream {
     }
     if (state.abort !== undefined) this.stop({ status: 'aborted', reason: state.abort });
     else if (!state.isWatched) this.stop({ status: 'aborted', reason: 'disconnect' });
-    if (!this.#packs.isEmpty) this.#sendSoon();
+    const isAsked = this.#isAsked;
+    this.#isAsked = false;
+    if (isAsked) void this.#send();
+    else if (!this.#packs.isEmpty) this.#sendSoon();
   }
 
   #retry(): void {

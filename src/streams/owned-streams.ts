@@ -22,11 +22,14 @@ export interface StreamMetrics {
 /** The channel on which a process hears that one of its streams is to stop. Channels of applications cannot have such a name. */
 const stopsOf = (instance: string) => `!stop:${instance}`;
 
+const closing = () => new SseError('SSE_UNAVAILABLE', 'Not started: the application is closing');
+
 /** The streams that this process produces. */
 export class OwnedStreams implements ChannelListener {
   readonly #all = new Map<string, OwnedStream>();
   /** Unique for each process, and part of the names of its owners. */
   readonly #instance = randomBytes(9).toString('base64url');
+  readonly #starting = new Set<Promise<unknown>>();
   #count = 0;
   #isDraining = false;
 
@@ -42,7 +45,13 @@ export class OwnedStreams implements ChannelListener {
    * @returns the state of the live one, if it was not started
    * @throws SseError `SSE_UNAVAILABLE`; `SSE_INPUT` for the id of a channel with events
    */
-  async start(id: string, options: ResolvedStreamOptions): Promise<OwnedStream | StreamState> {
+  start(id: string, options: ResolvedStreamOptions): Promise<OwnedStream | StreamState> {
+    const starting = this.#start(id, options).finally(() => this.#starting.delete(starting));
+    this.#starting.add(starting);
+    return starting;
+  }
+
+  async #start(id: string, options: ResolvedStreamOptions): Promise<OwnedStream | StreamState> {
     const { replace: replaces, leaseMs, keepMs, onDisconnect } = options;
     const owner = `${this.#instance}.${this.#count++}`;
     const before = replaces ? await this.store.look(id, false).catch(() => undefined) : undefined;
@@ -53,6 +62,8 @@ export class OwnedStreams implements ChannelListener {
       return this.store.start(id, { owner, leaseMs, keepMs, replaces, needsReaders });
     });
     if (state.owner !== owner) return state;
+    if (state.end)
+      throw new SseError('SSE_UNAVAILABLE', 'Not started: Redis did not answer within the lease');
     // Its producer should hear at once that it was replaced.
     if (before && !before.end) this.tell(before);
     const stream = new OwnedStream(this.store, {
@@ -63,9 +74,11 @@ export class OwnedStreams implements ChannelListener {
       options,
     });
     this.#own(owner, stream);
-    // The application may have begun to close in the meantime.
-    if (this.#isDraining) stream.stop({ status: 'aborted', reason: 'shutdown' });
-    return stream;
+    if (!this.#isDraining) return stream;
+    // The application has begun to close in the meantime.
+    stream.stop({ status: 'aborted', reason: 'shutdown' });
+    await stream.done;
+    throw closing();
   }
 
   /** Tells the owner of a stream to ask the store at once. The message may get lost: the owner asks every few seconds. */
@@ -79,6 +92,8 @@ export class OwnedStreams implements ChannelListener {
   /** Accepts no more starts. Producers have `waitMs` to end; what has not ended by then is aborted. */
   async drain(waitMs: number): Promise<void> {
     this.#isDraining = true;
+    const starting = Promise.allSettled(this.#starting);
+    await Promise.race([starting, sleep(CLOSE_MS, undefined, { ref: false })]);
     const all = [...this.#all.values()];
     if (all.length === 0) return;
     const done = Promise.all(all.map((stream) => stream.done));
@@ -89,11 +104,12 @@ export class OwnedStreams implements ChannelListener {
   }
 
   onSubscribed(): void {
-    // Messages of the time before are made up for by renewals.
+    // Messages of the time before did not arrive.
+    for (const stream of this.#all.values()) stream.renew();
   }
 
   onInterrupted(): void {
-    // The same.
+    // Renewals make up for it.
   }
 
   onMessage(text: string): void {
@@ -120,7 +136,7 @@ export class OwnedStreams implements ChannelListener {
 
   /** Repeats a call that may be repeated until it succeeds. */
   async #attempt<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#isDraining) throw new SseError('SSE_UNAVAILABLE', 'Not started: the application is closing');
+    if (this.#isDraining) throw closing();
     for (const end = performance.now() + START_MS; ;) {
       try {
         return await call();

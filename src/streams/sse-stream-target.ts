@@ -27,6 +27,8 @@ export class SseStreamTarget {
 
 /** A stream that was started. As the return value of an `@SseStream()` handler, it makes the request the first reader. */
 export class SseStreamHandle extends SseStreamTarget {
+  #done: Promise<SseStreamEnd> | undefined;
+
   /** @internal */
   constructor(
     id: string,
@@ -51,6 +53,6 @@ export class SseStreamHandle extends SseStreamTarget {
 
   /** Resolves with the end of the stream, when it is stored. */
   get done(): Promise<SseStreamEnd> {
-    return this.stream.end();
+    return (this.#done ??= this.stream.end());
   }
 }

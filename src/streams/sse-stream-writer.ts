@@ -5,7 +5,7 @@ import { serialise } from '../event/data.js';
 import { checkType } from '../event/event.js';
 import { encodeStreamEvent } from '../event/message.js';
 import type { OwnedStream } from './owned-stream.js';
-import { asReason, checkReason } from './reason.js';
+import { asReason } from './reason.js';
 
 /** What `pipe()` takes. */
 export type SseStreamSource<T = unknown> = AsyncIterable<T> | Iterable<T> | ReadableStream<T>;
@@ -76,14 +76,20 @@ export class SseStreamWriter {
    */
   async pipe(source: SseStreamSource, options: SseStreamWriteOptions = {}): Promise<void> {
     const iterator = iteratorOf(source);
-    let onAbort = () => {};
-    const over = new Promise<'over'>((resolve) => (onAbort = () => resolve('over')));
+    // One promise for all steps would keep every value until the end.
+    let stop = () => {};
+    const onAbort = () => stop();
     this.signal.addEventListener('abort', onAbort);
+    const step = () =>
+      new Promise<IteratorResult<unknown> | undefined>((resolve, reject) => {
+        stop = () => resolve(undefined);
+        Promise.resolve(iterator.next()).then(resolve, reject);
+      });
     let isDone = false;
     try {
       while (!this.stream.hasEnded) {
-        const next = await Promise.race([iterator.next(), over]);
-        if (next === 'over') break;
+        const next = await step();
+        if (!next) break;
         isDone = next.done === true;
         if (isDone) return;
         this.write(next.value, options);
@@ -107,14 +113,14 @@ export class SseStreamWriter {
   /**
    * Ends the stream as `error`.
    *
-   * @param error a text, or the message of an HTTP exception of Nest, is the reason that clients see. Any other error is logged, and clients
-   *   see `failed`
+   * @param error a text, or the message of an HTTP exception of Nest, is the reason that clients see, up to 200 characters. Any other error is
+   *   logged, and clients see `failed`
    * @returns its end, when that is stored: another one if it had ended before
    */
   fail(error: unknown): Promise<SseStreamEnd> {
     const isOver = this.stream.hasEnded;
     const message = messageFor(error);
-    if (message !== undefined) return this.stream.finish({ status: 'error', reason: checkReason(message) });
+    if (message) return this.stream.finish({ status: 'error', reason: asReason(message) });
     // A producer that was stopped usually throws.
     if (!isOver)
       this.failures.error('producer', `The producer of stream ${this.id} has failed: ${reasonOf(error)}`);
@@ -153,15 +159,22 @@ function readerOf(source: ReadableStream): AsyncIterator<unknown> {
   };
 }
 
-/** Whether `pipe()` takes it: a text is iterable, too, but is no source. */
+/** Whether a value that a producer returns is meant as its events: a list may be the result of `Promise.all()`. */
 export function isSource(value: unknown): value is SseStreamSource {
   if (typeof value !== 'object' || value === null) return false;
-  return Symbol.asyncIterator in value || Symbol.iterator in value || 'getReader' in value;
+  return (
+    Symbol.asyncIterator in value || 'getReader' in value || ('next' in value && Symbol.iterator in value)
+  );
 }
 
 /** What an error tells clients: Nest answers with the messages of its HTTP exceptions, and with no others. */
 function messageFor(error: unknown): string | undefined {
   if (typeof error === 'string') return error;
-  const { getStatus, message } = (error ?? {}) as { getStatus?: unknown; message?: string };
-  return typeof getStatus === 'function' && message ? asReason(message) : undefined;
+  try {
+    const { getStatus, message } = (error ?? {}) as { getStatus?: unknown; message?: unknown };
+    return typeof getStatus === 'function' && typeof message === 'string' ? message : undefined;
+  } catch {
+    // Anything may be thrown, also what throws when it is read.
+    return undefined;
+  }
 }

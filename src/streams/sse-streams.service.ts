@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
 import type { SseStreamEnd, StreamState, StreamStore } from '../broker/streams.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
 import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { checkKeys, inputError, show, SseError } from '../common/sse.errors.js';
@@ -29,7 +30,7 @@ const ASK_MS = [10, 250] as const;
 /**
  * Produces the events of a stream.
  *
- * @returns nothing, a promise, or a source whose values are written
+ * @returns nothing, or an iterator, an async iterable or a `ReadableStream`, whose values are written; or a promise
  */
 export type SseStreamProducer = (out: SseStreamWriter, signal: AbortSignal) => unknown;
 
@@ -37,7 +38,7 @@ export type SseStreamProducer = (out: SseStreamWriter, signal: AbortSignal) => u
  * Streams: finite sequences of events with one producer and an end, which go on when their readers leave.
  *
  * A stream is a channel: its id has the grammar of channel names, `disconnect({ channel })` disconnects its readers, and `messages(id)` emits its
- * events. `publish()` to it is refused. Its events are stored in order, each once. Its end is stored with its last events: every reader
+ * events. `publish()` to it is refused; transient events do not reach its readers. Its events are stored in order, each once. Its end is stored with its last events: every reader
  * on every node gets the same `sse.end`, with `{ status, reason }` as data, and nothing after it.
  */
 @Injectable()
@@ -70,7 +71,7 @@ export class SseStreams {
    * Starts a stream, and runs its producer detached from the request.
    *
    * The stream ends as `done` when the producer returns (what is unsent is sent first), as `error` when it throws. Pass the `signal` on: it is aborted
-   * when the stream is stopped, replaced or lost. At shutdown, producers have `drainMs`.
+   * when the stream is stopped, replaced or lost (a listener of it that throws ends the process, as with any `AbortSignal`). At shutdown, producers have `drainMs`.
    *
    * Cost: one script call in Redis, one for each pack, and one every few seconds while nothing is written.
    *
@@ -227,14 +228,26 @@ export class SseStreams {
     }
   }
 
-  #handleOf(id: string, { generation, tip }: StreamState): SseStreamHandle {
-    const end = async (): Promise<SseStreamEnd> => {
-      for await (const { type, data } of this.events(id, { lastEventId: tip })) {
-        if (type === 'sse.end') return data as SseStreamEnd;
-      }
-      return { status: 'lost', reason: 'expired' };
-    };
-    return new SseStreamHandle(id, { generation, isOwn: false, end });
+  /** A handle of a stream that another call has started. */
+  #handleOf(id: string, state: StreamState): SseStreamHandle {
+    const end = () =>
+      new Promise<SseStreamEnd>((resolve) => {
+        const settle = (value: SseStreamEnd) => {
+          resolve(value);
+          queueMicrotask(() => reading.unsubscribe());
+        };
+        const lost = { status: 'lost', reason: 'expired' } as const;
+        const subscriber = {
+          open: () => undefined,
+          next: ({ type, json }: ChannelEvent) => {
+            if (type === 'sse.reset') settle(lost);
+            if (type === 'sse.end') settle(JSON.parse(json) as SseStreamEnd);
+          },
+          complete: () => settle(lost),
+        };
+        const reading = this.readers.read(id, subscriber, { lastEventId: state.tip, state });
+      });
+    return new SseStreamHandle(id, { generation: state.generation, isOwn: false, end });
   }
 
   #checkHistory(): void {

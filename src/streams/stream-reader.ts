@@ -12,6 +12,8 @@ interface StreamReaderOptions {
   readonly store: StreamStore;
   readonly channels: Channels;
   readonly watches: StreamWatches;
+  /** Reads the state for readers that need it at the same time. */
+  readonly lookAgain: () => Promise<StreamState | undefined>;
   readonly lastEventId?: string;
 }
 
@@ -34,6 +36,7 @@ export class StreamReader implements Subscriber {
   #resetGeneration: string | undefined;
   #isOpen = false;
   #isClosed = false;
+  #isRestarting = false;
   #unsubscribe = () => {};
   #unwatch = () => {};
   #onReady = () => {};
@@ -64,7 +67,7 @@ export class StreamReader implements Subscriber {
   }
 
   async lookAndBegin(): Promise<void> {
-    const looked = await this.#look();
+    const looked = await this.#look(() => this.options.store.look(this.id, true));
     if (looked) this.begin(looked.state);
   }
 
@@ -111,7 +114,7 @@ export class StreamReader implements Subscriber {
 
   #read(state: StreamState, position: string): void {
     const { channels, watches } = this.options;
-    this.#unwatch = watches.add(this.id, state);
+    this.#unwatch = watches.add(this.id, state, () => void this.#restart());
     const { ready, unsubscribe } = channels.subscribe([this.id], this, { lastEventId: position });
     this.#unsubscribe = unsubscribe;
     void ready.then(() => this.#onReady());
@@ -120,9 +123,12 @@ export class StreamReader implements Subscriber {
   }
 
   async #restart(): Promise<void> {
+    if (this.#isRestarting || this.#isClosed) return;
+    this.#isRestarting = true;
     this.#unsubscribe();
     this.#unwatch();
-    const looked = await this.#look();
+    const looked = await this.#look(this.options.lookAgain);
+    this.#isRestarting = false;
     if (!looked) return;
     const { state } = looked;
     // Redis may have evicted the events, but not the state.
@@ -132,12 +138,15 @@ export class StreamReader implements Subscriber {
   }
 
   /** Repeats it until it succeeds. @returns undefined if the reader is closed */
-  async #look(): Promise<{ state: StreamState | undefined } | undefined> {
+  async #look(
+    look: () => Promise<StreamState | undefined>,
+  ): Promise<{ state: StreamState | undefined } | undefined> {
     for (let failures = 0; !this.#isClosed;) {
       try {
-        const state = await this.options.store.look(this.id, true);
+        const state = await look();
         return this.#isClosed ? undefined : { state };
-      } catch {
+      } catch (error) {
+        this.options.channels.report(this.id, error as Error);
         await sleep(retryMs(++failures), undefined, { ref: false });
       }
     }

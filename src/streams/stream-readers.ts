@@ -7,6 +7,8 @@ import { StreamWatches } from './stream-watches.js';
 /** The readers of streams in this process. */
 export class StreamReaders {
   readonly #watches: StreamWatches;
+  /** Looks in flight, by stream. */
+  readonly #looks = new Map<string, Promise<StreamState | undefined>>();
 
   constructor(
     private readonly store: StreamStore,
@@ -27,8 +29,19 @@ export class StreamReaders {
     start: { readonly lastEventId?: string; readonly state?: StreamState | undefined },
   ): { readonly ready: Promise<void>; readonly unsubscribe: () => void } {
     const { store, channels } = this;
-    const reader = new StreamReader(id, subscriber, { store, channels, watches: this.#watches, ...start });
+    const lookAgain = () => this.#lookAgain(id);
+    const options = { store, channels, watches: this.#watches, lookAgain, ...start };
+    const reader = new StreamReader(id, subscriber, options);
     void ('state' in start ? reader.begin(start.state) : reader.lookAndBegin());
     return { ready: reader.ready, unsubscribe: () => reader.close() };
+  }
+
+  /** Thousands of readers may have to look when Redis has lost their stream. */
+  #lookAgain(id: string): Promise<StreamState | undefined> {
+    const known = this.#looks.get(id);
+    if (known) return known;
+    const looking = this.store.look(id, true).finally(() => this.#looks.delete(id));
+    this.#looks.set(id, looking);
+    return looking;
   }
 }

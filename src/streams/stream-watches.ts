@@ -8,7 +8,8 @@ const AGAIN_MS = [500, 30_000] as const;
 
 interface Watch {
   readonly generation: string;
-  readers: number;
+  /** For each reader, what to do when the store has lost the stream, or another one has taken its place. */
+  readonly readers: Set<() => void>;
   /** How often in a row the store did not say that the stream is live. */
   failures: number;
   timer?: NodeJS.Timeout;
@@ -26,15 +27,19 @@ export class StreamWatches {
     private readonly channels: Channels,
   ) {}
 
-  /** @returns a function to call when the reader has left */
-  add(id: string, { generation, leftMs, end }: StreamState): () => void {
+  /**
+   * @param onLost is called if the store has lost the stream, or another one has taken its place
+   * @returns a function to call when the reader has left
+   */
+  add(id: string, { generation, leftMs, end }: StreamState, onLost: () => void): () => void {
     const key = `${id} ${generation}`;
-    const watch = this.#all.get(key) ?? { generation, readers: 0, failures: 0 };
+    const watch = this.#all.get(key) ?? { generation, readers: new Set(), failures: 0 };
     this.#all.set(key, watch);
-    watch.readers++;
+    const reader = () => onLost();
+    watch.readers.add(reader);
     watch.timer ??= this.#later(id, watch, end ? AGAIN_MS[0] : leftMs);
     return () => {
-      if (--watch.readers > 0) return;
+      if (!watch.readers.delete(reader) || watch.readers.size > 0) return;
       clearTimeout(watch.timer);
       this.#all.delete(key);
     };
@@ -46,12 +51,14 @@ export class StreamWatches {
 
   async #look(id: string, watch: Watch): Promise<void> {
     const state = await this.store.look(id, true).catch(() => 'failed' as const);
-    if (watch.readers === 0) return;
-    const isLive = state !== 'failed' && state && !state.end && state.generation === watch.generation;
+    if (watch.readers.size === 0) return;
+    const isLost = state === undefined || (state !== 'failed' && state.generation !== watch.generation);
+    if (isLost) return void Array.from(watch.readers, (onLost) => onLost());
+    const isLive = state !== 'failed' && !state.end;
     if (isLive) watch.failures = 0;
     const again = Math.min(AGAIN_MS[0] * 2 ** watch.failures, AGAIN_MS[1]);
     watch.timer = this.#later(id, watch, isLive ? state.leftMs : again);
     if (!isLive) watch.failures++;
-    if (state !== 'failed' && !isLive) this.channels.catchUp(id, state?.tip);
+    if (state !== 'failed' && state.end) this.channels.catchUp(id, state.tip);
   }
 }

@@ -40,8 +40,9 @@ export class MemorySseBroker extends SseBroker {
   readonly #listeners = new Map<string, ChannelListener>();
   readonly streams = new MemoryStreams({
     tip: (channel) => this.#tip(channel),
-    hasEvents: (channel) => this.#positions.get(channel) !== undefined,
+    hasEvents: (channel) => this.#chains.get(channel) !== undefined,
     send: (channel, text) => this.#send(channel, text),
+    sweep: () => this.#expire(),
   });
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
@@ -57,7 +58,7 @@ export class MemorySseBroker extends SseBroker {
     if (this.#closed) throw closedError();
     this.#expire();
     const { id, idempotencyKey, transient } = publication;
-    if (this.streams.get(channel)) throw streamError(channel);
+    if (!transient && this.streams.get(channel)) throw streamError(channel);
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
     if (first !== undefined) return first;
@@ -106,6 +107,7 @@ export class MemorySseBroker extends SseBroker {
 
   /** Loses the history of a channel and interrupts its subscription, for tests. */
   forget(channel: string): void {
+    this.streams.forget(channel);
     this.#chains.set(channel, new Chain());
     this.#positions.set(channel, nextCursor(this.#tip(channel)));
     const listener = this.#listeners.get(channel);

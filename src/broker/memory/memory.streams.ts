@@ -18,6 +18,8 @@ interface Channels {
   tip(channel: string): string;
   hasEvents(channel: string): boolean;
   send(channel: string, text: string): void;
+  /** What has expired is to be freed. */
+  sweep(): void;
 }
 
 interface Stream extends Omit<StreamStart, 'replaces'> {
@@ -41,6 +43,7 @@ export class MemoryStreams implements StreamStore {
 
   async start(channel: string, start: StreamStart): Promise<StreamState> {
     const { owner, leaseMs, keepMs, replaces, needsReaders } = start;
+    this.channels.sweep();
     const [known, isLost] = this.#find(channel);
     if (known?.owner === owner) return stateOf(known, isLost);
     if (known && !known.end) {
@@ -87,6 +90,10 @@ export class MemoryStreams implements StreamStore {
   /** The stored events of a stream, and its tip; undefined for another channel. */
   get(channel: string): { readonly chain: Chain; readonly tip: string } | undefined {
     return this.#kept(channel);
+  }
+
+  forget(channel: string): void {
+    this.#all.delete(channel);
   }
 
   expire(): void {

@@ -14,7 +14,7 @@
 -- ARGV[9] …        for each pack how many events, and their JSON array
 --
 -- Returns the reason of a request to stop, or '', and whether the stream has readers, or needs none (1 or 0). Nil if nothing was stored: the
--- owner has lost the stream, or packs before these are missing.
+-- owner has lost the stream, or events before these are missing.
 local history, meta = unpack(KEYS)
 local live, command, random, owner, leaseMs, expiryMs, ending, number = unpack(ARGV, 1, 8)
 local known = redis.call('HMGET', meta, 'cursor', 'owner', 'lease', 'number', 'end', 'abort', 'watched')
@@ -25,6 +25,7 @@ local stored = known[4] - number + 1
 if stored < 0 then return false end
 
 local cursor = known[1]
+local isNew = known[4] == '0'
 local messages = {}
 local ms, n = string.match(cursor, '^(%d+)-(%d+)$')
 ms, n = tonumber(ms), n + 1
@@ -36,8 +37,13 @@ for at = 9 + 2 * stored, #ARGV, 2 do
   local first, prev = string.format('%.0f-%.0f', ms, n), cursor
   cursor = last == n and first or string.format('%.0f-%.0f', ms, last)
   n = last + 1
-  -- The first write: without memory the script fails here.
-  redis.call('XADD', history, cursor, '2', prev .. ' ' .. first .. ' ' .. events)
+  local value = prev .. ' ' .. first .. ' ' .. events
+  -- The first write: without memory the script fails here. A history that is not there any more was evicted.
+  local added
+  if isNew then added = redis.call('XADD', history, cursor, '2', value)
+  else added = redis.call('XADD', history, 'NOMKSTREAM', cursor, '2', value) end
+  if not added then return false end
+  isNew = false
   messages[#messages + 1] = '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
 end
 local lease = string.format('%.0f', now + leaseMs)

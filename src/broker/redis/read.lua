@@ -32,7 +32,9 @@ if not tip then
   local time = redis.call('TIME')
   genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
-  local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  -- What is left of a stream is not kept.
+  local isOfStream = last and last[2][1] == '2'
+  local written = isOfStream or redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
   -- The next read could not know a beginning that was not stored.
   if type(written) == 'table' and not last then tip = OLDEST end
 end
@@ -84,10 +86,19 @@ for _, cursor in ipairs(newest and {} or positions) do
   end
 end
 
-local entries, events, bytes, isTruncated = {}, 0, 0, 0
+local entries, seen, events, bytes, isTruncated = {}, 0, 0, 0, 0
 -- By the entries so far: large ones come one at a time, small ones up to 64.
-local function nextCount(count, events, bytes)
-  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+local function nextCount(count, seen, bytes)
+  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * seen / (4 * bytes + 1))))
+end
+-- How many events an entry has, and the cursor before the last n of them.
+local function eventsOf(entry)
+  if entry[2][1] ~= '2' then return 1 end
+  return string.match(entry[1], '%d+$') - string.match(entry[2][2], '^%S+ %d+%-(%d+) ') + 1
+end
+local function beforeLast(entry, n)
+  local ms, last = string.match(entry[1], '^(%d+)-(%d+)$')
+  return n == 0 and entry[1] or string.format('%s-%.0f', ms, last - n)
 end
 if newest then
   mostEvents, mostBytes = math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
@@ -96,17 +107,18 @@ if newest then
     local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)
     for _, entry in ipairs(batch) do
       bytes = bytes + #entry[2][2]
-      if events == math.min(newest, mostEvents) or bytes > mostBytes then
-        after, isTruncated = entry[1], events < newest and 1 or 0
+      local left = bytes > mostBytes and 0 or math.min(newest, mostEvents) - events
+      if left < eventsOf(entry) then
+        after, isTruncated = beforeLast(entry, left), events + left < newest and 1 or 0
         break
       end
-      events = events + 1
+      seen, events = seen + 1, events + eventsOf(entry)
     end
     if after or #batch < count then break end
-    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+    start, count = '(' .. batch[#batch][1], nextCount(count, seen, bytes)
   until false
   after = after or trimmedTo() or tip
-  events, bytes, mostEvents, mostBytes = 0, 0, nil, nil
+  seen, events, bytes, mostEvents, mostBytes = 0, 0, 0, nil, nil
 end
 local function isWithinLimits()
   return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
@@ -119,10 +131,11 @@ if after and after ~= tip and limit > 0 then
     for _, entry in ipairs(batch) do
       if #entries < limit and bytes < PAGE_BYTES then entries[#entries + 1] = entry end
       bytes = bytes + #entry[2][2]
+      if mostEvents then events = events + eventsOf(entry) end
     end
-    events = events + #batch
+    seen = seen + #batch
     if #batch < count then break end
-    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+    start, count = '(' .. batch[#batch][1], nextCount(count, seen, bytes)
   until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end

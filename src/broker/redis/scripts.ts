@@ -10,6 +10,7 @@ if known[2] ~= owner or known[5] or now > tonumber(known[3]) then return false e
 local stored = known[4] - number + 1
 if stored < 0 then return false end
 local cursor = known[1]
+local isNew = known[4] == '0'
 local messages = {}
 local ms, n = string.match(cursor, '^(%d+)-(%d+)$')
 ms, n = tonumber(ms), n + 1
@@ -20,7 +21,12 @@ for at = 9 + 2 * stored, #ARGV, 2 do
   local first, prev = string.format('%.0f-%.0f', ms, n), cursor
   cursor = last == n and first or string.format('%.0f-%.0f', ms, last)
   n = last + 1
-  redis.call('XADD', history, cursor, '2', prev .. ' ' .. first .. ' ' .. events)
+  local value = prev .. ' ' .. first .. ' ' .. events
+  local added
+  if isNew then added = redis.call('XADD', history, cursor, '2', value)
+  else added = redis.call('XADD', history, 'NOMKSTREAM', cursor, '2', value) end
+  if not added then return false end
+  isNew = false
   messages[#messages + 1] = '{"events":' .. events .. ',"first":"' .. first .. '","cursor":"' .. cursor .. '","prev":"' .. prev .. '"}'
 end
 local lease = string.format('%.0f', now + leaseMs)
@@ -168,7 +174,8 @@ if not tip then
   local time = redis.call('TIME')
   genesis = string.format('%.0f-%.0f', time[1] * 1000 + math.floor(time[2] / 1000), random)
   tip = last and last[1] or genesis
-  local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
+  local isOfStream = last and last[2][1] == '2'
+  local written = isOfStream or redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)
   if type(written) == 'table' and not last then tip = OLDEST end
 end
 if maxEvents ~= '' and (known[2] ~= maxEvents or known[3] ~= maxAgeMs) then
@@ -212,9 +219,17 @@ for _, cursor in ipairs(newest and {} or positions) do
     break
   end
 end
-local entries, events, bytes, isTruncated = {}, 0, 0, 0
-local function nextCount(count, events, bytes)
-  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * events / (4 * bytes + 1))))
+local entries, seen, events, bytes, isTruncated = {}, 0, 0, 0, 0
+local function nextCount(count, seen, bytes)
+  return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * seen / (4 * bytes + 1))))
+end
+local function eventsOf(entry)
+  if entry[2][1] ~= '2' then return 1 end
+  return string.match(entry[1], '%d+$') - string.match(entry[2][2], '^%S+ %d+%-(%d+) ') + 1
+end
+local function beforeLast(entry, n)
+  local ms, last = string.match(entry[1], '^(%d+)-(%d+)$')
+  return n == 0 and entry[1] or string.format('%s-%.0f', ms, last - n)
 end
 if newest then
   mostEvents, mostBytes = math.min(mostEvents, COUNTED), math.min(mostBytes, COUNTED_BYTES)
@@ -223,17 +238,18 @@ if newest then
     local batch = redis.call('XREVRANGE', history, start, '-', 'COUNT', count)
     for _, entry in ipairs(batch) do
       bytes = bytes + #entry[2][2]
-      if events == math.min(newest, mostEvents) or bytes > mostBytes then
-        after, isTruncated = entry[1], events < newest and 1 or 0
+      local left = bytes > mostBytes and 0 or math.min(newest, mostEvents) - events
+      if left < eventsOf(entry) then
+        after, isTruncated = beforeLast(entry, left), events + left < newest and 1 or 0
         break
       end
-      events = events + 1
+      seen, events = seen + 1, events + eventsOf(entry)
     end
     if after or #batch < count then break end
-    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+    start, count = '(' .. batch[#batch][1], nextCount(count, seen, bytes)
   until false
   after = after or trimmedTo() or tip
-  events, bytes, mostEvents, mostBytes = 0, 0, nil, nil
+  seen, events, bytes, mostEvents, mostBytes = 0, 0, 0, nil, nil
 end
 local function isWithinLimits()
   return events <= (mostEvents or math.huge) and bytes <= (mostBytes or math.huge)
@@ -246,10 +262,11 @@ if after and after ~= tip and limit > 0 then
     for _, entry in ipairs(batch) do
       if #entries < limit and bytes < PAGE_BYTES then entries[#entries + 1] = entry end
       bytes = bytes + #entry[2][2]
+      if mostEvents then events = events + eventsOf(entry) end
     end
-    events = events + #batch
+    seen = seen + #batch
     if #batch < count then break end
-    start, count = '(' .. batch[#batch][1], nextCount(count, events, bytes)
+    start, count = '(' .. batch[#batch][1], nextCount(count, seen, bytes)
   until mostEvents and (not isWithinLimits() or events > COUNTED or bytes > COUNTED_BYTES) or not mostEvents and (#entries >= limit or bytes >= PAGE_BYTES)
 end
 if not isWithinLimits() then return { tip, after, {}, 1 } end
@@ -295,7 +312,7 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   if stream.generation and not stream['end'] then
     if replaces ~= '1' then return end
     finish('aborted', 'replaced')
-  elseif not stream.generation and #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0 then
+  elseif not stream.generation and (redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1] or { '', { '2' } })[2][1] ~= '2' then
     return redis.error_reply('NOSTREAM: the channel has events that are not of a stream')
   end
   local prev, generation = stream.cursor, nextCursor()
@@ -319,8 +336,9 @@ end
 local isLive = stream.generation and not stream['end']
 local failure
 if operation == 'start' then failure = start(unpack(ARGV, 5))
-elseif operation == 'settle' and isLive and stream.owner == ARGV[5] and ARGV[6] - stream.number > 1 then
-  lose('data')
+elseif operation == 'settle' and isLive and stream.owner == ARGV[5] then
+  local hasEvents = #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0
+  if ARGV[6] - stream.number > 1 or stream.number ~= '0' and not hasEvents then lose('data') end
 elseif operation == 'look' and ARGV[5] == '1' and isLive and (stream.watched or '') ~= '' then
   redis.call('HSET', meta, 'watched', string.format('%.0f', now + 2 * stream.leaseMs))
 elseif operation == 'abort' and isLive and not stream.abort then

@@ -62,7 +62,7 @@ local function start(owner, leaseMs, keepMs, replaces, watches)
   if stream.generation and not stream['end'] then
     if replaces ~= '1' then return end
     finish('aborted', 'replaced')
-  elseif not stream.generation and #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0 then
+  elseif not stream.generation and (redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1] or { '', { '2' } })[2][1] ~= '2' then
     return redis.error_reply('NOSTREAM: the channel has events that are not of a stream')
   end
   local prev, generation = stream.cursor, nextCursor()
@@ -88,9 +88,10 @@ end
 local isLive = stream.generation and not stream['end']
 local failure
 if operation == 'start' then failure = start(unpack(ARGV, 5))
-elseif operation == 'settle' and isLive and stream.owner == ARGV[5] and ARGV[6] - stream.number > 1 then
-  -- This server has taken over without the last packs.
-  lose('data')
+elseif operation == 'settle' and isLive and stream.owner == ARGV[5] then
+  -- This server has taken over without the last packs, or has evicted the events.
+  local hasEvents = #redis.call('XRANGE', history, '-', '+', 'COUNT', 1) > 0
+  if ARGV[6] - stream.number > 1 or stream.number ~= '0' and not hasEvents then lose('data') end
 elseif operation == 'look' and ARGV[5] == '1' and isLive and (stream.watched or '') ~= '' then
   redis.call('HSET', meta, 'watched', string.format('%.0f', now + 2 * stream.leaseMs))
 elseif operation == 'abort' and isLive and not stream.abort then
