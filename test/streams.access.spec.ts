@@ -48,9 +48,15 @@ class JobsController {
   }
 
   @Post('jobs/:id')
-  @SseStream({ allow: Owners })
+  @SseStream({ allow: Owners, stream: ({ params }) => params.id })
   run(@Param('id') id: string) {
     return this.streams.start(id, (out) => void out.write(1));
+  }
+
+  @Post('wrong/:id')
+  @SseStream({ allow: Owners })
+  wrong(@Param('id') id: string) {
+    return this.streams.start(id, () => undefined);
   }
 
   @Post('jobs/:id/stop')
@@ -126,6 +132,21 @@ describe.each(platforms)('Access to streams on %s', (_, platform) => {
     expect([answer.status, await answer.text()]).toEqual([201, 'stopped']);
     expect(await handle.done).toEqual({ status: 'aborted', reason: 'user' });
     expect(owners.asked).toEqual(['bob ann:1', 'ann ann:1', 'ann ann:1']);
+  });
+
+  it('is decided before a stream is started', async () => {
+    const { streams, url } = world;
+    const { release, handle } = await startHeld(streams, 'ann:live');
+    for (const id of ['ann:live', 'ann:never']) {
+      expect((await post(`${url}/jobs/${id}`, 'bob')).status).toBe(403);
+    }
+    expect((await streams.status('ann:never')).state).toBe('missing');
+    expect((await post(`${url}/jobs/ann:live`, 'ann')).status).toBe(409);
+    expect(await (await post(`${url}/jobs/ann:own`, 'ann')).text()).toContain('event: sse.end');
+    expect((await post(`${url}/wrong/ann:1`, 'ann')).status).toBe(500);
+    expect((await streams.status('ann:1')).state).toBe('missing');
+    release();
+    await handle.done;
   });
 
   it('lets a client retry while the authorizer fails, and answers other methods with 503', async () => {

@@ -34,7 +34,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
   /** Without `SseModule`, in a unit test of a controller, its routes serve nothing. */
   constructor(
     @Inject(ModuleRef) protected readonly moduleRef: ModuleRef,
-    @Optional() @Inject(Authorization) private readonly authorization = new Authorization(),
+    @Optional() @Inject(Authorization) protected readonly authorization = new Authorization(),
     @Optional() @Inject(SseResponses) private readonly responses?: SseResponses,
     @Optional() @Inject(SseService) private readonly sse?: SseService,
   ) {}
@@ -56,8 +56,9 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const response = http.getResponse<PlatformResponse>();
     this.authorization.checkOrigin(request, response);
     const askedAt = Date.now();
-    const returned = await firstValueFrom(next.handle());
     try {
+      await this.decide(context);
+      const returned = await firstValueFrom(next.handle());
       // A guard has asked earlier than this interceptor.
       const decided = await this.#targetOf(returned, context, request, response);
       const target = await this.prepare({ askedAt, ...decided }, lastEventIdOf(request));
@@ -71,6 +72,9 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     }
     return SERVED;
   }
+
+  /** Decides before the handler runs, where the handler may not run without a permission. */
+  protected async decide(_context: ExecutionContext): Promise<void> {}
 
   /** Checks a target when it is decided that the client may have it. @returns undefined if there is nothing to deliver */
   protected async prepare(

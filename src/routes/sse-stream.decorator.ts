@@ -4,6 +4,7 @@ import { VIEW } from '../http/platform.js';
 import type { SseStreamTarget } from '../streams/sse-stream-target.js';
 import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
+import { type ChannelSource, checkSource } from './requested-channels.js';
 import type { SseChannelDecorator } from './sse-channel.decorator.js';
 import { withRule } from './sse-channel.interceptor.js';
 import { SseStreamInterceptor } from './sse-stream.interceptor.js';
@@ -11,12 +12,16 @@ import { SseStreamInterceptor } from './sse-stream.interceptor.js';
 /** Options of an `@SseStream()` route. */
 export interface SseStreamRouteOptions {
   /**
-   * Which streams may be read through the route. It decides before it is looked whether there is such a stream. On a route that starts
-   * streams, decide in a guard: the handler runs first.
+   * Which streams may be read through the route. It decides before it is looked whether there is such a stream.
    *
    * @default what the handler returns
    */
   allow?: SseRule;
+  /**
+   * Finds the id of the stream in a request, for routes of other methods than GET that have an `allow` rule: there the rule decides before the
+   * handler starts the stream.
+   */
+  stream?: ChannelSource;
 }
 
 /**
@@ -48,12 +53,15 @@ export interface SseStreamRouteOptions {
 export function SseStream(
   options: SseStreamRouteOptions = {},
 ): SseChannelDecorator<SseStreamTarget, 'The handler has to return streams.attach() or streams.start()'> {
-  checkKeys('SSE_OPTIONS', 'options', options, ['allow']);
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream']);
+  if ('stream' in options) checkSource(options.stream);
   const interceptor =
-    'allow' in options ? withRule(SseStreamInterceptor, options.allow!) : SseStreamInterceptor;
+    'allow' in options
+      ? withRule(SseStreamInterceptor, options.allow!, options.stream)
+      : SseStreamInterceptor;
   return ((target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);
-    describeRoute(target, key, { ...options, ends: true });
+    describeRoute(target, key, { allow: options.allow, ends: true });
   }) as ReturnType<typeof SseStream>;
 }

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { SseBroker } from '../broker/broker.js';
-import type { SseStreamEnd, StreamState, StreamStore } from '../broker/streams.js';
-import type { ChannelEvent } from '../channel/channel-event.js';
+import type { StreamState, StreamStore } from '../broker/streams.js';
 import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { checkKeys, inputError, show, SseError } from '../common/sse.errors.js';
@@ -230,24 +229,8 @@ export class SseStreams {
 
   /** A handle of a stream that another call has started. */
   #handleOf(id: string, state: StreamState): SseStreamHandle {
-    const end = () =>
-      new Promise<SseStreamEnd>((resolve) => {
-        const settle = (value: SseStreamEnd) => {
-          resolve(value);
-          queueMicrotask(() => reading.unsubscribe());
-        };
-        const lost = { status: 'lost', reason: 'expired' } as const;
-        const subscriber = {
-          open: () => undefined,
-          next: ({ type, json }: ChannelEvent) => {
-            if (type === 'sse.reset') settle(lost);
-            if (type === 'sse.end') settle(JSON.parse(json) as SseStreamEnd);
-          },
-          complete: () => settle(lost),
-        };
-        const reading = this.readers.read(id, subscriber, { lastEventId: state.tip, state });
-      });
-    return new SseStreamHandle(id, { generation: state.generation, isOwn: false, end });
+    const { generation } = state;
+    return new SseStreamHandle(id, { generation, isOwn: false, end: () => this.readers.endOf(id, state) });
   }
 
   #checkHistory(): void {

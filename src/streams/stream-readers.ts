@@ -1,6 +1,8 @@
-import type { StreamState, StreamStore } from '../broker/streams.js';
+import type { SseStreamEnd, StreamState, StreamStore } from '../broker/streams.js';
+import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Channels } from '../channel/channels.js';
 import type { Subscriber } from '../channel/subscribers.js';
+import { END_TYPE } from '../event/message.js';
 import { StreamReader } from './stream-reader.js';
 import { StreamWatches } from './stream-watches.js';
 
@@ -34,6 +36,23 @@ export class StreamReaders {
     const reader = new StreamReader(id, subscriber, options);
     void ('state' in start ? reader.begin(start.state) : reader.lookAndBegin());
     return { ready: reader.ready, unsubscribe: () => reader.close() };
+  }
+
+  /** Resolves with the end of a stream. */
+  endOf(id: string, state: StreamState): Promise<SseStreamEnd> {
+    return new Promise((resolve) => {
+      const settle = (end: SseStreamEnd) => {
+        resolve(end);
+        queueMicrotask(() => reading.unsubscribe());
+      };
+      const lost = { status: 'lost', reason: 'expired' } as const;
+      const next = ({ type, json }: ChannelEvent) => {
+        if (type === 'sse.reset') settle(lost);
+        if (type === END_TYPE) settle(JSON.parse(json) as SseStreamEnd);
+      };
+      const subscriber = { open: () => undefined, next, complete: () => settle(lost) };
+      const reading = this.read(id, subscriber, { lastEventId: state.tip, state });
+    });
   }
 
   /** Thousands of readers may have to look when Redis has lost their stream. */
