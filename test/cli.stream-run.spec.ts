@@ -184,14 +184,14 @@ describe('The program of `sse stream run`', () => {
   it.each<[what: string, args: string, stderr: RegExp]>([
     ['no program', 'run a', /missing required argument 'command'/],
     ['a flag of the program without --', 'run a ls -l', /unknown option '-l'/],
-    ['a wrong id', 'run {} -- true', /Expected `channel`/],
+    ['a wrong id', 'run {} -- true', /Expected `id`/],
     ['a wrong type', 'run -t error a -- true', /Expected `type`/],
     ['a wrong lease', 'run --lease-ms 1e3 a -- true', /Expected --lease-ms to be a whole number/],
     ['a lease out of bounds', 'run --lease-ms 1 a -- true', /Expected `leaseMs`/],
     ['a wrong duration', 'run --max-ms 0 a -- true', /Expected `maxMs`/],
     ['a channel', 'run -c a b -- true', /unknown option '-c'/],
     ['two streams', 'attach a b', /too many arguments/],
-    ['a wrong id to attach to', 'attach {}', /Expected `channel`/],
+    ['a wrong id to attach to', 'attach {}', /Expected `id`/],
     ['a wrong reason', `stop a --reason ${'x'.repeat(201)}`, /Expected `reason`/],
   ])('is not started with %s, which is wrong usage', async (_, args, stderr) => {
     expect(await run(`sse stream ${args}`)).toEqual({
