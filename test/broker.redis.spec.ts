@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
 import { checkPublication } from '../src/event/event.js';
 import type { History } from '../src/options/sse.options.js';
+import { until } from './support/until.js';
 import { history } from './support/any-broker.js';
 import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { closeAfterTest, redisChannel } from './support/redis-channel.js';

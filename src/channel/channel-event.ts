@@ -44,6 +44,11 @@ export class ChannelEvent {
     return new ChannelEvent(this.channel, this.message, position);
   }
 
+  /** The position before the event, if it is stored. */
+  get prev(): string | undefined {
+    return this.message.prev;
+  }
+
   /** Whether it can be read again. */
   get isStored(): boolean {
     return this.message.cursor !== undefined;

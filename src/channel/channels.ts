@@ -113,6 +113,12 @@ export class Channels {
     else void hub.reach(storeTip);
   }
 
+  /** Forgets the recent events of a channel: the store has lost some of them. */
+  forget(channel: string): void {
+    const hub = this.#entries.get(channel)?.hub;
+    if (hub instanceof ChannelHub) hub.ring.clear(hub.tip);
+  }
+
   /** Logs why a channel cannot be read. */
   report(channel: string, error: Error): void {
     this.#reader.report(channel, error);

@@ -30,6 +30,8 @@ export function hasAll(state: StreamState | undefined, lastEventId: string | und
  */
 export class StreamReader implements Subscriber {
   readonly isUnbounded = true;
+  /** The position of the subscriber: the next event follows it. */
+  #position = '';
   /** Sent before the next events. */
   #reset: ChannelEvent | undefined;
   /** The generation to which the client was reset, until it has got an event of it. */
@@ -91,6 +93,12 @@ export class StreamReader implements Subscriber {
     if (event.type === 'sse.reset') return void this.#restart();
     // Other programs may publish on the channel.
     if (!event.isStored || this.#isClosed) return;
+    if (event.prev !== this.#position) {
+      // Redis has lost events that the subscriber has, and the producer may have written them again.
+      this.options.channels.forget(this.id);
+      return void this.#restart();
+    }
+    this.#position = event.cursor;
     this.#resetGeneration = undefined;
     this.subscriber.next(event);
     if (event.type === END_TYPE) this.#finish();
@@ -114,6 +122,7 @@ export class StreamReader implements Subscriber {
 
   #read(state: StreamState, position: string): void {
     const { channels, watches } = this.options;
+    this.#position = position;
     this.#unwatch = watches.add(this.id, state, () => void this.#restart());
     const { ready, unsubscribe } = channels.subscribe([this.id], this, { lastEventId: position });
     this.#unsubscribe = unsubscribe;

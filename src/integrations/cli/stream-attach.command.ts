@@ -41,7 +41,7 @@ export class StreamAttachCommand extends RedisCommand<Options> {
   }
 
   protected async execute(get: Get, { lastEventId, json }: Options, [given]: string[]): Promise<void> {
-    const id = checkChannel(given);
+    const id = checkChannel(given, 'id');
     const streams = get(SseStreams);
     // Otherwise a stream that is not kept looks like one without events.
     let { state } = await streams.status(id);
