@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -7,34 +7,13 @@ import { SseModule, SseService } from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 import { Cli } from './support/cli.js';
 import { connect } from './support/client.js';
-import { compile } from './support/compile.js';
 import { freePort } from './support/port.js';
+import { compiled } from './support/programs.js';
 import { startRedis } from './support/redis.js';
 import { until } from './support/until.js';
 import { ChannelController } from './support/channel.controller.js';
 
 const [script, worker, consumer] = compiled('docs/workers.md');
-
-/** The programs of a documentation page, compiled, with the Redis of the test. */
-function compiled(page: string): string[] {
-  mkdirSync('node_modules/.cache', { recursive: true });
-  const dir = mkdtempSync(join('node_modules/.cache', 'worker-'));
-  const snippets = [...readFileSync(page, 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)];
-  snippets.forEach(([, code], n) => writeFileSync(join(dir, `${n}.ts`), code!));
-  const paths = { 'nestjs-sse-channels': ['../../../dist/index.d.ts'] };
-  const compilerOptions = { noEmit: false, rootDir: '.', paths };
-  const config = { extends: '../../../tsconfig.json', compilerOptions, include: ['*.ts'] };
-  writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(config));
-  writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-  try {
-    compile(dir);
-    return snippets.map((_, n) =>
-      readFileSync(join(dir, `${n}.js`), 'utf8').replace(/forRoot\('.*?'\)/, 'forRoot(process.env.REDIS)'),
-    );
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
 
 /** A worker process that runs its job once. */
 const JOB = `
