@@ -280,6 +280,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'end', 'abort', 'watched' }
 local stream = {}
 for n, value in ipairs(redis.call('HMGET', meta, unpack(names))) do stream[names[n]] = value or nil end
+local isOver = stream.generation and (stream['end'] or now > tonumber(stream.lease))
+if isOver and stream.cursor ~= stream.generation and redis.call('PTTL', history) == -2 then stream = { cursor = stream.cursor } end
 local function nextCursor()
   local ms, n = now, tonumber(random)
   local prevMs, prevN = string.match(stream.cursor or '0-0', '^(%d+)-(%d+)$')

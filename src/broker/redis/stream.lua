@@ -23,6 +23,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local names = { 'cursor', 'generation', 'owner', 'lease', 'leaseMs', 'keepMs', 'number', 'end', 'abort', 'watched' }
 local stream = {}
 for n, value in ipairs(redis.call('HMGET', meta, unpack(names))) do stream[names[n]] = value or nil end
+-- Meta may outlive the history: a node of the release before streams extends its expiry. Nothing is kept of the stream then.
+local isOver = stream.generation and (stream['end'] or now > tonumber(stream.lease))
+if isOver and stream.cursor ~= stream.generation and redis.call('PTTL', history) == -2 then stream = { cursor = stream.cursor } end
 
 local function nextCursor()
   local ms, n = now, tonumber(random)
