@@ -26,10 +26,7 @@ const refuses = async (name: string, calls: (() => unknown)[]) => {
 const refusesOptions = (name: string, all: object[]) =>
   refuses(
     name,
-    all.flatMap((options) => [
-      () => streams.start('a', nothing, options),
-      () => streams.open('a', options),
-    ]),
+    all.flatMap((options) => [() => streams.start('a', nothing, options), () => streams.open('a', options)]),
   );
 
 const rows: Record<string, () => Promise<void>> = {
