@@ -32,7 +32,7 @@ const refusesOptions = (name: string, all: object[]) =>
 const rows: Record<string, () => Promise<void>> = {
   '`id` that `publish` would refuse as `channel`': async () => {
     for (const id of [...BAD_CHANNELS, undefined as unknown as string]) {
-      await refuses('channel', [
+      await refuses('id', [
         () => streams.start(id, nothing),
         () => streams.open(id),
         () => streams.attach(id),
@@ -124,17 +124,16 @@ const rows: Record<string, () => Promise<void>> = {
     );
     await out.end();
   },
-  'a reason for `abort()` or `fail()` that is empty, longer than 200 characters, or has control characters':
-    async () => {
-      const out = await streams.open('a');
-      const wrong = ['', 'x'.repeat(201), 'a\nb', '\u0000', '\u0085'];
-      await refuses(
-        'reason',
-        wrong.flatMap((reason) => [() => streams.abort('a', reason), () => out.fail(reason)]),
-      );
-      expect(await streams.status('a')).toMatchObject({ state: 'live' });
-      expect(await out.fail('x'.repeat(200))).toMatchObject({ status: 'error' });
-    },
+  'a reason for `abort()` that is empty, longer than 200 characters, or has control characters': async () => {
+    const out = await streams.open('a');
+    const wrong = ['', 'x'.repeat(201), 'a\nb', '\u0000', '\u0085'];
+    await refuses(
+      'reason',
+      wrong.map((reason) => () => streams.abort('a', reason)),
+    );
+    expect(await streams.status('a')).toMatchObject({ state: 'live' });
+    expect(await out.fail('x'.repeat(200))).toMatchObject({ status: 'error' });
+  },
   '`attach()` with an unknown key, or a wrong user or date': async () => {
     await refuses('usr', [() => streams.attach('a', { usr: 7 } as object)]);
     await refuses('user', [() => streams.attach('a', { user: '' })]);

@@ -221,6 +221,12 @@ export class SseStreams {
       const result: unknown = await producer(out, out.signal);
       // A generator function runs only when its values are read.
       if (isSource(result)) await out.pipe(result);
+      else if (typeof (result as { subscribe?: unknown } | undefined)?.subscribe === 'function') {
+        throw new SseError(
+          'SSE_INPUT',
+          'Expected no Observable from a producer: write its values as it emits them',
+        );
+      }
       void out.end();
     } catch (error) {
       void out.fail(error);
