@@ -1,10 +1,10 @@
-/** An application of the rig: `@SseChannel` routes, with the options of the first argument. Prints its port. */
+/** An application of the rig: `@SseChannel` and `@SseStream` routes, with the options of the first argument. Prints its port. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queryObjects } from 'node:v8';
-import { Controller, Get, Inject, Module, Param } from '@nestjs/common';
+import { Controller, Get, Inject, Module, Param, Post, Query } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
+import { SseChannel, SseModule, SseService, SseStream, SseStreams } from 'nestjs-sse-channels';
 
 const delay = monitorEventLoopDelay();
 
@@ -61,30 +61,86 @@ class EventsController {
   }
 }
 
-function decorate(name, ...decorators) {
-  const { prototype } = EventsController;
-  for (const decorator of decorators) {
-    decorator(prototype, name, Object.getOwnPropertyDescriptor(prototype, name));
+class StreamsController {
+  /** What the producers of this process did, by the number of the run. */
+  runs = {};
+
+  constructor(streams) {
+    this.streams = streams;
+  }
+
+  /** Writes an event every `everyMs`, `count` in total. The other parameters are options of the stream. */
+  async start(id, { run, count, everyMs, ...options }) {
+    const own = { count: Number(count), written: 0, isAborted: false };
+    this.runs[run] = own;
+    for (const [name, value] of Object.entries(options)) options[name] = JSON.parse(value);
+    const produce = async (out, signal) => {
+      signal.addEventListener('abort', () => (own.isAborted = true));
+      while (own.written < own.count && !signal.aborted) {
+        out.write(`${id} ${own.written++} ${run}`);
+        await sleep(Number(everyMs), undefined, { signal }).catch(() => undefined);
+      }
+    };
+    const stream = await this.streams.start(id, produce, options);
+    void stream.done.then((end) => (own.end = end));
+    return { generation: stream.generation };
+  }
+
+  watch(id) {
+    return this.streams.attach(id);
+  }
+
+  async stop(id, reason) {
+    return { answer: await this.streams.abort(id, reason) };
+  }
+
+  status(id) {
+    return this.streams.status(id);
+  }
+
+  produced(run) {
+    return this.runs[run];
+  }
+
+  /** The producer writes only a few more events. */
+  finish(run) {
+    const own = this.runs[run];
+    own.count = Math.min(own.count, own.written + 30);
+    return own;
   }
 }
 
+/** @param parameters the decorators of its parameters */
+function route({ prototype }, name, decorators, ...parameters) {
+  for (const decorator of decorators) {
+    decorator(prototype, name, Object.getOwnPropertyDescriptor(prototype, name));
+  }
+  for (const [index, parameter] of parameters.entries()) parameter(prototype, name, index);
+}
+
 Inject(SseService)(EventsController, undefined, 0);
-Param('channel')(EventsController.prototype, 'events', 0);
-Param('ms')(EventsController.prototype, 'block', 0);
-Param('channel')(EventsController.prototype, 'failing', 0);
-decorate('events', SseChannel('events/:channel'));
-decorate('failing', SseChannel('failing/:channel'));
-decorate('resources', Get('resources'));
-decorate('memory', Get('memory'));
-decorate('timers', Get('timers'));
-decorate('block', Get('block/:ms'));
+route(EventsController, 'events', [SseChannel('events/:channel')], Param('channel'));
+route(EventsController, 'failing', [SseChannel('failing/:channel')], Param('channel'));
+route(EventsController, 'resources', [Get('resources')]);
+route(EventsController, 'memory', [Get('memory')]);
+route(EventsController, 'timers', [Get('timers')]);
+route(EventsController, 'block', [Get('block/:ms')], Param('ms'));
 Controller()(EventsController);
+
+Inject(SseStreams)(StreamsController, undefined, 0);
+route(StreamsController, 'start', [Post(':id')], Param('id'), Query());
+route(StreamsController, 'watch', [SseStream(), Get(':id')], Param('id'));
+route(StreamsController, 'stop', [Post(':id/stop')], Param('id'), Query('reason'));
+route(StreamsController, 'status', [Get(':id/status')], Param('id'));
+route(StreamsController, 'produced', [Get('runs/:run')], Param('run'));
+route(StreamsController, 'finish', [Post('runs/:run/finish')], Param('run'));
+Controller('streams')(StreamsController);
 
 // oxlint-disable-next-line typescript/no-extraneous-class -- a Nest module needs only its metadata
 class AppModule {}
 Module({
   imports: [SseModule.forRoot(JSON.parse(process.argv[2]))],
-  controllers: [EventsController],
+  controllers: [EventsController, StreamsController],
 })(AppModule);
 
 // An unexpected warning ends the process, and so fails the test.

@@ -64,7 +64,9 @@ export class HoppingClient {
   port: number | undefined;
   /** The fault during each reconnection. */
   readonly reconnects: string[] = [];
-  /** Statuses of responses other than 200. */
+  /** Whether a response had status 204, after which an `EventSource` never reconnects. */
+  isOver = false;
+  /** Statuses of responses other than 200 and 204. */
   readonly refusals: string[] = [];
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
@@ -142,12 +144,17 @@ export class HoppingClient {
     const parser = createParser({
       onEvent: ({ id, event, data }) => {
         waitMs = soonMs;
-        this.lastEventId = id;
+        // Without an id, the header is left out.
+        this.lastEventId = id === '' ? undefined : id;
         this.deliveries.push(sightings.note(id!, event, data));
       },
     });
     request.on('response', (response) => {
       this.#response = response;
+      if (response.statusCode === 204) {
+        this.isOver = true;
+        return this.close();
+      }
       if (response.statusCode !== 200) this.refusals.push(`${response.statusCode}`);
       response.setEncoding('latin1');
       response.on('data', (chunk: string) => {

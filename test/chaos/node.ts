@@ -60,22 +60,27 @@ export class Node {
     return proxyOf(this.way);
   }
 
-  async resources(): Promise<Resources> {
-    return JSON.parse(await this.#get('/resources')) as Resources;
+  resources(): Promise<Resources> {
+    return this.ask('/resources');
   }
 
-  async memory(): Promise<Memory> {
-    return JSON.parse(await this.#get('/memory')) as Memory;
+  memory(): Promise<Memory> {
+    return this.ask('/memory');
+  }
+
+  /** @throws Error for a status other than 2xx */
+  async ask<T>(path: string, method = 'GET'): Promise<T> {
+    return JSON.parse(await this.#request(path, method)) as T;
   }
 
   /** Includes timers that do not keep the process alive. */
   async timers(): Promise<number> {
-    return Number(await this.#get('/timers'));
+    return Number(await this.#request('/timers'));
   }
 
   /** Blocks its event loop. */
   async block(ms: number): Promise<void> {
-    await this.#get(`/block/${Math.floor(ms)}`);
+    await this.#request(`/block/${Math.floor(ms)}`);
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
@@ -100,10 +105,13 @@ export class Node {
     if (this.way instanceof Proxy) this.way.close();
   }
 
-  async #get(path: string): Promise<string> {
+  async #request(path: string, method = 'GET'): Promise<string> {
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
+      method,
       headers: { connection: 'close' },
     });
-    return response.text();
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${text}`);
+    return text;
   }
 }

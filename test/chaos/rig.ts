@@ -18,7 +18,7 @@ export const HISTORY = {
 };
 /** Entries of a history per read. */
 const PAGE = 1_000;
-export const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always'];
+export const REDIS = ['--appendonly', 'yes', '--appendfsync', 'always', '--repl-diskless-sync-delay', '0'];
 
 /** An entry of a history. */
 export interface Entry {
@@ -102,7 +102,7 @@ export class Rig {
       this.server = await startRedis(REDIS, { ownClock: true });
       this.admin = this.server.admin({ maxRetriesPerRequest: 10_000 });
     }
-    for (let n = 0; n < nodes; n++) await this.startNode();
+    await Promise.all(Array.from({ length: nodes }, () => this.startNode()));
     const { channels, sightings } = this;
     for (let number = 0; number < publishers; number++) {
       const random = new Random(this.seed * 77 + number);

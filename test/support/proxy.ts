@@ -22,7 +22,7 @@ export class Proxy {
   /** Delays the data of the server, in ms. */
   latencyMs = 0;
   /** Decides for each message to a subscriber whether it is dropped. Other data arrives. */
-  dropMessage: (() => boolean) | undefined;
+  dropMessage: ((message: Buffer) => boolean) | undefined;
   /** Changes the data of the server. */
   rewrite: (chunk: Buffer) => Buffer = (chunk) => chunk;
   /** Closes connections that subscribe before they get a reply. */
@@ -81,7 +81,7 @@ export class Proxy {
         if (this.dropDown || (subscribed && this.cutSubscribe)) return;
         const arrived = subscribed ? replies.take(chunk) : [this.rewrite(chunk)];
         for (const bytes of arrived) {
-          if (MESSAGE.equals(bytes.subarray(0, MESSAGE.length)) && this.dropMessage?.()) continue;
+          if (MESSAGE.equals(bytes.subarray(0, MESSAGE.length)) && this.dropMessage?.(bytes)) continue;
           held.push({ bytes, due: Date.now() + this.latencyMs });
           if (held.length === 1) pass();
         }
