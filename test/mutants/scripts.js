@@ -184,7 +184,7 @@ export const scripts = [
   {
     ...read,
     guard: 'a channel without events has a position',
-    find: `  local written = redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)\n`,
+    find: `  local written = isOfStream or redis.pcall('HSET', meta, 'cursor', tip, 'genesis', genesis)\n`,
     replace: `  local written = 2\n`,
   },
   {

@@ -90,19 +90,19 @@ export const start = [
   {
     ...script,
     guard: 'the newest events are bounded by bytes',
-    find: ` or bytes > mostBytes then`,
-    replace: ` then`,
-  },
-  {
-    ...script,
-    guard: 'the newest events are bounded by their number',
-    find: `events == math.min(newest, mostEvents) or `,
+    find: `bytes > mostBytes and 0 or `,
     replace: '',
   },
   {
     ...script,
+    guard: 'the newest events are bounded by their number',
+    find: `math.min(newest, mostEvents) - events`,
+    replace: `newest - events`,
+  },
+  {
+    ...script,
     guard: 'a start is truncated only if more was asked for',
-    find: `events < newest and 1 or 0`,
+    find: `events + left < newest and 1 or 0`,
     replace: `1`,
   },
   {
