@@ -93,8 +93,9 @@ local function nextCount(count, seen, bytes)
 end
 -- How many events an entry has, and the cursor before the last n of them.
 local function eventsOf(entry)
-  if entry[2][1] ~= '2' then return 1 end
-  return string.match(entry[1], '%d+$') - string.match(entry[2][2], '^%S+ %d+%-(%d+) ') + 1
+  local first = entry[2][1] == '2' and string.match(entry[2][2], '^%S+ %d+%-(%d+) ')
+  -- Another program may use the same name.
+  return first and string.match(entry[1], '%d+$') - first + 1 or 1
 end
 local function beforeLast(entry, n)
   local ms, last = string.match(entry[1], '^(%d+)-(%d+)$')

@@ -224,8 +224,8 @@ local function nextCount(count, seen, bytes)
   return math.max(1, math.min(2 * count, BATCH, math.ceil(PAGE_BYTES * seen / (4 * bytes + 1))))
 end
 local function eventsOf(entry)
-  if entry[2][1] ~= '2' then return 1 end
-  return string.match(entry[1], '%d+$') - string.match(entry[2][2], '^%S+ %d+%-(%d+) ') + 1
+  local first = entry[2][1] == '2' and string.match(entry[2][2], '^%S+ %d+%-(%d+) ')
+  return first and string.match(entry[1], '%d+$') - first + 1 or 1
 end
 local function beforeLast(entry, n)
   local ms, last = string.match(entry[1], '^(%d+)-(%d+)$')
