@@ -8,6 +8,9 @@ import { isCursor } from '../event/event.js';
 import { END_TYPE } from '../event/message.js';
 import type { StreamWatches } from './stream-watches.js';
 
+/** How often a reader looks for the end of a stream whose events are evicted, in ms. */
+const EVICTED_MS = 250;
+
 interface StreamReaderOptions {
   readonly store: StreamStore;
   readonly channels: Channels;
@@ -140,8 +143,8 @@ export class StreamReader implements Subscriber {
     this.#isRestarting = false;
     if (!looked) return;
     const { state } = looked;
-    // Redis may have evicted the events, but not the state.
-    if (!state || state.generation === this.#resetGeneration) return this.#vanish();
+    if (!state) return this.#vanish();
+    if (state.generation === this.#resetGeneration) return this.#awaitEnd(state);
     this.#resetTo(state.generation);
     this.#read(state, state.generation);
   }
@@ -167,12 +170,22 @@ export class StreamReader implements Subscriber {
     this.#reset = resetEvent(this.id, reason, generation);
   }
 
+  /** Redis has evicted the events of the stream, which its owner finds with its next call: the reader gets the end alone. */
+  async #awaitEnd({ end, tip, leftMs }: StreamState): Promise<void> {
+    if (end) return this.#conclude(JSON.stringify(end), tip);
+    await sleep(Math.min(leftMs, EVICTED_MS) + 1, undefined, { ref: false });
+    return this.#restart();
+  }
+
   /** Nothing is kept of the stream. The events have no id, so that the client has none to reconnect with. */
   #vanish(): void {
     if (this.#resetGeneration === undefined) this.#resetTo('');
+    this.#conclude(JSON.stringify({ status: 'lost', reason: 'expired' }), '');
+  }
+
+  #conclude(json: string, position: string): void {
     this.open(undefined);
-    const json = JSON.stringify({ status: 'lost', reason: 'expired' });
-    this.subscriber.next(new ChannelEvent(this.id, { json, type: END_TYPE, size: 0 }, ''));
+    this.subscriber.next(new ChannelEvent(this.id, { json, type: END_TYPE, size: 0 }, position));
     this.#finish();
   }
 
