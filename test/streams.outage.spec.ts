@@ -135,7 +135,7 @@ describe('A stream', () => {
     const { url } = nodes[0];
     const late = await connect(`${url}/streams/a`, { 'last-event-id': client.events[5]!.id! });
     const fresh = await connect(`${url}/streams/a`);
-    // The producer hears of it, and the client at the end of the stream has everything.
+    // The next call of the owner finds the loss. The client at the end of the stream has everything.
     out.write(10);
     expect(await eventually('The end', handle.done)).toEqual({ status: 'lost', reason: 'data' });
     await allRead(client);

@@ -56,7 +56,7 @@ describe('A stream whose producer', () => {
     expect(rest.map(({ events }) => events.at(-1))).toMatchObject(rest.map(() => LOST));
   });
 
-  it('is killed is lost for a reader that comes later, whom nobody came before', async () => {
+  it('is killed is lost for a reader that attaches later, without any other reader', async () => {
     const { nodes, owner, clients, attach } = await world({ leaseMs: 1_000 });
     for (const client of clients) client.close();
     owner.process.kill('SIGKILL');
@@ -66,7 +66,7 @@ describe('A stream whose producer', () => {
     expect(late.map(({ events }) => events.at(-1))).toMatchObject([LOST, LOST]);
   });
 
-  it('is suspended for longer than the lease has no further event, and hears that it was lost', async () => {
+  it('is suspended for longer than the lease has no further event, and its signal is aborted', async () => {
     const { nodes, owner, clients, attach } = await world({ leaseMs: 1_000 });
     owner.process.kill('SIGSTOP');
     await allEnded(clients);
@@ -98,7 +98,7 @@ describe('A stream whose producer', () => {
     }
   });
 
-  it('gets SIGTERM, and does not end, is aborted after the drain, and readers on other nodes hear of it at once', async () => {
+  it('gets SIGTERM, and does not end, is aborted after the drain, and readers on other nodes get the end at once', async () => {
     const { owner, clients } = await world({ leaseMs: 600_000 });
     owner.process.kill('SIGTERM');
     await allEnded(clients);

@@ -102,7 +102,7 @@ describe.each(brokers)('Streams of the %s broker', (_, create) => {
     expect(await dataOf('a', generation)).toEqual([1]);
   });
 
-  it('end as lost when the lease has expired, by the first call of anybody, once', async () => {
+  it('end as lost when the lease has expired, by the first call of any process, once', async () => {
     const { owner, generation } = await start('a', { leaseMs: 1_000 });
     await append('a', owner, { leaseMs: 1_000, packs: [packOf(1)] });
     let found = 0;

@@ -25,7 +25,7 @@ export interface StreamState {
   readonly tip: string;
   /** How much is left of the lease, in ms. */
   readonly leftMs: number;
-  /** Who may append. */
+  /** The name of the producer that may append. */
   readonly owner: string;
   /** The number of the last pack. */
   readonly number: number;
@@ -38,7 +38,7 @@ export interface StreamState {
   readonly isLost: boolean;
 }
 
-/** What the owner of a stream hears of it. */
+/** What a call of the owner returns. */
 export type OwnedState = Pick<StreamState, 'owner' | 'end' | 'abort' | 'isWatched'>;
 
 /** Events that are stored and sent together. */

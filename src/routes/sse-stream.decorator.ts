@@ -1,5 +1,5 @@
 import { Render, UseInterceptors } from '@nestjs/common';
-import { checkKeys } from '../common/sse.errors.js';
+import { checkKeys, optionError } from '../common/sse.errors.js';
 import { VIEW } from '../http/platform.js';
 import type { SseStreamTarget } from '../streams/sse-stream-target.js';
 import type { SseRule } from './authorizer.js';
@@ -54,7 +54,11 @@ export function SseStream(
   options: SseStreamRouteOptions = {},
 ): SseChannelDecorator<SseStreamTarget, 'The handler has to return streams.attach() or streams.start()'> {
   checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream']);
-  if ('stream' in options) checkSource(options.stream);
+  if ('stream' in options) {
+    checkSource(options.stream);
+    if (!('allow' in options))
+      throw optionError('allow', 'given, as `stream` finds the id for it', 'nothing');
+  }
   const interceptor =
     'allow' in options
       ? withRule(SseStreamInterceptor, options.allow!, options.stream)

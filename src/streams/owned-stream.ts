@@ -3,7 +3,7 @@ import type { OwnedState, SseStreamEnd, StreamStore } from '../broker/streams.js
 import { Packs } from './packs.js';
 import type { ResolvedStreamOptions } from './stream-options.js';
 
-/** How often a lease is renewed at least, in ms: a request to stop is then heard without its message. */
+/** How often a lease is renewed at least, in ms: the reply brings a request to stop whose message was lost. */
 const RENEW_MS = 3_500;
 /** Between two attempts while the store fails, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
@@ -125,7 +125,7 @@ export class OwnedStream {
     this.#tell(end);
   }
 
-  /** Renews the lease, and hears of a request to stop. */
+  /** Renews the lease. The reply brings a request to stop. */
   renew(): void {
     this.#isAsked = this.#isSending;
     void this.#send();

@@ -19,7 +19,7 @@ export interface StreamMetrics {
   readonly ended: Record<SseStreamStatus, number>;
 }
 
-/** The channel on which a process hears that one of its streams is to stop. Channels of applications cannot have such a name. */
+/** The channel for messages that a stream of a process is to stop. Channels of applications cannot have such a name. */
 const stopsOf = (instance: string) => `!stop:${instance}`;
 
 const closing = () => new SseError('SSE_UNAVAILABLE', 'Not started: the application is closing');
@@ -64,7 +64,7 @@ export class OwnedStreams implements ChannelListener {
     if (state.owner !== owner) return state;
     if (state.end)
       throw new SseError('SSE_UNAVAILABLE', 'Not started: Redis did not answer within the lease');
-    // Its producer should hear at once that it was replaced.
+    // The replaced producer should stop at once.
     if (before && !before.end) this.tell(before);
     const stream = new OwnedStream(this.store, {
       id,

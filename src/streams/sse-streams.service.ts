@@ -130,7 +130,7 @@ export class SseStreams {
     id: string,
     options?: Omit<EventsOptions, 'from'>,
   ): AsyncIterableIterator<SseEvent<T>, undefined, undefined> {
-    this.#checkHistory();
+    this.check();
     const { start, ...request } = checkRequest(checkChannel(id, 'id'), options, ['lastEventId', 'signal']);
     const [channel] = request.channels as [string];
     return new EventIterator<T>(
@@ -156,7 +156,7 @@ export class SseStreams {
    * @throws SseError `SSE_INPUT` for a wrong id; `SSE_UNAVAILABLE`
    */
   async status(id: string): Promise<SseStreamState> {
-    this.#checkHistory();
+    this.check();
     return describeState(await this.#store.look(checkChannel(id, 'id'), false));
   }
 
@@ -166,12 +166,12 @@ export class SseStreams {
    * Cost: one script call in Redis, one publication, and some further script calls until the owner has answered.
    *
    * @param reason what clients see, 1–200 characters. @default 'user'
-   * @returns `stopped` if the owner has ended it for this request; `requested` if the owner has not answered within 5.5 s: it will
-   *   hear of the request if it lives; `ended` if the stream had ended before, or ends in another way; `missing`
+   * @returns `stopped` if the owner has ended it for this request; `requested` if the owner has not answered within 5.5 s: it gets
+   *   the request with its next renewal; `ended` if the stream had ended before, or ends in another way; `missing`
    * @throws SseError `SSE_INPUT` for a wrong argument; `SSE_UNAVAILABLE`
    */
   async abort(id: string, reason = 'user'): Promise<'stopped' | 'requested' | 'ended' | 'missing'> {
-    this.#checkHistory();
+    this.check();
     const channel = checkChannel(id, 'id');
     const asked = await this.#store.abort(channel, checkReason(reason));
     if (!asked) return 'missing';
@@ -194,16 +194,11 @@ export class SseStreams {
     return this.#owned.drain(waitMs);
   }
 
-  /** @internal */
-  check(): void {
-    this.#checkHistory();
-  }
-
   async #start(
     id: string,
     options: ReturnType<typeof resolveStreamOptions>,
   ): Promise<OwnedStream | StreamState> {
-    this.#checkHistory();
+    this.check();
     const stream = await this.#owned.start(checkChannel(id, 'id'), options);
     if (stream instanceof OwnedStream || options.attach) return stream;
     throw new SseError(
@@ -239,7 +234,8 @@ export class SseStreams {
     return new SseStreamHandle(id, { generation, isOwn: false, end: () => this.readers.endOf(id, state) });
   }
 
-  #checkHistory(): void {
+  /** @internal */
+  check(): void {
     if (this.options.history !== false) return;
     throw new SseError('SSE_OPTIONS', 'SseModule: streams need the option `history`');
   }

@@ -47,11 +47,8 @@ const DEFAULTS = Object.freeze({
 });
 
 /** @throws SseError `SSE_INPUT` */
-export function resolveStreamOptions(
-  options: SseStreamStartOptions,
-  known: readonly string[] = [...Object.keys(DEFAULTS), 'maxMs'],
-): ResolvedStreamOptions {
-  checkKeys('SSE_INPUT', 'options', options, known);
+export function resolveStreamOptions(options: SseStreamStartOptions): ResolvedStreamOptions {
+  checkKeys('SSE_INPUT', 'options', options, [...Object.keys(DEFAULTS), 'maxMs']);
   const given = Object.entries(options).filter(([name, value]) => value !== undefined || name === 'maxMs');
   const resolved: ResolvedStreamOptions = { ...DEFAULTS, ...Object.fromEntries(given) };
   for (const [name, [min, max]] of Object.entries(BOUNDS)) {

@@ -140,8 +140,8 @@ export const streamStores = [
   {
     file: 'src/broker/redis/redis.broker.ts',
     guard: 'the first events of a pack are left out',
-    find: `.filter(({ cursor }) => compareCursors(cursor, after) > 0)`,
-    replace: '',
+    find: `index > 0 ? decoded`,
+    replace: `index >= 0 ? decoded`,
     tests: inRedis('give every event a cursor'),
   },
   {

@@ -15,14 +15,14 @@ const service = { file: 'src/streams/sse-streams.service.ts' };
 export const streams = [
   {
     ...owned,
-    guard: 'a producer hears that its lease has expired, also without Redis',
+    guard: 'the signal of a producer is aborted when its lease has expired, also without Redis',
     find: `if (performance.now() - this.#leasedAt > leaseMs) return`,
     replace: `if (false) return`,
     tests: [`${OUTAGE_SPEC} › hangs for longer than the lease`],
   },
   {
     ...owned,
-    guard: 'a producer hears that it was replaced',
+    guard: 'the signal of a replaced producer is aborted',
     find: `state.owner !== owner`,
     replace: `false`,
     tests: [`${OWNER_SPEC} › on Express replaces it`],
@@ -154,20 +154,20 @@ export const streams = [
   {
     ...reader,
     guard: 'a reader of evicted events is not reset for ever',
-    find: `!state || state.generation === this.#resetGeneration`,
-    replace: `!state`,
+    find: `if (state.generation === this.#resetGeneration) return`,
+    replace: `if (false) return`,
     tests: [`${OUTAGE_SPEC} › which Redis has evicted`],
   },
   {
     file: 'src/streams/stream-watches.ts',
-    guard: 'readers hear that the state of their stream is gone',
+    guard: 'readers end when the state of their stream is gone',
     find: `if (isLost) return void Array.from(watch.readers, (onLost) => onLost());`,
     replace: `if (isLost) return;`,
     tests: [`${OUTAGE_SPEC} › Redis has evicted its state`],
   },
   {
     ...owned,
-    guard: 'a request to stop is heard also while a call is in flight',
+    guard: 'a request to stop is found also while a call is in flight',
     find: `    this.#isAsked = this.#isSending;\n`,
     replace: '',
     tests: [`${ABORT_SPEC} › takes less than a second also while`],

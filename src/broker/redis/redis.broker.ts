@@ -178,10 +178,11 @@ export class RedisSseBroker extends SseBroker {
     return {
       tip,
       after: after === '' ? undefined : after,
-      // A position inside a pack: the entry has the events before it, too.
-      events: entries
-        .flatMap(([cursor, fields]) => decodeEntry(cursor, fields))
-        .filter(({ cursor }) => compareCursors(cursor, after) > 0),
+      events: entries.flatMap(([cursor, fields], index) => {
+        const decoded = decodeEntry(cursor, fields);
+        // A position may be inside the first pack.
+        return index > 0 ? decoded : decoded.filter((event) => compareCursors(event.cursor, after) > 0);
+      }),
       end: entries.at(-1)?.[0] ?? tip,
       ['newest' in from ? 'isTruncated' : 'isTooMuch']: Number(isMore) === 1 || undefined,
     };
