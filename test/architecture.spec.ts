@@ -12,6 +12,7 @@ const LAYERS = [
   ['sse.module.ts'],
   ['routes/'],
   ['http/'],
+  ['formats/'],
   ['sse.service.ts'],
   ['streams/'],
   ['connections/'],

@@ -32,6 +32,8 @@ export interface SseResponseOptions {
   /** Tells the client when to reconnect. It differs between responses, so it is not part of the shared batches. */
   readonly retry: Batch;
   readonly failures?: FailureLog;
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
@@ -49,7 +51,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   endReason: SseEndReason | undefined;
 
   constructor(
-    private readonly response: AnyResponse,
+    protected readonly response: AnyResponse,
     private readonly outbox: Outbox,
     private readonly options: SseResponseOptions,
   ) {
@@ -70,7 +72,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     this.#position = isFirst && resumes && !isTruncated ? cursor : undefined;
     this.#isNew = this.#position !== undefined;
     const type = isFirst && !resumes ? 'sse.open' : 'sse.position';
-    if (!this.#position) this.#append(controlFrame(type, cursor, live, isTruncated));
+    if (!this.#position) this.append(controlFrame(type, cursor, live, isTruncated));
   }
 
   next(event: ChannelEvent, id?: string): void {
@@ -80,12 +82,12 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
       return;
     }
     this.#position = undefined;
-    this.#append(frameOf(event), id);
+    this.append(frameOf(event), id);
   }
 
   /** When the client has read what was written. */
   drained(): Promise<void> | undefined {
-    this.#write();
+    this.write();
     const drained = this.#writer.drained();
     if (!drained || this.pending <= MAX_LIVE_BYTES || this.#behind > 0) return drained;
     this.#behind = this.pending;
@@ -101,7 +103,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
 
   /** @param retryMs after how long the client may reconnect, if not as usual */
   end(retryMs?: number): void {
-    if (retryMs !== undefined) this.#append(retryFrame(retryMs));
+    if (retryMs !== undefined) this.append(retryFrame(retryMs));
     this.complete();
     setTimeout(() => this.destroy(), END_MS).unref();
   }
@@ -116,10 +118,10 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     try {
       this.begin();
       this.#tellPosition();
-      this.#write();
+      this.write();
       this.response.end();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -130,14 +132,14 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     const { httpVersionMajor, socket } = response.req;
     // Switches off the server's time-out. In HTTP/2 it would be that of the session; an injected request has no socket.
     if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);
-    response.writeHead(200, HEADERS);
+    response.writeHead(200, { ...HEADERS, ...this.options.headers });
     this.#batch ??= this.outbox.begin(this);
   }
 
   /** Sends a comment, or the position, on a quiet connection whose headers are sent. */
   heartbeat(): void {
     if (!this.response.headersSent || this.pending > 0) return;
-    if (this.#isNew || !this.#tellPosition()) this.#append(HEARTBEAT);
+    if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT);
     this.#isNew = false;
   }
 
@@ -151,7 +153,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
 
   flush(): void {
     if (this.#batch && this.pending > MAX_PENDING_BYTES + this.#behind) this.disconnectSlow();
-    this.#write();
+    this.write();
     if (this.pending > MAX_LIVE_BYTES) void this.drained();
   }
 
@@ -175,27 +177,27 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   #tellPosition(): boolean {
     // Without history there is none.
     if (!this.#position) return false;
-    this.#append(controlFrame('sse.position', this.#position, this.options.channels));
+    this.append(controlFrame('sse.position', this.#position, this.options.channels));
     this.#position = undefined;
     return true;
   }
 
-  #append(frame: Frame, id?: string): void {
+  protected append(frame: Frame, id?: string): void {
     this.#batch = (this.#batch ?? this.outbox.begin(this)).with(frame, id);
   }
 
-  #write(): void {
+  protected write(): void {
     const batch = this.#batch;
     if (!batch) return;
     this.#batch = undefined;
     try {
       this.#writer.write(batch);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
-  #fail(error: unknown): void {
+  protected fail(error: unknown): void {
     this.endReason = 'error';
     const { failures = new FailureLog() } = this.options;
     const cause = causeOf(error);

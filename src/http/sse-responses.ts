@@ -9,6 +9,7 @@ import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
+import { FormattedResponse, type Formatting } from './formatted-response.js';
 import { retryFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.js';
 import { Outbox } from './outbox.js';
@@ -36,6 +37,8 @@ export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | '
   subscribe?(subscriber: Subscriber): SubscribedResponse;
   /** When the permission was asked for. @default now */
   readonly askedAt?: number;
+  /** How its events are written, if not as ordinary server-sent events. */
+  readonly formatting?: Formatting;
 }
 
 /** Turns HTTP responses into connections. */
@@ -90,7 +93,7 @@ export class SseResponses implements OnModuleInit {
    * @returns when the response headers are sent, which wait up to 2 s for the broker
    */
   async serve(request: PlatformRequest, response: PlatformResponse, target: ResponseTarget): Promise<void> {
-    const { channels, access, filter, newest, askedAt, renew } = target;
+    const { channels, access, filter, newest, askedAt, renew, formatting } = target;
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     // The client may have left while guards, pipes and interceptors ran.
@@ -102,18 +105,23 @@ export class SseResponses implements OnModuleInit {
     if (response.raw && !(await takeHeaders(response, raw))) return;
     response.hijack?.();
     if (isGone(raw)) return;
+    const headers = formatting?.frames.format.headers;
     if (request.method === 'HEAD') {
-      raw.writeHead(200, HEADERS).end();
+      raw.writeHead(200, { ...HEADERS, ...headers }).end();
       return;
     }
     const resumes = lastEventId !== undefined;
-    const sse = new SseResponse(raw, this.#outbox, {
+    const options = {
       channels,
       filter,
       resumes,
       retry: this.#retries[this.#count++ % this.#retries.length]!,
       failures: this.#failures,
-    });
+      headers,
+    };
+    const sse = formatting
+      ? new FormattedResponse(raw, this.#outbox, options, formatting)
+      : new SseResponse(raw, this.#outbox, options);
     let unsubscribe = () => {};
     let onReady = () => {};
     const ready = new Promise<void>((resolve) => (onReady = resolve));

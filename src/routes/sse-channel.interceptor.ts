@@ -18,7 +18,6 @@ import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { type ResponseTarget, SseResponses } from '../http/sse-responses.js';
-import { lastEventIdOf } from '../http/last-event-id.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from '../http/platform.js';
 import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
 import { checkTarget } from './sse-target.js';
@@ -61,16 +60,20 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
       const returned = await firstValueFrom(next.handle());
       // A guard has asked earlier than this interceptor.
       const decided = await this.#targetOf(returned, context, request, response);
-      const target = await this.prepare({ askedAt, ...decided }, lastEventIdOf(request));
+      const target = await this.prepare({ askedAt, ...decided }, request);
       if (target) serveAtEnd(response, () => responses.serve(request, response, target));
       else serveAtEnd(response, () => responses.answerNothing(response));
     } catch (error) {
       if (!(error instanceof UndecidedError)) throw error;
-      // A client that sends a request of another method expects an answer to it.
-      if (request.method !== 'GET') throw new ServiceUnavailableException();
+      if (!this.retries(request)) throw new ServiceUnavailableException();
       serveAtEnd(response, () => this.authorization.postpone(response));
     }
     return SERVED;
+  }
+
+  /** Whether the client retries after an empty response. One that sends a request of another method expects an answer to it. */
+  protected retries({ method }: PlatformRequest): boolean {
+    return method === 'GET';
   }
 
   /** Decides before the handler runs, where the handler may not run without a permission. */
@@ -79,7 +82,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
   /** Checks a target when it is decided that the client may have it. @returns undefined if there is nothing to deliver */
   protected async prepare(
     target: ResponseTarget,
-    _lastEventId?: string,
+    _request: PlatformRequest,
   ): Promise<ResponseTarget | undefined> {
     this.responses!.check(target);
     return target;

@@ -1,5 +1,10 @@
 import { Render, UseInterceptors } from '@nestjs/common';
 import { checkKeys, optionError } from '../common/sse.errors.js';
+import {
+  resolveFormat,
+  type SseStreamFormat,
+  type SseStreamFormatName,
+} from '../formats/sse-stream-format.js';
 import { VIEW } from '../http/platform.js';
 import type { SseStreamTarget } from '../streams/sse-stream-target.js';
 import type { SseRule } from './authorizer.js';
@@ -7,7 +12,7 @@ import { describeRoute } from './openapi.js';
 import { type ChannelSource, checkSource } from './requested-channels.js';
 import type { SseChannelDecorator } from './sse-channel.decorator.js';
 import { withRule } from './sse-channel.interceptor.js';
-import { SseStreamInterceptor } from './sse-stream.interceptor.js';
+import { SseStreamInterceptor, withFormat } from './sse-stream.interceptor.js';
 
 /** Options of an `@SseStream()` route. */
 export interface SseStreamRouteOptions {
@@ -22,6 +27,12 @@ export interface SseStreamRouteOptions {
    * handler starts the stream.
    */
   stream?: ChannelSource;
+  /**
+   * Writes the stream in another format. With `ai-ui`, `useChat()` of the AI SDK reads it: only chunks of UI messages, `[DONE]` after the end.
+   *
+   * @default server-sent events with `sse.open`, `sse.reset` and `sse.end`
+   */
+  format?: SseStreamFormatName | SseStreamFormat;
 }
 
 /**
@@ -53,16 +64,14 @@ export interface SseStreamRouteOptions {
 export function SseStream(
   options: SseStreamRouteOptions = {},
 ): SseChannelDecorator<SseStreamTarget, 'The handler has to return streams.attach() or streams.start()'> {
-  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream']);
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream', 'format']);
   if ('stream' in options) {
     checkSource(options.stream);
     if (!('allow' in options))
       throw optionError('allow', 'given, as `stream` finds the id for it', 'nothing');
   }
-  const interceptor =
-    'allow' in options
-      ? withRule(SseStreamInterceptor, options.allow!, options.stream)
-      : SseStreamInterceptor;
+  const base = 'format' in options ? withFormat(resolveFormat(options.format!)) : SseStreamInterceptor;
+  const interceptor = 'allow' in options ? withRule(base, options.allow!, options.stream) : base;
   return ((target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);

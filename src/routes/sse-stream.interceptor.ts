@@ -1,14 +1,25 @@
-import { type ExecutionContext, Inject, Injectable, Optional } from '@nestjs/common';
+import { type ExecutionContext, Inject, Injectable, mixin, Optional } from '@nestjs/common';
+import type { StreamState } from '../broker/streams.js';
 import { UndecidedError } from '../connections/access.js';
 import { inputError, optionError } from '../common/sse.errors.js';
-import { checkChannels } from '../event/event.js';
+import { checkChannels, compareCursors, isCursor } from '../event/event.js';
+import type { SseStreamFormat } from '../formats/sse-stream-format.js';
+import { FrameFormat } from '../http/formatted-response.js';
+import { lastEventIdOf } from '../http/last-event-id.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
 import type { ResponseTarget } from '../http/sse-responses.js';
 import { hasAll } from '../streams/stream-reader.js';
-import { SseStreamTarget } from '../streams/sse-stream-target.js';
+import { SseStreamHandle, SseStreamTarget } from '../streams/sse-stream-target.js';
 import { SseStreams } from '../streams/sse-streams.service.js';
 import type { ChannelRequest } from './requested-channels.js';
 import { SseChannelInterceptor } from './sse-channel.interceptor.js';
+
+/** The target of a request for a stream. */
+interface StreamTarget extends ResponseTarget {
+  readonly isExpected: boolean;
+  /** Whether the request itself has started the stream, or attached to it. */
+  readonly isStarted: boolean;
+}
 
 /** As `SseChannelInterceptor`, for a stream: it has an end, so there may be nothing to deliver. */
 @Injectable()
@@ -16,6 +27,14 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
   @Optional()
   @Inject(SseStreams)
   private readonly streams?: SseStreams;
+
+  /** The format of the route, if it has one. */
+  protected readonly frames: FrameFormat | undefined = undefined;
+
+  /** Clients of other formats do not retry by themselves. */
+  protected override retries(request: PlatformRequest): boolean {
+    return !this.frames && super.retries(request);
+  }
 
   protected override async decide(context: ExecutionContext): Promise<void> {
     const http = context.switchToHttp();
@@ -30,20 +49,21 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
     await this.authorization.grant({ check, authorizer, context, isWanted }, checkChannels(channel(request)));
   }
 
-  protected override named(returned: unknown): ResponseTarget & { isExpected: boolean } {
+  protected override named(returned: unknown): StreamTarget {
     if (returned instanceof SseStreamTarget) {
       const { id, access, isExpected } = returned;
-      return { channels: [id], access, isExpected };
+      return { channels: [id], access, isExpected, isStarted: returned instanceof SseStreamHandle };
     }
     throw inputError('target', 'what streams.attach() or streams.start() returns', returned);
   }
 
   protected override async prepare(
-    { isExpected, ...target }: ResponseTarget & { isExpected?: boolean },
-    lastEventId?: string,
+    { isExpected, isStarted, ...target }: StreamTarget,
+    request: PlatformRequest,
   ): Promise<ResponseTarget | undefined> {
     const { readers } = this.streams!;
     const [id] = target.channels as [string];
+    const lastEventId = lastEventIdOf(request);
     this.streams!.check();
     // As when an authorizer fails, the client retries.
     const state = await readers.look(id).catch((cause: Error) => {
@@ -52,10 +72,35 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
     if (!state && isExpected && lastEventId === undefined) {
       throw new UndecidedError('The stream has not started yet');
     }
-    if (hasAll(state, lastEventId)) return undefined;
+    const { frames } = this;
+    if (hasAll(state, lastEventId) || (frames && !isReadable(frames.format, state, lastEventId, isStarted))) {
+      if (frames?.format.nothing) throw frames.format.nothing();
+      return undefined;
+    }
     return {
       ...target,
+      formatting: frames && { frames, isWanted: frames.format.after?.(request) },
       subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId, state }),
     };
   }
+}
+
+/** Whether a format can deliver what a client lacks of a stream: it has no `sse.reset`. */
+function isReadable(
+  { replaysEnded = true }: SseStreamFormat,
+  state: StreamState | undefined,
+  lastEventId: string | undefined,
+  isStarted: boolean | undefined,
+): state is StreamState {
+  if (!state) return false;
+  if (lastEventId === undefined) return replaysEnded || isStarted === true || !state.end;
+  return isCursor(lastEventId) && compareCursors(lastEventId, state.generation) >= 0;
+}
+
+/** An interceptor of a route with a format. */
+export function withFormat(format: SseStreamFormat): typeof SseStreamInterceptor {
+  class FormattingInterceptor extends SseStreamInterceptor {
+    protected override readonly frames = new FrameFormat(format);
+  }
+  return mixin(FormattingInterceptor);
 }

@@ -8,6 +8,8 @@ export interface SseStreamState {
   readonly reason?: string;
   /** When it was started, by the clock of Redis. */
   readonly startedAt?: Date;
+  /** Identifies this run of the stream: the id before its first event. A client that resumes after it gets the whole stream. */
+  readonly generation?: string;
   /** The id of its last event. */
   readonly lastEventId?: string;
 }
@@ -19,6 +21,7 @@ export function describeState(state: StreamState | undefined): SseStreamState {
   return {
     state: end?.status ?? 'live',
     ...(end?.reason !== undefined && { reason: end.reason }),
+    generation,
     startedAt: new Date(Number(generation.split('-')[0])),
     lastEventId: tip,
   };

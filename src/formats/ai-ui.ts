@@ -1,0 +1,35 @@
+import type { SseStreamEnd } from '../broker/streams.js';
+import { show, SseError } from '../common/sse.errors.js';
+import type { SseStreamFormat } from './sse-stream-format.js';
+
+/**
+ * The UI message stream of the AI SDK (`ai` 5, 6 and 7), as its `DefaultChatTransport` reads it: every data is a chunk, an object with a
+ * `type`. Ids are for clients that resume after one; the SDK ignores them.
+ *
+ * @see https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+ */
+export const AI_UI: SseStreamFormat = {
+  headers: { 'x-vercel-ai-ui-message-stream': 'v1' },
+  // Whoever loads the page later has the message from the application.
+  replaysEnded: false,
+  event({ id, json }) {
+    const { type } = Object(JSON.parse(json)) as { type?: unknown };
+    if (typeof type === 'string') return `id: ${id}\ndata: ${json}\n\n`;
+    throw new SseError(
+      'SSE_INPUT',
+      `Expected a UI message chunk, an object with a \`type\`, got ${show(json)}`,
+    );
+  },
+  end(end, id) {
+    const chunk = chunkOf(end);
+    const data = chunk ? `data: ${JSON.stringify(chunk)}\n\n` : '';
+    return `${data}id: ${id}\ndata: [DONE]\n\n`;
+  },
+};
+
+function chunkOf({ status, reason = status }: SseStreamEnd): object | undefined {
+  if (status === 'done') return undefined;
+  // The SDK 5 refuses further fields.
+  if (status === 'aborted') return { type: 'abort' };
+  return { type: 'error', errorText: status === 'lost' ? 'The answer was lost' : reason };
+}
