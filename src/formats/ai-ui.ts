@@ -1,5 +1,5 @@
 import type { SseStreamEnd } from '../broker/streams.js';
-import { show, SseError } from '../common/sse.errors.js';
+import { SseError } from '../common/sse.errors.js';
 import type { SseStreamFormat } from './sse-stream-format.js';
 
 /**
@@ -15,10 +15,8 @@ export const AI_UI: SseStreamFormat = {
   event({ id, json }) {
     const { type } = Object(JSON.parse(json)) as { type?: unknown };
     if (typeof type === 'string') return `id: ${id}\ndata: ${json}\n\n`;
-    throw new SseError(
-      'SSE_INPUT',
-      `Expected a UI message chunk, an object with a \`type\`, got ${show(json)}`,
-    );
+    // Its message is logged, so it quotes no event.
+    throw new SseError('SSE_OPTIONS', "The format 'ai-ui' expects UI message chunks: objects with a `type`");
   },
   end(end, id) {
     const chunk = chunkOf(end);

@@ -1,4 +1,3 @@
-import { constants } from 'node:http2';
 import type { SseStreamEnd } from '../broker/streams.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import { END_TYPE } from '../event/message.js';
@@ -78,8 +77,8 @@ export class FormattedResponse extends SseResponse {
   /** Closes the connection in a way that no client takes for the end of the response. */
   #cut(): void {
     this.write();
-    // Browsers take a stream of HTTP/2 that was closed without an error for one that has ended.
-    this.response.stream?.close(constants.NGHTTP2_CANCEL);
+    // Without an error, browsers take a stream of HTTP/2 for one that has ended.
+    this.response.stream?.destroy(new Error('The connection ends before the stream'));
     this.destroy();
   }
 

@@ -4,9 +4,7 @@ import { StreamableFile } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 
 /** A response of HTTP/1, or one of HTTP/2, which has a stream instead of its own socket. */
-export type AnyResponse = ServerResponse & {
-  readonly stream?: Writable & { readonly session?: object; close(code: number): void };
-};
+export type AnyResponse = ServerResponse & { readonly stream?: Writable & { readonly session?: object } };
 
 /** Express's request and response are Node's own; Fastify's request and reply hold them. */
 export type PlatformRequest = IncomingMessage & {
