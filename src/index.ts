@@ -3,12 +3,8 @@ export type { SseConnection, SseConnectionEnd, SseEndReason } from './connection
 export type { EventsOptions, MessagesOptions } from './connections/request.js';
 export type { SseFrom } from './channel/start.js';
 export type { DisconnectTarget } from './connections/disconnection.js';
-export type {
-  SseFormatEvent,
-  SseFormatRequest,
-  SseStreamFormat,
-  SseStreamFormatName,
-} from './formats/sse-stream-format.js';
+export type { SseFormatEvent, SseFormatRequest, SseStreamFormat } from './formats/sse-stream-format.js';
+export type { SseStreamFormatName } from './formats/formats.js';
 export type { PublishOptions, SseEvent } from './event/event.js';
 export type { SseAuthorizer, SseRule } from './routes/authorizer.js';
 export { ChannelGuard, GrantedChannels, StreamGuard } from './routes/channel.guard.js';

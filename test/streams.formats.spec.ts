@@ -103,10 +103,10 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       expect(chunks(stopped)).toEqual(['{"type":"start"}', '{"type":"abort"}', '[DONE]']);
 
       const failing = await startHeld(streams, 'failing');
-      const failed = await connect(`${url}/ai/failing`);
+      const reader = await connect(`${url}/ai/failing`);
       void failing.out.fail('The model is overloaded');
-      await ended(failed);
-      expect(chunks(failed)).toEqual(['{"type":"error","errorText":"The model is overloaded"}', '[DONE]']);
+      await ended(reader);
+      expect(chunks(reader)).toEqual(['{"type":"error","errorText":"The model is overloaded"}', '[DONE]']);
     });
 
     it('is 204 where there is nothing to resume: it is missing, has ended, or is not the one of the id', async () => {

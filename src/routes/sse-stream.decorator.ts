@@ -1,10 +1,7 @@
 import { Render, UseInterceptors } from '@nestjs/common';
 import { checkKeys, optionError } from '../common/sse.errors.js';
-import {
-  resolveFormat,
-  type SseStreamFormat,
-  type SseStreamFormatName,
-} from '../formats/sse-stream-format.js';
+import { resolveFormat, type SseStreamFormatName } from '../formats/formats.js';
+import type { SseStreamFormat } from '../formats/sse-stream-format.js';
 import { VIEW } from '../http/platform.js';
 import type { SseStreamTarget } from '../streams/sse-stream-target.js';
 import type { SseRule } from './authorizer.js';
