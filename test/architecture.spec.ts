@@ -8,7 +8,7 @@ import { VERSION } from '../src/integrations/cli/version.js';
 /** From outer to inner layers: a file imports only from its own layer and later ones. */
 const LAYERS = [
   ['index.ts'],
-  ['integrations/'],
+  ['integrations/', 'client/'],
   ['sse.module.ts'],
   ['routes/'],
   ['http/', 'formats/'],
