@@ -16,7 +16,7 @@ export class Relay {
 
   private constructor(
     private readonly server: Server,
-    private readonly target: number,
+    private target: number,
   ) {
     running.add(this);
     server.on('connection', (client) => this.#relay(client));
@@ -47,6 +47,11 @@ export class Relay {
   /** The number of heartbeats that were sent as separate chunks. */
   get heartbeats(): number {
     return this.responses.match(/\n2\r\n:\n\r(?=\n)/g)?.length ?? 0;
+  }
+
+  /** Connects new clients to the application of this URL. */
+  moveTo(url: string): void {
+    this.target = Number(new URL(url).port);
   }
 
   /** Breaks all connections. */
