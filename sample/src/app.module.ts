@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { SseModule } from 'nestjs-sse-channels';
 import { AppController } from './app.controller.js';
+import { ChatController } from './chat.controller.js';
+import { Chats } from './chats.js';
 import { JobsController } from './jobs.controller.js';
 import { NodeController } from './node.controller.js';
 import { RecordReaders, Records, RecordsController } from './records.controller.js';
@@ -14,7 +16,14 @@ import { Stats } from './stats.js';
       useFactory: () => ({ redis: process.env.SSE_REDIS_URL || undefined, prefix: process.env.SSE_PREFIX }),
     }),
   ],
-  controllers: [AppController, NodeController, SessionController, RecordsController, JobsController],
-  providers: [Sessions, Records, RecordReaders, Stats],
+  controllers: [
+    AppController,
+    NodeController,
+    SessionController,
+    RecordsController,
+    JobsController,
+    ChatController,
+  ],
+  providers: [Sessions, Records, RecordReaders, Stats, Chats],
 })
 export class AppModule {}

@@ -11,7 +11,8 @@ const app = await NestFactory.create<NestExpressApplication>(AppModule);
 app.enableCors({ origin: LOCAL_PAGES, methods: ['GET', 'POST'] });
 // More than the 256 KiB of an event, so that the module refuses larger ones and says why.
 app.useBodyParser('json', { limit: '2mb' });
-app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)));
+// `/chat` is `chat.html`.
+app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)), { extensions: ['html'] });
 // The page shows the code behind its panels.
 app.useStaticAssets(fileURLToPath(new URL('../src', import.meta.url)), { prefix: '/src/' });
 app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
