@@ -3,6 +3,9 @@ const TIMEOUT_MS = 10_000;
 
 export const byId = (id) => document.getElementById(id);
 
+/** `crypto.randomUUID()` is missing on pages without HTTPS. */
+export const newId = () => Math.random().toString(36).slice(2, 10);
+
 /** An element with text. Data from outside is never parsed as HTML. */
 export function element(tag, className = '', text = '') {
   const created = document.createElement(tag);

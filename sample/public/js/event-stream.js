@@ -3,7 +3,7 @@ import { EventParser } from './event-parser.js';
 const RETRY_MS = 3_000;
 
 /** The events of a response, until it ends. */
-async function* eventsOf(response, parser) {
+export async function* eventsOf(response, parser) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {

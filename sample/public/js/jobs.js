@@ -1,4 +1,4 @@
-import { byId, describe, fill, onSubmit, send } from './dom.js';
+import { byId, describe, fill, newId, onSubmit, send } from './dom.js';
 import { JobClient } from './job-client.js';
 import { addressOf } from './nodes.js';
 
@@ -29,7 +29,7 @@ async function request(node, path, body) {
 }
 
 async function start(node) {
-  const id = Math.random().toString(36).slice(2, 10);
+  const id = newId();
   const path = `/jobs/${id}`;
   const { ok, body } = await request(node, path, { paceMs: Number(byId('pace').value) });
   if (!ok) return;

@@ -43,11 +43,16 @@ export function addressOf(node) {
   return isDirect() && nodes.has(node) ? urlOf(nodes.get(node)) : undefined;
 }
 
-/** Shows the last second. */
-export function showNodes() {
+/** Forgets nodes that have ended. */
+export function forgetNodes() {
   for (const [node, { receivedAt }] of nodes) {
     if (receivedAt < Date.now() - FORGET_MS) nodes.delete(node);
   }
+}
+
+/** Shows the last second. */
+export function showNodes() {
+  forgetNodes();
   const all = [...nodes.values()].toSorted((a, b) => a.port - b.port);
   const sum = (name) => all.reduce((total, metrics) => total + metrics[name], 0);
   rates.shift();
