@@ -138,7 +138,7 @@ export class ChatPage {
   ): Promise<ChatPage> {
     const page = new ChatPage(await context.newPage());
     await page.page.goto(`${url}/page?id=${id}&${kind}`);
-    if (kind !== 'recipe') await page.until(({ status }) => status !== undefined);
+    if (kind !== 'recipe') await page.until(() => true);
     return page;
   }
 
@@ -146,22 +146,25 @@ export class ChatPage {
     return this.page.evaluate(`void chat.sendMessage({ text: ${JSON.stringify(text)} })`);
   }
 
-  shown(): Promise<Shown> {
-    return this.page.evaluate<Shown>('globalThis.shown ?? {}');
+  shown(): Promise<Shown | undefined> {
+    return this.page.evaluate<Shown | undefined>('globalThis.shown');
   }
 
-  until(isRight: (shown: Shown) => boolean): Promise<Shown> {
-    return until(() => this.shown(), isRight);
+  async until(isRight: (shown: Shown) => boolean): Promise<Shown> {
+    return (await until(
+      () => this.shown(),
+      (shown) => shown !== undefined && isRight(shown),
+    ))!;
   }
 
   /** Until the answer has that many words. */
   words(count: number): Promise<Shown> {
-    return this.until(({ texts: [, answer = ''] = [] }) => answer.split(' ').length > count);
+    return this.until(({ texts: [, answer = ''] }) => answer.split(' ').length > count);
   }
 
   /** Until the answer is whole, or has failed, or, without a number of words, has ended. */
   ended(count?: number): Promise<Shown> {
-    return this.until(({ status, texts = [] }) => {
+    return this.until(({ status, texts }) => {
       const isEnded = count === undefined ? texts.length > 1 : texts[1] === wordsOf(count);
       return status === 'error' || (status === 'ready' && isEnded);
     });

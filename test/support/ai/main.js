@@ -2,7 +2,6 @@
  * A node of the application of the recipe for AI chats, as a process of its own: `ai` is the version that its folder has. The
  * answer of the model depends on the last message of the user: `20 words, 10 ms (<id of the chat>)`, and ` then fail`.
  */
-import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -15,9 +14,11 @@ import { ChatController, Chats } from './controller.js';
 
 const { REDIS, CHATS, PREFIX, PLATFORM, SSE } = process.env;
 const redis = new Redis(CHATS);
-const Mock = mocks.MockLanguageModelV4 ?? mocks.MockLanguageModelV3 ?? mocks.MockLanguageModelV2;
-const isFirst = Mock === mocks.MockLanguageModelV2;
-const end = isFirst
+const [name, Model] = Object.entries(mocks)
+  .filter(([exported]) => exported.startsWith('MockLanguageModelV'))
+  .toSorted()
+  .at(-1);
+const end = name.endsWith('V2')
   ? { finishReason: 'stop', usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } }
   : {
       finishReason: { unified: 'stop', raw: 'stop' },
@@ -41,7 +42,7 @@ async function* answer(question, signal) {
 }
 
 class RedisChats extends Chats {
-  model = new Mock({
+  model = new Model({
     doStream: async ({ prompt, abortSignal }) => ({
       stream: ReadableStream.from(answer(prompt.at(-1).content[0].text, abortSignal)),
     }),
@@ -54,6 +55,7 @@ class RedisChats extends Chats {
   }
 }
 
+// oxlint-disable-next-line typescript/no-extraneous-class -- a module of Nest
 class App {}
 Module({
   imports: [SseModule.forRoot({ redis: REDIS, prefix: PREFIX, retryMs: 100, ...JSON.parse(SSE) })],
