@@ -1,67 +1,13 @@
 import { connect as connectHttp2 } from 'node:http2';
-import { Controller, Get, HttpException, Param, Post } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  SseModule,
-  type SseModuleOptions,
-  SseStream,
-  type SseStreamFormat,
-  SseStreams,
-} from 'nestjs-sse-channels';
-import { type Platform, platforms, startApp, terminate } from './support/app.js';
+import { type Platform, platforms, terminate } from './support/app.js';
 import { connect, type SseClient } from './support/client.js';
+import { startFormats as start } from './support/formats-app.js';
 import { watchLog } from './support/log.js';
+import { startRedis } from './support/redis.js';
 import { startHeld, stores } from './support/streams-app.js';
 import { until } from './support/until.js';
-
-/** Numbers, each on a line of its own. */
-const numbers: SseStreamFormat = {
-  headers: { 'x-format': 'numbers' },
-  event: ({ id, json, type }) => {
-    if (json === '"unwritable"') throw new Error('This is no number');
-    return `id: ${id}\ndata: ${type ?? ''}${json}\n\n`;
-  },
-  end: ({ status, reason }) => `data: ${status} ${reason}\n\n`,
-  nothing: () => new HttpException({ error: 'nothing' }, 404),
-  after: ({ query }) =>
-    query.after === undefined ? undefined : ({ json }) => Number(json) > Number(query.after),
-};
-
-@Controller()
-class FormatsController {
-  constructor(private readonly streams: SseStreams) {}
-
-  @Post('ai/:id')
-  @SseStream({ format: 'ai-ui' })
-  start(@Param('id') id: string) {
-    return this.streams.start(id, (out) => void out.write({ type: 'start' }));
-  }
-
-  @Get('ai/:id')
-  @SseStream({ format: 'ai-ui' })
-  chunks(@Param('id') id: string) {
-    return this.streams.attach(id);
-  }
-
-  @Get('numbers/:id')
-  @SseStream({ format: numbers })
-  numbers(@Param('id') id: string) {
-    return this.streams.attach(id);
-  }
-
-  @Get('expected/:id')
-  @SseStream({ format: 'ai-ui' })
-  expected(@Param('id') id: string) {
-    return this.streams.attach(id, { expected: true });
-  }
-}
-
-const start = async (platform: Platform, options: SseModuleOptions) => {
-  const imports = [SseModule.forRoot({ heartbeatMs: 1_000, retryMs: 100, ...options })];
-  const { app, url } = await startApp(platform, { imports, controllers: [FormatsController] });
-  return { app, url, streams: app.get(SseStreams) };
-};
 
 const chunks = ({ events }: SseClient) => events.map(({ data }) => data);
 const text = (delta: string) => ({ type: 'text-delta', id: '1', delta });
@@ -192,6 +138,22 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       const head = await fetch(`${url}/numbers/n`, { method: 'HEAD' });
       expect(head.headers.get('x-format')).toBe('numbers');
     });
+  });
+
+  it('ends as lost for a reader whose events Redis has lost', async () => {
+    const redis = await startRedis();
+    const { url, streams } = await start(platform, { redis: redis.url, prefix: 'sse:' });
+    const { out } = await startHeld(streams, 'chat', { leaseMs: 1_000 });
+    out.write({ type: 'start' });
+    const client = await connect(`${url}/ai/chat`);
+    await client.take(1);
+    const admin = redis.admin();
+    await admin.flushall();
+    await admin.quit();
+    await ended(client);
+    expect(client.response.complete).toBe(true);
+    const error = JSON.stringify({ type: 'error', errorText: 'The answer was lost' });
+    expect(chunks(client)).toEqual(['{"type":"start"}', error, '[DONE]']);
   });
 
   it('is cut, with a log entry, at an event that its format cannot write', async () => {

@@ -79,7 +79,7 @@ export const http = [
   {
     ...stream,
     guard: 'a failing write() closes only its connection',
-    find: `      this.#writer.write(batch);\n    } catch (error) {\n      this.#fail(error);`,
+    find: `      this.#writer.write(batch);\n    } catch (error) {\n      this.fail(error);`,
     replace: `      this.#writer.write(batch);\n    } catch (error) {\n      throw error;`,
   },
   {
@@ -105,8 +105,8 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat sends the position after filtered events',
-    find: `if (this.#isNew || !this.#tellPosition()) this.#append(HEARTBEAT)`,
-    replace: `this.#append(HEARTBEAT)`,
+    find: `if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT)`,
+    replace: `this.append(HEARTBEAT)`,
     tests: ['test/filters.spec.ts › sends the position with the next heartbeat'],
   },
   {
@@ -119,8 +119,8 @@ export const http = [
   {
     ...stream,
     guard: 'a later position is never behind sent events',
-    find: `    this.#position = undefined;\n    this.#append(frameOf(event), id);`,
-    replace: `    this.#append(frameOf(event), id);`,
+    find: `    this.#position = undefined;\n    this.append(frameOf(event), id);`,
+    replace: `    this.append(frameOf(event), id);`,
     tests: ['test/filters.spec.ts › that drops events sends'],
   },
   {

@@ -3,6 +3,7 @@ import { broker } from './broker.js';
 import { channels } from './channels.js';
 import { cluster } from './cluster.js';
 import { connections } from './connections.js';
+import { formats } from './formats.js';
 import { history } from './history.js';
 import { http } from './http.js';
 import { hub } from './hub.js';
@@ -43,6 +44,7 @@ export const MUTANTS = [
   ...start,
   ...streamStores,
   ...streams,
+  ...formats,
 ].map((mutant) => ({
   ...mutant,
   tests: mutant.tests.map(parse),

@@ -93,7 +93,7 @@ export class ChatClient {
   }
 
   /** An answer has started, perhaps for another tab. */
-  hear(id) {
+  noteStart(id) {
     this.#started = id;
     if (this.state === 'idle') void this.load();
   }

@@ -79,7 +79,7 @@ function ask(message) {
 /** Learns of answers that start, in whatever tab, and of the nodes. */
 function listen() {
   starts = new EventSource(`/chat/${encodeURIComponent(id)}/starts`);
-  starts.addEventListener('message', ({ data }) => client.hear(JSON.parse(data).messageId));
+  starts.addEventListener('message', ({ data }) => client.noteStart(JSON.parse(data).messageId));
   starts.addEventListener('metrics', ({ data }) => receiveMetrics(JSON.parse(data)));
   // Loaded after that, the page misses no answer.
   starts.addEventListener('sse.open', () => !client.isBusy && client.load());
