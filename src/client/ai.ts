@@ -21,12 +21,14 @@ export class SseChatTransport<M extends UIMessage = UIMessage> extends DefaultCh
     super(init);
   }
 
+  /** Sends as `DefaultChatTransport` does. */
   override sendMessages(options: Parameters<DefaultChatTransport<M>['sendMessages']>[0]) {
     // The next answer is another stream.
     this.init = { ...this.init, generation: undefined };
     return this.#with((response) => this.#whole(response, options)).sendMessages(options);
   }
 
+  /** Resumes as `DefaultChatTransport` does. */
   override reconnectToStream(options: Options<M>) {
     const { generation } = this.init;
     return this.#with((response) => this.#whole(response, options), generation).reconnectToStream(options);

@@ -2,11 +2,10 @@ import { checkKeys, optionError, show } from '../common/sse.errors.js';
 import { AI_UI } from './ai-ui.js';
 import type { SseStreamFormat } from './sse-stream-format.js';
 
-/** The formats of this package, by name. */
-const FORMATS = { 'ai-ui': AI_UI };
-
 /** The name of a format of this package: `ai-ui` is the UI message stream of the AI SDK. */
-export type SseStreamFormatName = keyof typeof FORMATS;
+export type SseStreamFormatName = 'ai-ui';
+
+const FORMATS: Record<SseStreamFormatName, SseStreamFormat> = { 'ai-ui': AI_UI };
 
 /** @throws SseError `SSE_OPTIONS` */
 export function resolveFormat(format: SseStreamFormatName | SseStreamFormat): SseStreamFormat {
