@@ -5,7 +5,7 @@ import { type Platform, platforms, terminate } from './support/app.js';
 import { connect, type SseClient } from './support/client.js';
 import { startFormats as start } from './support/formats-app.js';
 import { watchLog } from './support/log.js';
-import { startRedis } from './support/redis.js';
+import { randomPrefix, redisUrl, startRedis } from './support/redis.js';
 import { startHeld, stores } from './support/streams-app.js';
 import { until } from './support/until.js';
 
@@ -138,6 +138,18 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       const head = await fetch(`${url}/numbers/n`, { method: 'HEAD' });
       expect(head.headers.get('x-format')).toBe('numbers');
     });
+  });
+
+  it('is cut where its node closes, and the stream goes on', async () => {
+    const options = { redis: redisUrl(), prefix: randomPrefix() };
+    const [owner, node] = [await start(platform, options), await start(platform, options)];
+    const { out } = await startHeld(owner.streams, 'chat');
+    out.write({ type: 'start' });
+    const client = await connect(`${node.url}/ai/chat`);
+    await client.take(1);
+    await node.app.close();
+    await ended(client);
+    expect([client.response.complete, chunks(client)]).toEqual([false, ['{"type":"start"}']]);
   });
 
   it('ends as lost for a reader whose events Redis has lost', async () => {

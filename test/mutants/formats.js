@@ -23,7 +23,7 @@ export const formats = [
     find: `if (this.endReason === 'ended') super.complete();`,
     replace: `super.complete();
     if (this.endReason) return;`,
-    tests: memory('is cut'),
+    tests: ['src/http/formatted-response.spec.ts'],
   },
   {
     ...response,
