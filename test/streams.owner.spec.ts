@@ -39,7 +39,8 @@ describe('A stream whose producer', () => {
     }
     const states = await Promise.all(nodes.map(({ streams }) => streams.status('a')));
     const startedAt = expect.any(Date);
-    const state = { state: 'lost', reason: 'lease', startedAt, lastEventId: ends[0]!.id };
+    const generation = expect.any(String);
+    const state = { state: 'lost', reason: 'lease', startedAt, generation, lastEventId: ends[0]!.id };
     expect(states).toEqual([state, state]);
     const lost = nodes.map(({ sse }) => sse.stats().streams.ended.lost);
     expect(lost[0]! + lost[1]!).toBe(1);

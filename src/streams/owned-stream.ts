@@ -1,5 +1,5 @@
 import { encodeStreamEnd } from '../event/message.js';
-import type { OwnedState, SseStreamEnd, StreamStore } from '../broker/streams.js';
+import type { OwnedState, SseStreamEnd, StreamState, StreamStore } from '../broker/streams.js';
 import { Packs } from './packs.js';
 import type { ResolvedStreamOptions } from './stream-options.js';
 
@@ -14,8 +14,8 @@ const MAX_UNSENT = 1_048_576;
 export interface Ownership {
   readonly id: string;
   readonly owner: string;
-  /** The cursor before the first event. */
-  readonly generation: string;
+  /** Of the start. */
+  readonly state: StreamState;
   /** When the call was sent that started it, by `performance.now()`. */
   readonly startedAt: number;
   readonly options: ResolvedStreamOptions;
@@ -47,6 +47,7 @@ export class OwnedStream {
   #end: SseStreamEnd | undefined;
   #isOver = false;
   #flush: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
   readonly #renewal: NodeJS.Timeout;
   readonly #limit: NodeJS.Timeout | undefined;
   #ready: { promise: Promise<void>; resolve: () => void } | undefined;
@@ -136,6 +137,7 @@ export class OwnedStream {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#flush);
+    clearImmediate(this.#turn);
     clearTimeout(this.#limit);
     clearInterval(this.#renewal);
     this.#ready?.resolve();
@@ -149,19 +151,21 @@ export class OwnedStream {
     this.#abort.abort(new DOMException(`The stream is over: ${status}, ${reason}`, 'AbortError'));
   }
 
-  /** The first event after a pause leaves at once, later ones together. */
+  /** The first events after a pause leave at the end of their turn of the event loop, later ones together. */
   #sendSoon(): void {
     // After a failure, the next attempt is due already.
     if (this.#isSending || this.#isOver || this.#failures > 0) return;
     const wait = this.#sentAt + this.ownership.options.flushMs - performance.now();
-    if (wait <= 0 || this.#packs.hasFull || this.#end) void this.#send();
+    if (this.#packs.hasFull || this.#end) void this.#send();
+    else if (wait <= 0) this.#turn ??= setImmediate(() => void this.#send());
     else this.#flush ??= setTimeout(() => void this.#send(), Math.ceil(wait));
   }
 
   async #send(): Promise<void> {
     if (this.#isSending || this.#isOver) return;
     clearTimeout(this.#flush);
-    this.#flush = undefined;
+    clearImmediate(this.#turn);
+    this.#flush = this.#turn = undefined;
     this.#isSending = true;
     const { id, owner, options } = this.ownership;
     const sentAt = (this.#sentAt = performance.now());

@@ -54,7 +54,8 @@ export class OwnedStreams implements ChannelListener {
   async #start(id: string, options: ResolvedStreamOptions): Promise<OwnedStream | StreamState> {
     const { replace: replaces, leaseMs, keepMs, onDisconnect } = options;
     const owner = `${this.#instance}.${this.#count++}`;
-    const before = replaces ? await this.store.look(id, false).catch(() => undefined) : undefined;
+    // It is sent before the start, which need not wait for its reply.
+    const looking = replaces ? this.store.look(id, false).catch(() => undefined) : undefined;
     let startedAt = 0;
     const needsReaders = onDisconnect === 'abort';
     const state = await this.#attempt(() => {
@@ -64,12 +65,13 @@ export class OwnedStreams implements ChannelListener {
     if (state.owner !== owner) return state;
     if (state.end)
       throw new SseError('SSE_UNAVAILABLE', 'Not started: Redis did not answer within the lease');
+    const before = await looking;
     // The replaced producer should stop at once.
-    if (before && !before.end) this.tell(before);
+    if (before && !before.end && before.owner !== owner) this.tell(before);
     const stream = new OwnedStream(this.store, {
       id,
       owner,
-      generation: state.generation,
+      state,
       startedAt,
       options,
     });

@@ -1,4 +1,4 @@
-import type { SseStreamEnd } from '../broker/streams.js';
+import type { SseStreamEnd, StreamState } from '../broker/streams.js';
 import type { SseAccess } from '../connections/access.js';
 
 /** The reader of a stream. All fields are optional. */
@@ -33,7 +33,7 @@ export class SseStreamHandle extends SseStreamTarget {
   constructor(
     id: string,
     private readonly stream: {
-      readonly generation: string;
+      readonly state: StreamState;
       readonly isOwn: boolean;
       end(): Promise<SseStreamEnd>;
     },
@@ -43,7 +43,12 @@ export class SseStreamHandle extends SseStreamTarget {
 
   /** Identifies this run of the stream: the cursor before its first event. Of two with the same id, the later one is greater. */
   get generation(): string {
-    return this.stream.generation;
+    return this.stream.state.generation;
+  }
+
+  /** @internal of the start */
+  get state(): StreamState {
+    return this.stream.state;
   }
 
   /** Whether the call has started the stream; false where it has attached to a live one. */

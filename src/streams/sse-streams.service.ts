@@ -88,8 +88,8 @@ export class SseStreams {
     const stream = await this.#start(id, resolveStreamOptions(options));
     if (!(stream instanceof OwnedStream)) return this.#handleOf(checkChannel(id, 'id'), stream);
     void this.#produce(producer, this.#writerOf(stream));
-    const { generation } = stream.ownership;
-    return new SseStreamHandle(stream.id, { generation, isOwn: true, end: () => stream.done });
+    const { state } = stream.ownership;
+    return new SseStreamHandle(stream.id, { state, isOwn: true, end: () => stream.done });
   }
 
   /**
@@ -230,8 +230,7 @@ export class SseStreams {
 
   /** A handle of a stream that another call has started. */
   #handleOf(id: string, state: StreamState): SseStreamHandle {
-    const { generation } = state;
-    return new SseStreamHandle(id, { generation, isOwn: false, end: () => this.readers.endOf(id, state) });
+    return new SseStreamHandle(id, { state, isOwn: false, end: () => this.readers.endOf(id, state) });
   }
 
   /** @internal */

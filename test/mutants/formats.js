@@ -70,14 +70,14 @@ export const formats = [
   {
     ...route,
     guard: 'an ended stream is not replayed to a client of the AI SDK',
-    find: `return replaysEnded || isStarted === true || !state.end;`,
+    find: `return replaysEnded || state === started || !state.end;`,
     replace: `return true;`,
     tests: memory('is 204'),
   },
   {
     ...route,
     guard: 'the request that starts a stream gets it also after its end',
-    find: `replaysEnded || isStarted === true`,
+    find: `replaysEnded || state === started`,
     replace: `replaysEnded`,
     tests: memory('is delivered by the request'),
   },
