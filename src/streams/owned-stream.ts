@@ -5,6 +5,8 @@ import type { ResolvedStreamOptions } from './stream-options.js';
 
 /** How often a lease is renewed at least, in ms: the reply brings a request to stop whose message was lost. */
 const RENEW_MS = 3_500;
+/** After a pause of so many `flushMs`, the second pack also leaves at once: a model announces its first token by an event of its own. */
+const PAUSE = 4;
 /** Between two attempts while the store fails, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
 /** Unsent characters of JSON above which a producer should wait. */
@@ -36,6 +38,8 @@ export class OwnedStream {
   #number = 1;
   /** When the last call was sent, and the last one that has succeeded. */
   #sentAt = -Infinity;
+  /** Whether the last call was the first one after a pause. */
+  #isFirst = false;
   #leasedAt: number;
   #expirySetAt = -Infinity;
   #isSending = false;
@@ -155,7 +159,7 @@ export class OwnedStream {
   #sendSoon(): void {
     // After a failure, the next attempt is due already.
     if (this.#isSending || this.#isOver || this.#failures > 0) return;
-    const wait = this.#sentAt + this.ownership.options.flushMs - performance.now();
+    const wait = this.#isFirst ? 0 : this.#sentAt + this.ownership.options.flushMs - performance.now();
     if (this.#packs.hasFull || this.#end) void this.#send();
     else if (wait <= 0) this.#turn ??= setImmediate(() => void this.#send());
     else this.#flush ??= setTimeout(() => void this.#send(), Math.ceil(wait));
@@ -168,7 +172,9 @@ export class OwnedStream {
     this.#flush = this.#turn = undefined;
     this.#isSending = true;
     const { id, owner, options } = this.ownership;
-    const sentAt = (this.#sentAt = performance.now());
+    const sentAt = performance.now();
+    this.#isFirst = sentAt - this.#sentAt > PAUSE * options.flushMs;
+    this.#sentAt = sentAt;
     const packs = this.#packs.seal();
     const isLast = this.#end !== undefined && this.#packs.hasOnly(packs.length);
     const end = isLast ? this.#end : undefined;
