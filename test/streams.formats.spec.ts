@@ -36,7 +36,7 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       const sent = [{ type: 'start' }, text('a'), text('b')].map((chunk) => JSON.stringify(chunk));
       expect(chunks(client)).toEqual([...sent, '[DONE]']);
       expect(client.events.every(({ id, event }) => id !== undefined && event === undefined)).toBe(true);
-      expect(client.text).toMatch(/^retry: \d+\n(?:id: \d+-\d+\ndata: .*\n\n){4}$/);
+      expect(client.text).toMatch(/^retry: \d+\nid: \d+-\d+\n\n(?:id: \d+-\d+\ndata: .*\n\n){4}$/);
     });
 
     it('ends with a chunk that says so if it was stopped, has failed, or was lost', async () => {
@@ -96,8 +96,18 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       const response = await fetch(`${url}/ai/fast`, { method: 'POST' });
       expect(response.status).toBe(200);
       expect(await response.text()).toMatch(
-        /^retry: \d+\nid: \S+\ndata: \{"type":"start"\}\n\nid: \S+\ndata: \[DONE\]\n\n$/,
+        /^retry: \d+\nid: \S+\n\nid: \S+\ndata: \{"type":"start"\}\n\nid: \S+\ndata: \[DONE\]\n\n$/,
       );
+    });
+
+    it('is delivered to the request that has started it, where another one replaces it at once', async () => {
+      const { url } = await start(platform, options());
+      for (let round = 0; round < 10; round++) {
+        const ask = async (by: string) => (await fetch(`${url}/asked/chat/${by}`, { method: 'POST' })).text();
+        const [one, two] = await Promise.all([ask('one'), ask('two')]);
+        expect([one.includes('"two"'), two.includes('"one"')]).toEqual([false, false]);
+        for (const answer of [one, two]) expect(answer).toContain('[DONE]');
+      }
     });
 
     it('is cut, and never ended, where the connection ends before the stream', async () => {
@@ -180,6 +190,11 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
     expect(String(failed.mock.calls)).toContain('expects UI message chunks: objects with a `type`');
     out.write('unwritable');
     await cut('/numbers/x');
+    const next = await startHeld(streams, 'y');
+    next.out.write('late');
+    await cut('/numbers/y');
+    expect(String(failed.mock.calls)).toContain('Expected event() of a format to return a text');
+    next.release();
     release();
   });
 
@@ -204,9 +219,14 @@ describe('A stream in another format over HTTP/2', () => {
     out.write({ type: 'start' });
     const session = connectHttp2(url);
     sessions.push(session);
-    const request = session.request({ ':path': '/ai/chat' }).resume();
-    request.on('error', () => undefined);
-    await new Promise((resolve) => request.once('close', resolve));
-    expect(request.rstCode).not.toBe(0);
+    const codeOf = async (path: string) => {
+      const request = session.request({ ':path': path }).resume();
+      request.on('error', () => undefined);
+      await new Promise((resolve) => request.once('close', resolve));
+      return request.rstCode;
+    };
+    expect(await codeOf('/ai/chat')).not.toBe(0);
+    out.write('no chunk');
+    expect(await codeOf('/ai/chat')).not.toBe(0);
   });
 });

@@ -93,13 +93,54 @@ describe('The whole answer', () => {
     await expect(empty).rejects.toThrow('status 200');
   });
 
+  it('is continued where a connection is silent for three heartbeats, and not where it has heartbeats', async () => {
+    jest.useFakeTimers();
+    const ids: unknown[] = [];
+    const silent = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = silent.writable.getWriter();
+    const reopen = (id: string | undefined) => {
+      ids.push(id);
+      return Promise.resolve(new Response(EVENTS.slice(1).join('')));
+    };
+    const reading = wholeAnswer(new Response(silent.readable), reopen).text();
+    await writer.write(Buffer.from(EVENTS[0]!));
+    for (let n = 0; n < 5; n++) {
+      await jest.advanceTimersByTimeAsync(30_000);
+      await writer.write(Buffer.from(':\n'));
+    }
+    expect(ids).toEqual([]);
+    await jest.advanceTimersByTimeAsync(50_000);
+    expect(await reading).toBe(EVENTS.join(''));
+    expect(ids).toEqual(['1']);
+  });
+
+  it('closes a request for the rest when its reader leaves', async () => {
+    let onAsked: (signal: AbortSignal) => void = () => {};
+    const asked = new Promise<AbortSignal>((resolve) => (onAsked = resolve));
+    const reopen = (_id: string | undefined, over: AbortSignal) => {
+      onAsked(over);
+      return new Promise<Response>((_, reject) =>
+        over.addEventListener('abort', () => reject(new Error('over'))),
+      );
+    };
+    const reader = wholeAnswer(new Response(EVENTS[0]), reopen).body!.getReader();
+    await reader.read();
+    void reader.read();
+    const signal = await asked;
+    await reader.cancel();
+    expect(signal.aborted).toBe(true);
+  });
+
   it('is not continued once its reader has left, or its signal is aborted', async () => {
     let reopened = 0;
+    const over = new AbortController();
     const reopen = () => {
       reopened++;
-      return Promise.reject(new DOMException('aborted', 'AbortError'));
+      over.abort(new Error('left'));
+      return Promise.reject(new Error('left'));
     };
-    await expect(wholeAnswer(new Response(EVENTS[0]), reopen).text()).rejects.toThrow('aborted');
+    const aborted = wholeAnswer(new Response(EVENTS[0]), reopen, over.signal).text();
+    await expect(aborted).rejects.toThrow('left');
     expect(reopened).toBe(1);
     const body = new TransformStream<Uint8Array, Uint8Array>();
     const writer = body.writable.getWriter();

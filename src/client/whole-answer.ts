@@ -1,14 +1,22 @@
 /** How often the rest is requested without a new event, and the pauses before that, in ms: the first, and the longest. */
 const [ATTEMPTS, PAUSE_MS, MAX_PAUSE_MS] = [12, 250, 8_000];
 
-/** Requests what follows an event; without an id, all. */
-type Reopen = (id: string | undefined) => Promise<Response>;
+/** After so long without a byte a connection is taken for broken, in ms: three heartbeats of a server with the default interval. */
+const SILENCE_MS = 45_000;
 
-/** A response that goes on over as many connections as it takes, until it has `[DONE]`. */
-export function wholeAnswer(response: Response, reopen: Reopen): Response {
+/** Requests what follows an event; without an id, all. */
+export type Reopen = (id: string | undefined, signal: AbortSignal) => Promise<Response>;
+
+/**
+ * A response that goes on over as many connections as it takes, until it has `[DONE]`.
+ *
+ * @param signal of the request: once it is aborted, the answer fails
+ */
+export function wholeAnswer(response: Response, reopen: Reopen, signal?: AbortSignal): Response {
   if (response.status !== 200) return response;
   const over = new AbortController();
-  const blocks = readWhole(response, reopen, over.signal);
+  const isAborted = () => signal?.aborted === true;
+  const blocks = readWhole(response, (id) => reopen(id, over.signal), { isAborted, over: over.signal });
   const body = new ReadableStream<string>({
     async pull(controller) {
       const { done, value } = await blocks.next();
@@ -22,25 +30,25 @@ export function wholeAnswer(response: Response, reopen: Reopen): Response {
 
 async function* readWhole(
   response: Response,
-  reopen: Reopen,
-  signal: AbortSignal,
+  reopen: (id: string | undefined) => Promise<Response>,
+  { isAborted, over }: { isAborted: () => boolean; over: AbortSignal },
 ): AsyncGenerator<string, void> {
   let id: string | undefined;
   let failures = 0;
-  for (let rest: Response | undefined = response; !signal.aborted; rest = undefined) {
+  for (let rest: Response | undefined = response; !over.aborted; rest = undefined) {
     try {
       rest ??= await reopen(id);
-      for await (const blocks of rest.status === 200 ? blocksOf(rest, signal) : []) {
-        failures = 0;
+      for await (const blocks of rest.status === 200 ? blocksOf(rest, over) : []) {
+        if (/^data:/m.test(blocks)) failures = 0;
         const [last] = blocks.match(/^id: .+$/gm)?.slice(-1) ?? [];
         id = last?.slice(4) ?? id;
         yield blocks;
         if (/^data: \[DONE\]$/m.test(blocks)) return;
       }
     } catch (error) {
-      if ((error as Error).name === 'AbortError' || failures === ATTEMPTS) throw error;
+      if (isAborted() || failures === ATTEMPTS) throw error;
     }
-    if (signal.aborted) return;
+    if (over.aborted) return;
     const { status } = rest ?? {};
     const isRefused = status !== undefined && status !== 200 && status < 500 && ![408, 429].includes(status);
     if (isRefused || failures === ATTEMPTS) {
@@ -49,6 +57,7 @@ async function* readWhole(
     const pause = failures === 0 ? 0 : Math.min(MAX_PAUSE_MS, PAUSE_MS * 2 ** failures);
     await new Promise((resolve) => setTimeout(resolve, Math.random() * pause));
     failures++;
+    if (isAborted()) throw new DOMException('The answer is no longer wanted', 'AbortError');
   }
 }
 
@@ -59,8 +68,14 @@ async function* blocksOf({ body }: Response, signal: AbortSignal): AsyncGenerato
   const cancel = () => void reader.cancel().catch(() => undefined);
   signal.addEventListener('abort', cancel);
   if (signal.aborted) cancel();
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  const read = () => {
+    clearTimeout(silence);
+    silence = setTimeout(cancel, SILENCE_MS);
+    return reader.read();
+  };
   try {
-    for (let [text, part] = ['', await reader.read()]; !part.done; part = await reader.read()) {
+    for (let [text, part] = ['', await read()]; !part.done; part = await read()) {
       text += part.value;
       const end = text.lastIndexOf('\n\n') + 2;
       if (end === 1) continue;
@@ -68,6 +83,7 @@ async function* blocksOf({ body }: Response, signal: AbortSignal): AsyncGenerato
       text = text.slice(end);
     }
   } finally {
+    clearTimeout(silence);
     signal.removeEventListener('abort', cancel);
     cancel();
   }

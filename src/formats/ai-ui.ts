@@ -12,6 +12,8 @@ export const AI_UI: SseStreamFormat = {
   headers: { 'x-vercel-ai-ui-message-stream': 'v1' },
   // Whoever loads the page later has the message from the application.
   replaysEnded: false,
+  // A block without data: a connection that breaks before the first chunk can be resumed, too.
+  start: (id) => `id: ${id}\n\n`,
   event({ id, json }) {
     const { type } = Object(JSON.parse(json)) as { type?: unknown };
     if (typeof type === 'string') return `id: ${id}\ndata: ${json}\n\n`;

@@ -24,12 +24,14 @@ export interface SseFormatRequest {
  *
  * Such a response has nothing but what the format returns, and comments and `retry:` between it. It ends after `end()`, and only then: where a
  * connection ends before the stream does, it is cut, so that no client takes it for the end. If the broker has lost events that the client
- * needs, `end()` gets `lost`. `event()` and `end()` return whole blocks, are called once for all readers of a node, and must not change
- * what they return. If one throws, it is logged, and the connection is cut.
+ * needs, `end()` gets `lost`. The methods return whole blocks, at once. What they return is shared by
+ * readers and may be asked for again, so it must depend on nothing but their arguments. If one throws, it is logged, and the connection is cut.
  */
 export interface SseStreamFormat {
-  /** Headers of the response, beside those of an event stream. */
+  /** Headers of the response, beside those of an event stream, which it cannot replace. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The blocks before the first event. A client that resumes after the id gets all that follows. @default none */
+  start?(id: string): string;
   /** The blocks of an event, as `text/event-stream`. */
   event(event: SseFormatEvent): string;
   /** The blocks after the last event. The id is empty where the stream has none for its end. */
@@ -48,7 +50,7 @@ export interface SseStreamFormat {
    */
   nothing?(): HttpException;
   /**
-   * For protocols with positions of their own: which events the client of a request gets.
+   * For protocols with positions of their own: which events the client of a request gets. It is called after the handler.
    *
    * @returns a predicate that is called for each event of the stream; undefined for all of them
    * @throws an exception of Nest, which answers the request

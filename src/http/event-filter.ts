@@ -21,8 +21,8 @@ export function bindFilter(target: { filter(event: SseEvent): unknown }): EventF
  *
  * @throws SseError `SSE_OPTIONS` for anything but true and false
  */
-export function checkDecision(passes: unknown): boolean {
+export function checkDecision(passes: unknown, name = 'filter'): boolean {
   if (typeof passes === 'boolean') return passes;
   const got = typeof passes === 'object' ? show(passes) : typeof passes;
-  throw new SseError('SSE_OPTIONS', `Expected \`filter\` to return true or false, got ${got}`);
+  throw new SseError('SSE_OPTIONS', `Expected \`${name}\` to return true or false, got ${got}`);
 }

@@ -6,7 +6,11 @@ import { Batch } from './batch.js';
 import { FormattedResponse, FrameFormat } from './formatted-response.js';
 import { Outbox } from './outbox.js';
 
-const frames = new FrameFormat({ event: ({ json }) => `data: ${json}\n\n`, end: () => 'data: end\n\n' });
+const frames = new FrameFormat({
+  start: (id) => `id: ${id}\n\n`,
+  event: ({ json }) => `data: ${json}\n\n`,
+  end: () => 'data: end\n\n',
+});
 const servers = new Set<ReturnType<typeof createServer>>();
 afterEach(() => {
   for (const server of servers) server.close();
@@ -17,7 +21,7 @@ afterEach(() => {
 async function read(use: (response: FormattedResponse) => void): Promise<[string, boolean]> {
   const server = createServer((_, raw) => {
     const options = { channels: ['c'], resumes: false, retry: new Batch('retry: 1\n') };
-    use(new FormattedResponse(raw, new Outbox(), options, { frames }));
+    use(new FormattedResponse(raw, new Outbox(), options, { frames, position: '0-1' }));
   }).listen(0, '127.0.0.1');
   servers.add(server);
   await once(server, 'listening');
@@ -41,7 +45,7 @@ describe('A response in another format', () => {
       response.complete();
       response.next(event('2'));
     });
-    expect(cut).toEqual(['retry: 1\ndata: 1\n\n', false]);
+    expect(cut).toEqual(['retry: 1\nid: 0-1\n\ndata: 1\n\n', false]);
   });
 
   it('ends with the stream, and has nothing after that', async () => {

@@ -109,7 +109,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   }
 
   finish(): void {
-    this.endReason = 'ended';
+    this.endReason ??= 'ended';
     this.complete();
   }
 
@@ -202,6 +202,6 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     const { failures = new FailureLog() } = this.options;
     const cause = causeOf(error);
     failures.error(cause, `A response ends, as a write to it failed: ${cause}`);
-    this.response.destroy();
+    this.destroy();
   }
 }

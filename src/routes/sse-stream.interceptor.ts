@@ -1,7 +1,7 @@
 import { type ExecutionContext, Inject, Injectable, mixin, Optional } from '@nestjs/common';
 import type { StreamState } from '../broker/streams.js';
 import { UndecidedError } from '../connections/access.js';
-import { inputError, optionError } from '../common/sse.errors.js';
+import { inputError, optionError, SseError } from '../common/sse.errors.js';
 import { checkChannels, compareCursors, isCursor } from '../event/event.js';
 import type { SseStreamFormat } from '../formats/sse-stream-format.js';
 import { FrameFormat } from '../http/formatted-response.js';
@@ -81,28 +81,44 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
       throw new UndecidedError('The stream has not started yet');
     }
     const { frames } = this;
-    if (hasAll(state, lastEventId) || (frames && !isReadable(frames.format, state, lastEventId, started))) {
-      if (frames?.format.nothing) throw frames.format.nothing();
+    if (!frames) {
+      if (hasAll(state, lastEventId)) return undefined;
+      return { ...target, subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId, state }) };
+    }
+    const position = positionOf(frames.format, { state, lastEventId, started });
+    if (!state || position === undefined) {
+      if (frames.format.nothing) throw frames.format.nothing();
       return undefined;
+    }
+    const isWanted = frames.format.after?.(request);
+    if (isWanted !== undefined && typeof isWanted !== 'function') {
+      Promise.resolve(isWanted).catch(() => undefined);
+      throw new SseError('SSE_OPTIONS', 'Expected after() of a format to return a function, or undefined');
     }
     return {
       ...target,
-      formatting: frames && { frames, isWanted: frames.format.after?.(request) },
-      subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId, state }),
+      formatting: { frames, position, isWanted },
+      subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId: position, state }),
     };
   }
 }
 
-/** Whether a format can deliver what a client lacks of a stream: it has no `sse.reset`. */
-function isReadable(
+/** Where a client begins in a format, which has no `sse.reset`. @returns undefined if there is nothing to deliver */
+function positionOf(
   { replaysEnded = true }: SseStreamFormat,
-  state: StreamState | undefined,
-  lastEventId: string | undefined,
-  started: StreamState | undefined,
-): state is StreamState {
-  if (!state) return false;
-  if (lastEventId === undefined) return replaysEnded || state === started || !state.end;
-  return isCursor(lastEventId) && compareCursors(lastEventId, state.generation) >= 0;
+  {
+    state,
+    lastEventId,
+    started,
+  }: Record<'state' | 'started', StreamState | undefined> & { lastEventId: string | undefined },
+): string | undefined {
+  if (!state || hasAll(state, lastEventId)) return undefined;
+  const { generation, end } = state;
+  const isPosition = isCursor(lastEventId) && compareCursors(lastEventId, generation) >= 0;
+  if (isPosition) return lastEventId;
+  // The request that has started the stream gets it, whatever its client has read before.
+  if (started) return generation;
+  return lastEventId === undefined && (replaysEnded || !end) ? generation : undefined;
 }
 
 /** An interceptor of a route with a format. */

@@ -10,12 +10,18 @@ export const formats = [
   {
     ...response,
     guard: 'a response in another format has no control events',
-    find: `  override open(): void {
-    this.begin();
-  }
-`,
-    replace: ``,
+    find: `    this.begin();
+    const { frames, position }`,
+    replace: `    super.open('0-1', ['c']);
+    const { frames, position }`,
     tests: memory('has the chunks'),
+  },
+  {
+    ...response,
+    guard: 'what a format returns is a text',
+    find: `if (typeof text === 'string') return new Frame(text);`,
+    replace: `if (text !== null) return new Frame(String(text));`,
+    tests: [`${SPEC} › on Express is cut, with a log entry`],
   },
   {
     ...response,
@@ -42,8 +48,8 @@ export const formats = [
   {
     ...response,
     guard: 'a client of another format gets the events after its own position',
-    find: `(isWanted?.(event) ?? true)`,
-    replace: `true`,
+    find: `|| checkDecision(isWanted(event), 'after()')`,
+    replace: `|| true`,
     tests: memory('may be of the application'),
   },
   {
@@ -70,21 +76,21 @@ export const formats = [
   {
     ...route,
     guard: 'an ended stream is not replayed to a client of the AI SDK',
-    find: `return replaysEnded || state === started || !state.end;`,
-    replace: `return true;`,
+    find: `(replaysEnded || !end)`,
+    replace: `true`,
     tests: memory('is 204'),
   },
   {
     ...route,
     guard: 'the request that starts a stream gets it also after its end',
-    find: `replaysEnded || state === started`,
-    replace: `replaysEnded`,
+    find: `if (started) return generation;`,
+    replace: ``,
     tests: memory('is delivered by the request'),
   },
   {
     ...route,
     guard: 'an id of an earlier generation is no position for a format',
-    find: `compareCursors(lastEventId, state.generation) >= 0`,
+    find: `compareCursors(lastEventId, generation) >= 0`,
     replace: `true`,
     tests: memory('is 204'),
   },

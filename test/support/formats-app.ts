@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, HttpException, Param, Post } from '@nestjs/common';
 import {
   SseModule,
@@ -5,6 +6,7 @@ import {
   SseStream,
   type SseStreamFormat,
   SseStreams,
+  type SseStreamWriter,
 } from 'nestjs-sse-channels';
 import { type Platform, startApp } from './app.js';
 
@@ -13,6 +15,7 @@ const numbers: SseStreamFormat = {
   headers: { 'x-format': 'numbers' },
   event: ({ id, json, type }) => {
     if (json === '"unwritable"') throw new Error('This is no number');
+    if (json === '"late"') return Promise.reject(new Error('This is late')) as unknown as string;
     return `id: ${id}\ndata: ${type ?? ''}${json}\n\n`;
   },
   end: ({ status, reason }) => `data: ${status} ${reason}\n\n`,
@@ -30,6 +33,17 @@ export class FormatsController {
   @SseStream({ format: 'ai-ui' })
   start(@Param('id') id: string) {
     return this.streams.start(id, (out) => void out.write({ type: 'start' }));
+  }
+
+  /** Each answer tells who has asked. */
+  @Post('asked/:id/:by')
+  @SseStream({ format: 'ai-ui' })
+  ask(@Param('id') id: string, @Param('by') by: string) {
+    const producer = async (out: SseStreamWriter, signal: AbortSignal) => {
+      out.write({ type: 'start', messageId: by });
+      await sleep(20, undefined, { signal }).catch(() => undefined);
+    };
+    return this.streams.start(id, producer, { replace: true });
   }
 
   @Get('ai/:id')

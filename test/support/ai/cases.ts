@@ -50,16 +50,17 @@ export function describeChats(sdk: Sdk): void {
     const askBoth = (question?: Question) => Promise.all(kinds.map((kind) => ask(kind, question)));
 
     it('is whole after each of 20 refreshes, on either node, and in a second tab', async () => {
-      const { chat, page, whole } = await ask('sdk', { count: 100, ms: 50 });
+      const { chat, page, whole } = await ask('sdk', { count: 60, ms: 20, more: ' then wait' });
       let tab: ChatPage | undefined;
       for (let n = 0; n < 20; n++) {
-        await page.words(n * 3);
+        await page.words(n * 3 - 1);
         if (n === 10) tab = await ChatPage.open(context, two.url!, chat.id, 'sdk');
         await page.page.goto(page.page.url().replace(/^http:..[^/]+/, [one, two][n % 2]!.url!));
         const { texts } = await page.words(1);
-        expect(wordsOf(100).startsWith(texts[1]!)).toBe(true);
+        expect(wordsOf(60).startsWith(texts[1]!)).toBe(true);
       }
-      for (const shown of [await page.ended(100), await tab!.ended(100)]) {
+      await chat.release();
+      for (const shown of [await page.ended(60), await tab!.ended(60)]) {
         expect(shown).toMatchObject({ ...whole, status: 'ready' });
       }
       expect((await chat.stored()).map(({ role }) => role)).toEqual(['user', 'assistant']);
@@ -91,6 +92,21 @@ export function describeChats(sdk: Sdk): void {
       expect(await chat.written()).toBe(written);
     });
 
+    it('keeps every message where the next one is sent right after a stop', async () => {
+      const node = await app.start(platform, {}, { SAVE_MS: '300' });
+      const { chat, page } = await ask('', { count: 1_000, node });
+      await page.words(5);
+      await fetch(`${node.url}/api/chat/${chat.id}/stop`, { method: 'POST' });
+      await page.ended();
+      await page.send(chat.ask(3, 5));
+      await page.until(
+        ({ roles, status }) => roles === 'user,assistant,user,assistant' && status === 'ready',
+      );
+      const roles = (await chat.stored()).map(({ role }) => role);
+      expect(roles.toSorted()).toEqual(['assistant', 'assistant', 'user', 'user']);
+      await node.end('SIGKILL');
+    });
+
     it.each(kinds)('(%s) shows an error of the model in all tabs', async (kind) => {
       const { chat, page, whole } = await ask(kind, { more: ' then fail' });
       await page.words(5);
@@ -104,7 +120,9 @@ export function describeChats(sdk: Sdk): void {
       const asked = await askBoth();
       const check = async ({ chat, page, whole }: (typeof asked)[0], kind: '' | 'sdk') => {
         await page.words(10);
-        await chat.store(await page.page.evaluate<object[]>('JSON.parse(JSON.stringify(chat.messages))'));
+        await chat.store(
+          await page.page.evaluate<{ id: string }[]>('JSON.parse(JSON.stringify(chat.messages))'),
+        );
         const tab = await ChatPage.open(context, two.url!, chat.id, kind);
         expect(await tab.ended(60)).toMatchObject(whole);
       };

@@ -188,16 +188,30 @@ export class Chat {
   }
 
   async stored(): Promise<{ role: string; id: string; parts: { type: string; text: string }[] }[]> {
-    return JSON.parse((await this.#redis((redis) => redis.get(this.#key))) ?? '[]');
+    return this.#redis(async (redis) => {
+      const ids = await redis.lrange(`${this.#key}:ids`, 0, -1);
+      const messages = await Promise.all(ids.map((id) => redis.hget(this.#key, id)));
+      return messages.map((message) => JSON.parse(message!));
+    });
   }
 
-  async store(messages: object[]): Promise<void> {
-    await this.#redis((redis) => redis.set(this.#key, JSON.stringify(messages)));
+  async store(messages: { id: string }[]): Promise<void> {
+    await this.#redis(async (redis) => {
+      for (const message of messages) {
+        const isNew = await redis.hset(this.#key, message.id, JSON.stringify(message));
+        if (isNew) await redis.rpush(`${this.#key}:ids`, message.id);
+      }
+    });
   }
 
   /** How many words the model has written. */
   async written(): Promise<number> {
     return Number(await this.#redis((redis) => redis.get(`${this.#key}:words`)));
+  }
+
+  /** Lets a model end that was asked to wait. */
+  async release(): Promise<void> {
+    await this.#redis((redis) => redis.set(`${this.#key}:go`, '1'));
   }
 
   async #redis<T>(use: (redis: Redis) => Promise<T>): Promise<T> {

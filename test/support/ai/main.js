@@ -1,6 +1,7 @@
 /**
  * A node of the application of the recipe for AI chats, as a process of its own: `ai` is the version that its folder has. The
- * answer of the model depends on the last message of the user: `20 words, 10 ms (<id of the chat>)`, and ` then fail`.
+ * answer of the model depends on the last message of the user: `20 words, 10 ms (<id of the chat>)`, and ` then fail`, or
+ * ` then wait`.
  */
 import { readFileSync } from 'node:fs';
 import { Module } from '@nestjs/common';
@@ -12,7 +13,7 @@ import { Redis } from 'ioredis';
 import { SseModule } from 'nestjs-sse-channels';
 import { ChatController, Chats } from './controller.js';
 
-const { REDIS, CHATS, PREFIX, PLATFORM, SSE } = process.env;
+const { REDIS, CHATS, PREFIX, PLATFORM, SSE, SAVE_MS = '0' } = process.env;
 const redis = new Redis(CHATS);
 const [name, Model] = Object.entries(mocks)
   .filter(([exported]) => exported.startsWith('MockLanguageModelV'))
@@ -36,6 +37,9 @@ async function* answer(question, signal) {
     yield { type: 'text-delta', id: '1', delta: `w${n} ` };
     await redis.set(`${PREFIX}${chat}:words`, n + 1);
   }
+  while (question.includes('then wait') && !(await redis.get(`${PREFIX}${chat}:go`))) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   if (question.includes('then fail')) throw new Error('The model is overloaded');
   yield { type: 'text-end', id: '1' };
   yield { type: 'finish', ...end };
@@ -48,10 +52,19 @@ class RedisChats extends Chats {
     }),
   });
   async load(id) {
-    return JSON.parse((await redis.get(PREFIX + id)) ?? '[]');
+    const ids = await redis.lrange(`${PREFIX}${id}:ids`, 0, -1);
+    return ids.length === 0
+      ? []
+      : (await redis.hmget(PREFIX + id, ids)).map((message) => JSON.parse(message));
   }
   async save(id, messages) {
-    await redis.set(PREFIX + id, JSON.stringify(messages));
+    // A database may be slow.
+    if (messages.at(-1).role === 'assistant')
+      await new Promise((resolve) => setTimeout(resolve, Number(SAVE_MS)));
+    for (const message of messages) {
+      const isNew = await redis.hset(PREFIX + id, message.id, JSON.stringify(message));
+      if (isNew) await redis.rpush(`${PREFIX}${id}:ids`, message.id);
+    }
   }
 }
 
