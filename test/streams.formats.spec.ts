@@ -145,6 +145,11 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       expect(chunks(rest)).toEqual(['3', '#4', 'done undefined']);
       const missing = await fetch(`${url}/numbers/missing`);
       expect([missing.status, await missing.json()]).toEqual([404, { error: 'nothing' }]);
+      const wrong = await fetch(`${url}/wrong/missing`);
+      expect([wrong.status, String(failed.mock.calls).includes('nothing() of a format')]).toEqual([
+        500,
+        true,
+      ]);
       const head = await fetch(`${url}/numbers/n`, { method: 'HEAD' });
       expect(head.headers.get('x-format')).toBe('numbers');
     });

@@ -1,7 +1,7 @@
-import { type ExecutionContext, Inject, Injectable, mixin, Optional } from '@nestjs/common';
+import { type ExecutionContext, HttpException, Inject, Injectable, mixin, Optional } from '@nestjs/common';
 import type { StreamState } from '../broker/streams.js';
 import { UndecidedError } from '../connections/access.js';
-import { inputError, optionError, SseError } from '../common/sse.errors.js';
+import { inputError, optionError } from '../common/sse.errors.js';
 import { checkChannels, compareCursors, isCursor } from '../event/event.js';
 import type { SseStreamFormat } from '../formats/sse-stream-format.js';
 import { FrameFormat } from '../http/formatted-response.js';
@@ -87,13 +87,14 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
     }
     const position = positionOf(frames.format, { state, lastEventId, started });
     if (!state || position === undefined) {
-      if (frames.format.nothing) throw frames.format.nothing();
+      const { nothing } = frames.format;
+      if (nothing) throw checkAnswer(nothing.call(frames.format));
       return undefined;
     }
     const isWanted = frames.format.after?.(request);
     if (isWanted !== undefined && typeof isWanted !== 'function') {
       Promise.resolve(isWanted).catch(() => undefined);
-      throw new SseError('SSE_OPTIONS', 'Expected after() of a format to return a function, or undefined');
+      throw new TypeError('Expected after() of a format to return a function, or undefined');
     }
     return {
       ...target,
@@ -101,6 +102,12 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
       subscribe: (subscriber) => readers.read(id, subscriber, { lastEventId: position, state }),
     };
   }
+}
+
+/** @throws TypeError for what Nest cannot answer. Unlike an `SseError`, Nest logs it */
+function checkAnswer(answer: unknown): HttpException {
+  if (answer instanceof HttpException) return answer;
+  throw new TypeError('Expected nothing() of a format to return an HttpException');
 }
 
 /** Where a client begins in a format, which has no `sse.reset`. @returns undefined if there is nothing to deliver */

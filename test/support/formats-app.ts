@@ -58,6 +58,12 @@ export class FormatsController {
     return this.streams.attach(id);
   }
 
+  @Get('wrong/:id')
+  @SseStream({ format: { ...numbers, nothing: () => undefined as unknown as HttpException } })
+  wrong(@Param('id') id: string) {
+    return this.streams.attach(id);
+  }
+
   @Get('expected/:id')
   @SseStream({ format: 'ai-ui' })
   expected(@Param('id') id: string) {
