@@ -87,8 +87,7 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
     }
     const position = positionOf(frames.format, { state, lastEventId, started });
     if (!state || position === undefined) {
-      const { nothing } = frames.format;
-      if (nothing) throw checkAnswer(nothing.call(frames.format));
+      if (frames.format.nothing) throw checkAnswer(frames.format.nothing());
       return undefined;
     }
     const isWanted = frames.format.after?.(request);

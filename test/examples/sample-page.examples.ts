@@ -109,7 +109,8 @@ describe('The page of the sample', () => {
 
   it('shows the code that runs behind each panel', async () => {
     const { page, problems } = await open();
-    const panels = page.locator('main > section, footer');
+    // The chat has a page of its own.
+    const panels = page.locator('main > section:not(.chat-link), footer');
     expect(await panels.count()).toBe(7);
     for (const panel of await panels.all()) {
       await panel.locator('.code summary').click();
