@@ -93,7 +93,9 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
 
     it('is delivered by the request that starts it also if it has ended before', async () => {
       const { url } = await start(platform, options());
-      const response = await fetch(`${url}/ai/fast`, { method: 'POST' });
+      // The id is of another stream.
+      const headers = { 'last-event-id': '1-0' };
+      const response = await fetch(`${url}/ai/fast`, { method: 'POST', headers });
       expect(response.status).toBe(200);
       expect(await response.text()).toMatch(
         /^retry: \d+\nid: \S+\n\nid: \S+\ndata: \{"type":"start"\}\n\nid: \S+\ndata: \[DONE\]\n\n$/,
