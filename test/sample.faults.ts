@@ -12,5 +12,6 @@ describe('The sample', () => {
       { code: 0, signal: null },
       { code: 0, signal: null },
     ]);
-  });
+    // Two builds at once, each bounded by its progress, beside the other tests.
+  }, 900_000);
 });

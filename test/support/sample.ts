@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach } from '@jest/globals';
 import { eventually, until } from './until.js';
-
-/** How long a command may take without output while it builds the sample on a busy machine. */
-const BUILD_MS = 240_000;
 
 const running = new Set<Sample>();
 const shared = new Set<Sample>();
@@ -28,10 +26,13 @@ export class Sample {
     const [program, ...args] = command.split(' ');
     const options = { env: { ...process.env, PORT: '0', NO_COLOR: '1', ...env }, detached: true };
     const sample = new Sample(spawn(program!, args, options));
-    const line = await until(
-      () => /Listening on (http:\S+),/.exec(sample.output) ?? sample.process.exitCode,
-      (value) => value !== null,
-      BUILD_MS,
+    const { line } = await until(
+      () => ({
+        line: /Listening on (http:\S+),/.exec(sample.output) ?? sample.process.exitCode,
+        // A build has no output.
+        ticks: ticksOf(sample.process.pid!),
+      }),
+      (seen) => seen.line !== null,
     );
     if (typeof line === 'number') throw new Error(`The sample ended with code ${line}:\n${sample.output}`);
     sample.url = line![1]!;
@@ -72,6 +73,22 @@ export class Sample {
     }
     await exited;
   }
+}
+
+/** The CPU time of the processes of a group, in clock ticks. */
+function ticksOf(group: number): number {
+  let ticks = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      // The fields after the name, which may contain spaces: state, parent, group, …, utime, stime.
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      if (Number(fields[2]) === group) ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It has ended.
+    }
+  }
+  return ticks;
 }
 
 const kill = (samples: Set<Sample>) => Promise.all([...samples].map((sample) => sample.kill()));
