@@ -54,8 +54,11 @@ describe.each(stores)('A request to stop a stream %s', (_, options) => {
 
   it('and the end of the producer make one end, which is the same for all, in 500 races', async () => {
     const { streams, sse } = await startNode(platform, options());
-    const outcomes: Record<string, number> = {};
+    const outcomes = { stopped: 0, ended: 0 };
+    /** How long producers go on, at most, in ms: each side should win half of the races, on any machine. */
+    let longest = 30;
     for (let n = 0; n < 500; n += 25) {
+      const before = outcomes.stopped;
       const ids = Array.from({ length: 25 }, (__, k) => `race${n + k}`);
       await Promise.all(
         ids.map(async (id) => {
@@ -69,7 +72,7 @@ describe.each(stores)('A request to stop a stream %s', (_, options) => {
             for await (const { type, data } of streams.events(id)) seen.push([type, data]);
             return seen;
           })();
-          const ending = soon(30).then(release);
+          const ending = soon(longest).then(release);
           const aborting = soon(10).then(() => streams.abort(id));
           const [answer, end, seen] = await Promise.all([aborting, handle.done, reading, ending]);
           expect(seen).toEqual([['sse.end', end]]);
@@ -79,12 +82,13 @@ describe.each(stores)('A request to stop a stream %s', (_, options) => {
           expect([answer, end.status]).toEqual(
             answer === 'stopped' ? ['stopped', 'aborted'] : ['ended', 'done'],
           );
-          outcomes[answer] = (outcomes[answer] ?? 0) + 1;
+          outcomes[answer as keyof typeof outcomes]++;
         }),
       );
+      longest *= outcomes.stopped - before < 12 ? 1.5 : 0.7;
     }
     // Otherwise there was no race.
-    expect(Object.keys(outcomes).toSorted()).toEqual(['ended', 'stopped']);
+    expect(Math.min(...Object.values(outcomes))).toBeGreaterThan(20);
   });
 });
 
