@@ -11,14 +11,17 @@ import { check } from './check.js';
 import { LOSSY_FAULTS } from './faults.js';
 import { CHANNELS, HISTORY, Rig } from './rig.js';
 
-/** Sends a request. Retries if the system resets the connection, as the accept queue of a busy server may overflow. */
+/** What clients get where the accept queue of a busy server overflows. */
+const OVERFLOWS = ['ECONNRESET', 'ETIMEDOUT'];
+
+/** Sends a request, again where the server could not accept its connection. */
 async function respond(options: RequestOptions): Promise<IncomingMessage> {
   for (;;) {
     try {
       const [response] = await once(get({ ...options, agent: false }), 'response');
       return response as IncomingMessage;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+      if (!OVERFLOWS.includes((error as NodeJS.ErrnoException).code!)) throw error;
       await sleep(100);
     }
   }
