@@ -103,7 +103,7 @@ export class SseStreamInterceptor extends SseChannelInterceptor {
   }
 }
 
-/** @throws TypeError for what Nest cannot answer. Unlike an `SseError`, Nest logs it */
+/** @throws TypeError for what Nest cannot answer. Nest logs it, unlike an `SseError` */
 function checkAnswer(answer: unknown): HttpException {
   if (answer instanceof HttpException) return answer;
   throw new TypeError('Expected nothing() of a format to return an HttpException');
