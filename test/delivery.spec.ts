@@ -171,7 +171,7 @@ describe.each(platforms)('Connections on %s', (_, platform) => {
       await nests.take(values.length + 1);
       const events = (text: string) => text.replace(/^(:.*\n\n?|\n)+/gm, '');
       const [opening, ...rest] = ours.text.split(/(?<=\n\n)/);
-      expect(opening).toMatch(/^retry: \d{4}\nevent: sse\.open\n/);
+      expect(opening).toMatch(/^retry: \d{4}\n:heartbeat 1000\nevent: sse\.open\n/);
       expect(events(rest.join(''))).toBe(events(nests.text));
     });
 

@@ -138,7 +138,7 @@ const rows: Record<string, () => Promise<void>> = {
     expect(text).toMatch(/^Connection: close\r$/im);
     expect(text).not.toMatch(/^Transfer-Encoding/im);
     expect(text).toMatch(
-      /\r\n\r\nretry: \d+\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
+      /\r\n\r\nretry: \d+\n:heartbeat \d+\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
     );
   },
 };

@@ -151,6 +151,8 @@ describe('A request of app.inject() on Fastify', () => {
     await until(() => sse.stats().connections === 1);
     await sse.publish('injected');
     await app.close();
-    expect((await answer).body).toMatch(/^retry: \d+\nevent: sse\.open\n[^]*data: injected\n\n$/);
+    expect((await answer).body).toMatch(
+      /^retry: \d+\n:heartbeat \d+\nevent: sse\.open\n[^]*data: injected\n\n$/,
+    );
   });
 });

@@ -5,7 +5,7 @@ import { completeBody, decodeMessage, encodeBody } from '../event/message.js';
 import { ChannelEvent } from '../channel/channel-event.js';
 import { checkPublication } from '../event/event.js';
 import { Batch } from './batch.js';
-import { encodeEvent, frameOf, retryFrames } from './frame.js';
+import { encodeEvent, firstFrames, frameOf } from './frame.js';
 
 const parse = (pieces: Uint8Array[]) => {
   const events: EventSourceMessage[] = [];
@@ -122,13 +122,18 @@ describe('A frame', () => {
   });
 });
 
-describe('Frames with the reconnection time', () => {
-  it('are between 0.5 and 1.5 times the reconnection time, and are not events', () => {
-    const frames = retryFrames(100).map((frame) => Buffer.from(frame.text()));
+describe('The first frames of responses', () => {
+  it('have between 0.5 and 1.5 times the reconnection time, and are not events', () => {
+    const frames = firstFrames(100, 15_000).map((frame) => Buffer.from(frame.text()));
     expect(frames.map((frame) => parse([frame]))).toEqual(
       frames.map(() => ({ events: [], retry: expect.any(Number) })),
     );
     const times = frames.map((frame) => parse([frame]).retry!);
     expect([Math.min(...times), Math.max(...times)]).toEqual([50, 150]);
+  });
+
+  it('name the interval of the heartbeats in their first comment, inside the block of the next event', () => {
+    for (const frame of firstFrames(100, 15_000))
+      expect(frame.text()).toMatch(/^retry: \d+\n:heartbeat 15000\n$/);
   });
 });

@@ -71,19 +71,20 @@ export function controlFrame(
 export const HEARTBEAT = new Frame(':\n');
 
 /** Sets the reconnection time. Clients apply it when they have read the line, which is part of the next block for the same reason. */
-const retryOf = (ms: number) => new Frame(`retry: ${Math.round(ms)}\n`);
+const retryOf = (ms: number) => `retry: ${Math.round(ms)}\n`;
 
 /** For a refused or disconnected client: reconnect after `ms`, with jitter. */
 export function retryFrame(ms: number): Frame {
-  return retryOf(ms * (1 + Math.random() / 2));
+  return new Frame(retryOf(ms * (1 + Math.random() / 2)));
 }
 
 const RETRIES = 64;
 
 /**
- * The first line of responses: `ms` ± 50 %, so that clients which lost their node together do
- * not reconnect together.
+ * The first lines of responses: the reconnection time, `retryMs` ± 50 %, so that clients which lost their node together do
+ * not reconnect together; and the interval of the heartbeats, so that clients which read comments find a broken connection.
  */
-export function retryFrames(ms: number): Frame[] {
-  return Array.from({ length: RETRIES }, (_, n) => retryOf(ms * (0.5 + n / (RETRIES - 1))));
+export function firstFrames(retryMs: number, heartbeatMs: number): Frame[] {
+  const lines = (n: number) => `${retryOf(retryMs * (0.5 + n / (RETRIES - 1)))}:heartbeat ${heartbeatMs}\n`;
+  return Array.from({ length: RETRIES }, (_, n) => new Frame(lines(n)));
 }

@@ -29,8 +29,8 @@ export interface SseResponseOptions {
   /** Whether the client sent a Last-Event-ID. Such a client has a cursor without `sse.open`. */
   readonly resumes: boolean;
   readonly filter?: EventFilter;
-  /** Tells the client when to reconnect. It differs between responses, so it is not part of the shared batches. */
-  readonly retry: Batch;
+  /** The first lines. They differ between responses, so they are not part of the shared batches. */
+  readonly first: Batch;
   readonly failures?: FailureLog;
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     private readonly outbox: Outbox,
     private readonly options: SseResponseOptions,
   ) {
-    this.#writer = new ResponseWriter(response, options.retry);
+    this.#writer = new ResponseWriter(response, options.first);
     // A write may meet a socket that has just been closed. Without a listener, that would end the process.
     response.on('error', () => response.destroy());
     // Node keeps an HTTP/2 stream with unsent bytes open if the client has reset it without an error code.
@@ -125,7 +125,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     }
   }
 
-  /** Sends the response headers and `retry:`, once. */
+  /** Sends the response headers and the first lines, once. */
   begin(): void {
     const { response } = this;
     if (response.headersSent || isGone(response)) return;

@@ -10,7 +10,7 @@ import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.j
 import { Batch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { FormattedResponse, type Formatting } from './formatted-response.js';
-import { retryFrames } from './frame.js';
+import { firstFrames } from './frame.js';
 import { lastEventIdOf } from './last-event-id.js';
 import { Outbox } from './outbox.js';
 import { Pipelining } from './pipelining.js';
@@ -47,16 +47,16 @@ export class SseResponses implements OnModuleInit {
   readonly #outbox = new Outbox();
   readonly #pipelining = new Pipelining();
   readonly #failures = new FailureLog();
-  readonly #retries: readonly Batch[];
+  readonly #first: readonly Batch[];
   #count = 0;
 
   constructor(
     private readonly channels: Channels,
     private readonly connections: Connections,
-    @Inject(RESOLVED_OPTIONS) { retryMs }: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) { retryMs, heartbeatMs }: ResolvedOptions,
     private readonly host: HttpAdapterHost,
   ) {
-    this.#retries = retryFrames(retryMs).map((frame) => new Batch().with(frame));
+    this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new Batch().with(frame));
   }
 
   onModuleInit(): void {
@@ -115,7 +115,7 @@ export class SseResponses implements OnModuleInit {
       channels,
       filter,
       resumes,
-      retry: this.#retries[this.#count++ % this.#retries.length]!,
+      first: this.#first[this.#count++ % this.#first.length]!,
       failures: this.#failures,
       headers,
     };

@@ -58,7 +58,7 @@ export function useSseServer() {
     new SseResponse(response, outbox, {
       channels: ['c'],
       resumes: true,
-      retry: new Batch().with(new Frame(retry)),
+      first: new Batch().with(new Frame(retry)),
     });
 
   return {
