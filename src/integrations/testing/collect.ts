@@ -9,7 +9,7 @@ import {
 } from './collect-options.js';
 import { send } from './collect-request.js';
 import { type CollectAnswer, CollectError, listOf, showAnswer } from './collect.error.js';
-import { EventStreamParser, type ParsedEvent } from './parser.js';
+import { createParser, type ParsedEvent } from '../../client/parser.js';
 
 const TIMEOUT_MS = 4_000;
 const MAX_BODY = 1_000;
@@ -111,7 +111,7 @@ class Collection<T> {
 
   /** Reads until `count`, `until` or the end. Leaving the loop closes the connection. */
   async #read(response: IncomingMessage): Promise<void> {
-    const parser = new EventStreamParser();
+    const parser = createParser();
     for await (const chunk of this.#chunksOf(response)) {
       if (parser.feed(chunk).some((event) => this.#take(event))) return;
     }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { createParser } from 'eventsource-parser';
+import { createParser as createReference } from 'eventsource-parser';
 import * as fc from 'fast-check';
-import { EventStreamParser, type ParsedEvent } from './parser.js';
+import { createParser, type ParsedEvent } from './parser.js';
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
 function parse(...chunks: (string | Uint8Array)[]): ParsedEvent[] {
-  const parser = new EventStreamParser();
+  const parser = createParser();
   return chunks.flatMap((chunk) => parser.feed(typeof chunk === 'string' ? encode(chunk) : chunk));
 }
 
@@ -23,7 +23,7 @@ function cut(bytes: Uint8Array, fractions: readonly number[]): Uint8Array[] {
 function reference(text: string) {
   const events: { id?: string; type: string; data: string }[] = [];
   let retryMs: number | undefined;
-  const parser = createParser({
+  const parser = createReference({
     onEvent: ({ id, event = 'message', data }) => events.push({ id, type: event, data }),
     onRetry: (ms) => (retryMs = ms),
   });
@@ -45,7 +45,29 @@ function referenceIds(text: string): { ids: string[]; lastEventId: string } {
   return { ids, lastEventId };
 }
 
-describe('EventStreamParser', () => {
+describe('The parser', () => {
+  it('continues with the last event id of the previous response', () => {
+    const parser = createParser('7');
+    expect(parser.feed(encode('data: a\n\nid\n\n'))).toEqual([message('a', '7')]);
+    expect(parser.lastEventId).toBe('');
+  });
+
+  it.each<[comments: string, ms: number | undefined]>([
+    [':heartbeat 15000', 15_000],
+    [': heartbeat 20', 20],
+    [':heartbeat 1\n:\n:heartbeat 30\n: other', 30],
+    [':', undefined],
+    [':heartbeat', undefined],
+    [':heartbeat -1', undefined],
+    [':heartbeat 1e3', undefined],
+    [':the heartbeat 10', undefined],
+    ['heartbeat 10', undefined],
+  ])('knows from %j the interval of the heartbeats: %j', (comments, ms) => {
+    const parser = createParser();
+    expect(parser.feed(encode(`${comments}\n`))).toEqual([]);
+    expect(parser.heartbeatMs).toBe(ms);
+  });
+
   it.each<[rule: string, stream: string, events: object[]]>([
     ['names an event without a type `message`', 'data: a\n\n', [message('a')]],
     ['names an event with an empty type `message`', 'event:\ndata: a\n\n', [message('a')]],
@@ -89,7 +111,7 @@ describe('EventStreamParser', () => {
   });
 
   it('returns an event as soon as its last line end begins', () => {
-    const parser = new EventStreamParser();
+    const parser = createParser();
     expect(parser.feed(encode('data: a\r\n\r'))).toEqual([message('a')]);
     expect(parser.feed(encode('\ndata: b\r\r'))).toEqual([message('b')]);
   });
@@ -103,7 +125,7 @@ describe('EventStreamParser', () => {
   });
 
   it('has the id of the last complete block', () => {
-    const parser = new EventStreamParser();
+    const parser = createParser();
     parser.feed(encode('id: 1\n\nid: 2\ndata: a\n'));
     expect(parser.lastEventId).toBe('1');
     parser.feed(encode('\n'));
@@ -118,7 +140,7 @@ describe('EventStreamParser', () => {
     ['retry: ١', undefined],
     ['retry', undefined],
   ])('accepts a reconnection time of digits only: %j', (line, ms) => {
-    const parser = new EventStreamParser();
+    const parser = createParser();
     parser.feed(encode(`${line}\n`));
     expect(parser.retryMs).toBe(ms);
   });
@@ -137,7 +159,7 @@ describe('EventStreamParser', () => {
         // The other parser waits for the character after a carriage return.
         const stream = `${parts.flat().join('')}\ndata: end\n\n`;
         const expected = reference(stream);
-        const parser = new EventStreamParser();
+        const parser = createParser();
         const events = cut(encode(stream), ends).flatMap((chunk) => parser.feed(chunk));
         expect(events.map(({ type, data }) => ({ type, data }))).toEqual(
           expected.events.map(({ type, data }) => ({ type, data })),
