@@ -1,11 +1,20 @@
-import { type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core';
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type LaunchOptions,
+} from 'playwright-core';
 
 /**
  * Debian's Chromium, as root, without background activity. The tests of a file share one context, because a new
  * one takes two seconds of CPU.
  */
-export async function launchChromium(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+export async function launchChromium(
+  options: BrowserContextOptions = {},
+  launchOptions: LaunchOptions = {},
+): Promise<BrowserContext> {
   const browser = await chromium.launch({
+    ...launchOptions,
     executablePath: '/usr/bin/chromium',
     args: [
       '--no-sandbox',
