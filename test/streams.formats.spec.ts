@@ -36,7 +36,9 @@ describe.each(platforms)('A stream in another format on %s', (_, platform) => {
       const sent = [{ type: 'start' }, text('a'), text('b')].map((chunk) => JSON.stringify(chunk));
       expect(chunks(client)).toEqual([...sent, '[DONE]']);
       expect(client.events.every(({ id, event }) => id !== undefined && event === undefined)).toBe(true);
-      expect(client.text).toMatch(/^retry: \d+\n:heartbeat 1000\nid: \d+-\d+\n\n(?:id: \d+-\d+\ndata: .*\n\n){4}$/);
+      expect(client.text).toMatch(
+        /^retry: \d+\n:heartbeat 1000\nid: \d+-\d+\n\n(?:id: \d+-\d+\ndata: .*\n\n){4}$/,
+      );
     });
 
     it('ends with a chunk that says so if it was stopped, has failed, or was lost', async () => {
