@@ -6,6 +6,9 @@ const HEARTBEAT_MS = 15_000;
 /** A connection is lost after so many intervals without a byte. */
 const MISSED = 2.5;
 
+export const isEventStream = ({ status, headers }: Response): boolean =>
+  status === 200 && /^text\/event-stream *(;|$)/i.test(`${headers.get('content-type')}`);
+
 /** What a connection tells its source. */
 export interface Receiver {
   /** @returns the last event id, which persists from earlier connections */
@@ -29,8 +32,7 @@ export function receive(
     const response = await request();
     signal.throwIfAborted();
     if (response.status === 204) return;
-    const type = `${response.headers.get('content-type')}`;
-    if (response.status !== 200 || !/^text\/event-stream *(;|$)/i.test(type)) throw refusal(response);
+    if (!isEventStream(response)) throw refusal(response);
     const parser = createParser(onOpen());
     const sink = new WritableStream<Uint8Array>({
       async write(chunk) {

@@ -1,10 +1,28 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { SseClientEvent, SseListener } from './listeners.js';
-import { checkOptions, checkUrl, type ConnectOptions, type SseSnapshot } from './options.js';
+import {
+  checkOptions,
+  checkUrl,
+  type ConnectOptions,
+  type SharedSource,
+  type SseRequest,
+  type SseShare,
+  type SseSnapshot,
+} from './options.js';
 import type { SseSourceError } from './retries.js';
 import { createSource, type SseState } from './source.js';
 
-export type { ConnectOptions, SseClientEvent, SseListener, SseSnapshot, SseSourceError, SseState };
+export type {
+  ConnectOptions,
+  SharedSource,
+  SseClientEvent,
+  SseListener,
+  SseRequest,
+  SseShare,
+  SseSnapshot,
+  SseSourceError,
+  SseState,
+};
 
 /**
  * The events of a URL, from `connect()`. It reconnects by itself, and continues after the last event that it delivered.

@@ -21,6 +21,8 @@ export interface ConnectOptions {
    * @default the global `fetch`
    */
   fetch?: typeof globalThis.fetch | undefined;
+  /** Shares one connection among the tabs of a browser: `tabs()` of `nestjs-sse-channels/client/tabs`. */
+  share?: SseShare | undefined;
   /** Closes the source when it is aborted. */
   signal?: AbortSignal | undefined;
 }
@@ -30,6 +32,24 @@ export interface SseSnapshot {
   /** The position of the state, read before it: the events after it follow. */
   readonly lastEventId: string;
 }
+
+/** What a source tells its `share`. */
+export interface SharedSource {
+  /** Of the source, without a ticket. */
+  readonly url: string;
+  /** Makes a request of the source, with fresh credentials. */
+  readonly request: SseRequest;
+  /** Makes the next attempt at once if the source is waiting. */
+  readonly wake: () => void;
+  /** Is aborted when the source has ended. */
+  readonly signal: AbortSignal;
+}
+
+/** Requests the events after an id; without an id, the next ones. */
+export type SseRequest = (signal: AbortSignal, lastEventId: string) => Promise<Response>;
+
+/** Answers the requests of a source from a connection that it shares with others. */
+export type SseShare = (source: SharedSource) => SseRequest;
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -47,6 +67,7 @@ const RULES: Record<keyof ConnectOptions, readonly [what: string, isRight: (valu
   lastEventId: ['a string without line breaks', isId],
   snapshot: FUNCTION,
   fetch: FUNCTION,
+  share: FUNCTION,
   signal: ['an AbortSignal', (value) => isFunction((value as Partial<AbortSignal> | null)?.addEventListener)],
 };
 

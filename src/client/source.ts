@@ -1,7 +1,7 @@
 import { receive } from './connection.js';
 import { createIterations } from './iterations.js';
 import { createListeners, type SseListener } from './listeners.js';
-import { check, type ConnectOptions } from './options.js';
+import { check, type ConnectOptions, type SseRequest } from './options.js';
 import { watchPage } from './page-events.js';
 import type { EventStreamParser, ParsedEvent } from './parser.js';
 import { createRetries, type SseSourceError } from './retries.js';
@@ -22,7 +22,7 @@ const CHECK = 2;
  * @param secondMs how long a second of the delays is
  */
 export function createSource(url: string, options: ConnectOptions, secondMs = 1_000) {
-  const { headers, ticket, snapshot, signal: userSignal, fetch = globalThis.fetch } = options;
+  const { headers, ticket, snapshot, share, signal: userSignal, fetch = globalThis.fetch } = options;
   const listeners = createListeners();
   const retries = createRetries(secondMs);
   /** Removes the listeners of the page and of the application's signal. */
@@ -97,17 +97,18 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
     },
   };
 
-  const request = (signal: AbortSignal) => async (): Promise<Response> => {
+  const send: SseRequest = async (signal, lastEventId) => {
     const init = new Headers(typeof headers === 'function' ? await headers() : headers);
     init.set('accept', 'text/event-stream');
     // Header values are bytes: UTF-8, as browsers send ids.
-    const id = String.fromCharCode(...new TextEncoder().encode(source.lastEventId));
+    const id = String.fromCharCode(...new TextEncoder().encode(lastEventId));
     if (id) init.set('last-event-id', id);
     const target = new URL(url);
     if (ticket) target.searchParams.set('ticket', await ticket());
     signal.throwIfAborted();
     return fetch(target.href, { headers: init, signal, cache: 'no-store' });
   };
+  const request = share?.({ url, request: send, wake: () => wake(), signal: over.signal }) ?? send;
 
   /** One attempt, and the connection that it makes. */
   async function connect({ signal }: AbortController): Promise<void> {
@@ -119,7 +120,7 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
       source.lastEventId = lastEventId;
       isStale = false;
     }
-    const connection = receive(request(signal), receiver, attempt);
+    const connection = receive(() => request(signal, source.lastEventId), receiver, attempt);
     wake = connection.check;
     const timer = setInterval(wake, CHECK * secondMs);
     signal.addEventListener('abort', () => clearInterval(timer));

@@ -1,0 +1,228 @@
+import { isEventStream } from './connection.js';
+import type { SharedSource, SseRequest, SseShare } from './options.js';
+import { createParser, type ParsedEvent } from './parser.js';
+
+/** How long the leader may take to answer, in ms. Then another tab takes its place. */
+const ANSWER_MS = 1_000;
+/** So many of the last messages are kept: a tab that was so far behind can follow. */
+const RECENT = 50;
+/** A tab that has so many chunks to read leaves the others, which must not wait for it. */
+const UNREAD = 1_000;
+
+/** What the leader tells the other tabs. They send null, which asks for its state. */
+interface Message {
+  /** Its position; undefined while it has no connection. */
+  readonly at?: string;
+  /** What moved it from another position to this one, in whole blocks. */
+  readonly from?: string;
+  readonly text?: string;
+}
+
+interface Locks {
+  request(name: string, options: object, hold: () => Promise<void>): Promise<void>;
+}
+
+/**
+ * Shares one connection among the tabs of a browser, as the option `share` of `connect()`: among all sources of an origin with the same name and
+ * URL. One tab has the connection, and passes its events on. When it is closed, crashes or is frozen, another one continues after the last
+ * event. Each tab gets the events that it would get by a connection of its own, which it has for a moment, until it is where the others are.
+ *
+ * Where there are no Web Locks or no BroadcastChannel, as on insecure origins, each tab has its own connection.
+ *
+ * @param name of what the tabs share. **Name the user in it** (`tabs('orders of ' + user.id)`): what one tab may read reaches all with that name.
+ * @throws TypeError for an empty name
+ */
+export function tabs(name: string): SseShare {
+  if (!name || typeof name !== 'string') throw new TypeError(`Expected a name, got ${name}`);
+  return (source) => {
+    const { locks } = (globalThis.navigator ?? {}) as { locks?: Locks };
+    return locks ? shared(`sse ${name} ${source.url}`, source, locks) : source.request;
+  };
+}
+
+/** A function, as the source is: bundlers shorten the names of local variables. */
+function shared(key: string, { request, wake, signal: over }: SharedSource, locks: Locks): SseRequest {
+  /** While this tab leads the others, or may. */
+  let channel: BroadcastChannel | undefined;
+  /** Gives the lock back, or stops waiting for it. */
+  let unlock = () => {};
+  let isLeader = false;
+  /** What the leader said last; undefined while it has not answered. */
+  let leader: Message | undefined;
+  /** The last messages, without a gap, and the position after them. */
+  let recent: Message[] = [];
+  let tip: string | undefined;
+  /** Has the attempt that waits for the leader look again. */
+  let look: () => unknown = () => {};
+  /** The response that this tab reads, the signal of its attempt, and its position. */
+  let body: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let signal = over;
+  let position = '';
+  /** Ends the connection of this tab; undefined where it has none. */
+  let disconnect: (() => void) | undefined;
+
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- channels have none
+  const post = (message: Message | null) => channel!.postMessage(message);
+
+  const tell = (state: Message, more?: Message) => {
+    if (isLeader) post({ ...(leader = state), ...more });
+  };
+
+  /** Ends a response. What this tab has got is read before the end. */
+  const end = (own = body) => {
+    if (own !== body) return;
+    body?.close();
+    body = undefined;
+    disconnect = disconnect?.() as undefined;
+    tell({});
+  };
+
+  const leave = () => {
+    // The others wait for the next leader.
+    isLeader = false;
+    leader = undefined;
+    end();
+    unlock();
+    channel = channel?.close() as undefined;
+    look();
+  };
+
+  const give = (text: string) => {
+    if (!body) return;
+    body.enqueue(new TextEncoder().encode(text));
+    if (body.desiredSize! < -UNREAD) leave();
+  };
+
+  /** Goes on with what the leader has, if this tab is where the leader is, or was. */
+  const follow = () => {
+    const at = leader?.at;
+    if (at === undefined) return false;
+    const index = recent.findIndex((message) => message.from === position && message.at !== position);
+    if (at !== position && index < 0) return false;
+    disconnect = disconnect?.() as undefined;
+    const missed = at === position ? [] : recent.slice(index);
+    position = at;
+    for (const { text } of missed) give(text!);
+    return true;
+  };
+
+  const receive = (message: Message | null) => {
+    if (!message) return tell(leader!);
+    if (isLeader) return;
+    const { at, from = at, text } = message;
+    const last = leader?.at;
+    if (from !== tip) recent = [];
+    tip = at;
+    if (text) recent = [...recent.slice(1 - RECENT), message];
+    leader = message;
+    look();
+    if (disconnect) follow();
+    else if (at === undefined) end();
+    else if (!body) return last ?? wake();
+    else if (from !== position) void connect();
+    else if (text) {
+      position = at;
+      give(text);
+    }
+  };
+
+  /** Connects this tab, from its position. @returns the response if it is no event stream; the attempt then ends */
+  const open = async (): Promise<Response | undefined> => {
+    let stop = () => {};
+    const mine = (disconnect = () => stop());
+    const isOver = () => disconnect !== mine;
+    const response = await request(signal, position);
+    if (!isEventStream(response)) return response;
+    const reader = response.body!.getReader();
+    stop = () => void reader.cancel().catch(() => {});
+    if (isOver()) stop();
+    else tell({ at: position });
+    void read(reader, isOver);
+    return undefined;
+  };
+
+  const read = async (reader: ReadableStreamDefaultReader<Uint8Array>, isOver: () => boolean) => {
+    const parser = createParser(position);
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (isOver()) return;
+        if (done) break;
+        const text =
+          parser.feed(value).map(blockOf).join('') +
+          `retry: ${parser.retryMs}\n:heartbeat ${parser.heartbeatMs}\nid: ${parser.lastEventId}\n\n`;
+        const from = position;
+        position = parser.lastEventId;
+        tell({ at: position }, { from, text });
+        give(text);
+        if (!isLeader) follow();
+      }
+    } catch {
+      // The connection broke.
+    }
+    if (!isOver()) end();
+  };
+
+  /** Connects while the response of this tab goes on. */
+  const connect = (own = body) =>
+    open().then(
+      (refused) => refused && end(own),
+      () => end(own),
+    );
+
+  const lead = () => {
+    isLeader = true;
+    leader = {};
+    if (disconnect) tell({ at: position });
+    else if (body) void connect();
+    look();
+  };
+
+  const lock = (steal: boolean) => {
+    unlock();
+    const waiting = new AbortController();
+    unlock = () => waiting.abort();
+    const hold = () =>
+      new Promise<void>((resolve) => {
+        unlock = resolve;
+        lead();
+      });
+    // Where another tab takes it, and in a page without the right to it, such as a sandboxed one.
+    const lose = () => waiting.signal.aborted || leave();
+    locks.request(key, steal ? { steal } : { signal: waiting.signal }, hold).catch(lose);
+  };
+
+  over.addEventListener('abort', leave);
+  // A page with a lock would not go to the back/forward cache.
+  globalThis.addEventListener?.('pagehide', leave, { signal: over });
+
+  return async (attempt, lastEventId) => {
+    signal = attempt;
+    position = lastEventId;
+    leader = isLeader ? {} : undefined;
+    if (!channel) {
+      channel = new BroadcastChannel(key);
+      channel.addEventListener('message', ({ data }) => receive(data as Message | null));
+      lock(false);
+    }
+    post(null);
+    const timer = setTimeout(() => leader ?? lock(true), ANSWER_MS);
+    attempt.addEventListener('abort', () => (end(), look()));
+    await new Promise<void>((resolve) => {
+      look = () => (!channel || isLeader || leader?.at !== undefined || attempt.aborted) && resolve();
+      look();
+    });
+    clearTimeout(timer);
+    attempt.throwIfAborted();
+    const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (body = controller) });
+    const refused = (!isLeader && follow()) || (await open());
+    if (refused instanceof Response) {
+      body = disconnect = undefined;
+      return refused;
+    }
+    return new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
+  };
+}
+
+const blockOf = ({ id, type, data }: ParsedEvent) =>
+  `id: ${id}\nevent: ${type}\ndata: ${data.replaceAll('\n', '\ndata: ')}\n\n`;
