@@ -13,6 +13,9 @@ app.enableCors({ origin: LOCAL_PAGES, methods: ['GET', 'POST'] });
 app.useBodyParser('json', { limit: '2mb' });
 // `/chat` is `chat.html`.
 app.useStaticAssets(fileURLToPath(new URL('../public', import.meta.url)), { extensions: ['html'] });
+// The page imports the package's client.
+const client = new URL('.', import.meta.resolve('nestjs-sse-channels/client'));
+app.useStaticAssets(fileURLToPath(client), { prefix: '/client/' });
 // The page shows the code behind its panels.
 app.useStaticAssets(fileURLToPath(new URL('../src', import.meta.url)), { prefix: '/src/' });
 app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });

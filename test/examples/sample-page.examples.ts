@@ -58,6 +58,27 @@ describe('The page of the sample', () => {
     await a.event('no metrics', '.typed').waitFor();
   });
 
+  it('reads with the client of the package, or with the EventSource of the browser at ?native', async () => {
+    const built = readFileSync('dist/client/index.js', 'utf8');
+    expect(await (await fetch(`${sample.url}/client/index.js`)).text()).toBe(built);
+    const native = await SamplePage.open(context, sample.url, '/?native');
+    await native.a.state('open');
+    const { a } = await open();
+    const loaded = () =>
+      a.root.page().evaluate(`performance.getEntriesByType('resource').map(({ name }) => name)`);
+    expect(await loaded()).toContain(`${sample.url}/client/index.js`);
+    await sample.publish({ data: 'hidden', type: 'status' });
+    await sample.publish({ data: 'shown', type: 'cool' });
+    for (const client of [a, native.a]) await client.event('shown').waitFor();
+    expect(await a.texts()).toContain('hidden');
+    expect(await native.a.texts()).not.toContain('hidden');
+    await native.a.click('.connect');
+    await sample.publish({ data: 'missed' });
+    await native.a.click('.connect');
+    await native.a.event('missed').waitFor();
+    expect(native.problems).toEqual([]);
+  });
+
   it.each(['channel', 'sse'])('marks what it missed while it was disconnected, at /%s', async (route) => {
     const page = await open();
     const { a } = page;

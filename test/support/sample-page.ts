@@ -27,9 +27,9 @@ export class SamplePage {
     page.setDefaultTimeout(60_000);
   }
 
-  static async open(context: BrowserContext, url: string): Promise<SamplePage> {
+  static async open(context: BrowserContext, url: string, search = ''): Promise<SamplePage> {
     const opened = new SamplePage(await context.newPage());
-    await opened.page.goto(url);
+    await opened.page.goto(url + search);
     return opened;
   }
 

@@ -5,7 +5,7 @@ import { EventStream } from './event-stream.js';
 const LABELS = {
   connecting: 'Connecting',
   open: 'Connected',
-  waiting: 'Reconnects in',
+  waiting: 'Reconnects:',
   closed: 'Not connected',
 };
 
@@ -45,7 +45,8 @@ const record = () => `/records/${encodeURIComponent(byId('record').value)}`;
 
 function showState(state, detail = '') {
   byId('reader').dataset.state = state;
-  byId('reader').textContent = state === 'refused' ? detail : `${LABELS[state]} ${detail}`.trim();
+  byId('reader').textContent =
+    state === 'refused' ? `Refused: ${detail}` : `${LABELS[state]} ${detail}`.trim();
   byId('read').textContent = isReading() ? 'Close the channel' : 'Open the channel';
   void showConnections();
 }

@@ -1,5 +1,4 @@
-import { EventParser } from './event-parser.js';
-import { eventsOf } from './event-stream.js';
+import { EventParser, eventsOf } from './event-parser.js';
 
 /** The pause before a request that resumes. A node that was killed refuses at once. */
 const RETRY_MS = 1_000;

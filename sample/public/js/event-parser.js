@@ -44,3 +44,17 @@ export class EventParser {
     return isEmpty ? [] : [event];
   }
 }
+
+/** The events of a response, until it ends. */
+export async function* eventsOf(response, parser) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield* parser.push(value);
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}

@@ -1,87 +1,85 @@
-import { EventParser } from './event-parser.js';
+import { connect } from 'nestjs-sse-channels/client';
 
-const RETRY_MS = 3_000;
+/** With `?native` in its address, the page uses the browser's `EventSource`. */
+const IS_NATIVE = new URLSearchParams(location.search).has('native');
+/** The types for which an `EventSource` has listeners here. It hides events of other types. */
+const TYPES = ['message', 'cool', 'metrics', 'sse.open', 'sse.reset', 'sse.end'];
 
-/** The events of a response, until it ends. */
-export async function* eventsOf(response, parser) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield* parser.push(value);
-    }
-  } finally {
-    reader.cancel().catch(() => undefined);
-  }
-}
+/** The newest position of the channels: a new connection begins with it. Undefined if none can be made. */
+export const newestPosition = (url) =>
+  new Promise((resolve) => {
+    const source = connect(url);
+    source.once('sse.open', (_, { id }) => (resolve(id), source.close()));
+    source.on('sse.state', (state) => state !== 'open' && (resolve(), source.close()));
+  });
 
-/** The newest position of the channels: a new connection begins with it. */
-export async function newestPosition(url, signal) {
-  const response = await fetch(url, { signal, cache: 'no-store' });
-  if (!response.ok) return undefined;
-  for await (const { type, id } of eventsOf(response, new EventParser())) {
-    return type === 'sse.open' ? id : undefined;
-  }
-}
-
-/**
- * A client on `fetch`, which does what an `EventSource` does. An `EventSource` hides events without a listener for their type, and the
- * status of a refusal; this page shows both.
- */
+/** A connection of a panel, with all events in one place. */
 export class EventStream {
   lastEventId = '';
-  #retryMs = RETRY_MS;
-  #connection = new AbortController();
+  #source;
 
-  /** @param handlers `state(name, detail)`, `event(event)`, and `resume(signal)`, which is awaited before a request with a position */
+  /** @param handlers `state(name, detail)`, `event(event)`, and `resume()`, which is awaited before a request with a position */
   constructor(url, handlers) {
     this.url = url;
     this.handlers = handlers;
   }
 
   open() {
-    this.#connection.abort();
-    this.#connection = new AbortController();
-    void this.#connect(this.#connection.signal);
+    this.#source?.close();
+    this.handlers.state('connecting');
+    if (IS_NATIVE) this.#openNative();
+    else void this.#open();
   }
 
   close() {
-    this.#connection.abort();
+    this.#source?.close();
+    this.#source = undefined;
     this.handlers.state('closed');
   }
 
-  async #connect(signal) {
-    this.handlers.state('connecting');
+  async #open() {
+    const { handlers, lastEventId } = this;
+    const source = (this.#source = connect(this.url, {
+      lastEventId,
+      // Called before each request.
+      headers: async () => {
+        if (source.lastEventId) await handlers.resume?.();
+        return {};
+      },
+    }));
+    source.on('sse.state', (state) => source === this.#source && this.#show(state, source.error));
     try {
-      if (await this.#read(signal)) return;
+      for await (const { type, text, id } of source) {
+        if (source === this.#source) this.#receive(type, text, id);
+      }
     } catch {
-      // Without a connection, the client retries.
+      // It has failed, as its state tells.
     }
-    if (signal.aborted) return;
-    this.handlers.state('waiting', `${Math.ceil(this.#retryMs / 1_000)} s`);
-    const timer = setTimeout(() => this.#connect(signal), this.#retryMs);
-    signal.addEventListener('abort', () => clearTimeout(timer));
   }
 
-  /** @returns whether the server has refused the client for good */
-  async #read(signal) {
-    if (this.lastEventId) await this.handlers.resume?.(signal);
-    const headers = this.lastEventId ? { 'Last-Event-ID': this.lastEventId } : {};
-    const response = await fetch(this.url, { headers, signal, cache: 'no-store' });
-    if (response.status >= 500) return false;
-    if (response.status !== 200) {
-      this.handlers.state('refused', `${response.status} ${response.statusText}`);
-      return true;
+  #show(state, error) {
+    if (state === 'failed') this.handlers.state('refused', error.status ?? error.message);
+    else if (state === 'waiting') this.handlers.state(state, error.message);
+    else this.handlers.state(state === 'ended' ? 'closed' : state);
+  }
+
+  #openNative() {
+    const url = new URL(this.url, location);
+    if (this.lastEventId) url.searchParams.set('lastEventId', this.lastEventId);
+    const source = (this.#source = new EventSource(url));
+    source.addEventListener('open', () => this.handlers.state('open'));
+    // An `EventSource` does not tell why.
+    source.addEventListener('error', () => {
+      if (source === this.#source)
+        this.handlers.state(source.readyState === EventSource.CLOSED ? 'refused' : 'waiting');
+    });
+    for (const type of TYPES) {
+      source.addEventListener(type, ({ data, lastEventId }) => this.#receive(type, data, lastEventId));
     }
-    this.handlers.state('open');
-    const parser = new EventParser(this.lastEventId);
-    for await (const event of eventsOf(response, parser)) {
-      this.lastEventId = event.id;
-      this.#retryMs = parser.retryMs ?? this.#retryMs;
-      if (!signal.aborted) this.handlers.event(event);
-    }
-    this.#retryMs = parser.retryMs ?? this.#retryMs;
-    return false;
+  }
+
+  #receive(type, data, id) {
+    this.lastEventId = id;
+    this.handlers.event({ type, data, id });
   }
 }

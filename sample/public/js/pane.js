@@ -17,7 +17,7 @@ const LABELS = {
   idle: 'Not connected',
   connecting: 'Connecting',
   open: 'Connected',
-  waiting: 'Reconnects in',
+  waiting: 'Reconnects:',
   closed: 'Disconnected',
   paused: 'Paused: the tab is hidden',
   refused: 'Refused:',
@@ -100,7 +100,7 @@ export class Pane {
     const stream = new EventStream(url(this.find('[name=route]').value), {
       state: (state, detail) => stream === this.#stream && this.#show(state, detail),
       event: (event) => this.#receive(event),
-      resume: (signal) => this.#findEnd(url('channel'), stream.lastEventId, signal),
+      resume: () => this.#findEnd(url('channel'), stream.lastEventId),
     });
     this.#stream = stream;
     stream.lastEventId = lastEventId;
@@ -110,8 +110,8 @@ export class Pane {
   }
 
   /** All events up to the newest position were published before this client reconnects. */
-  async #findEnd(url, lastEventId, signal) {
-    const end = await newestPosition(url, signal);
+  async #findEnd(url, lastEventId) {
+    const end = await newestPosition(url);
     this.#replay = { end: end === lastEventId ? undefined : end, untilMs: Date.now() + REPLAY_MS };
   }
 
