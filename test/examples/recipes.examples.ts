@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { compile } from '../support/compile.js';
 import { brokenLinks } from '../support/links.js';
@@ -23,17 +23,18 @@ describe('The recipes', () => {
     const dist = '../../../dist';
     const paths = {
       'nestjs-sse-channels': [`${dist}/index.d.ts`],
-      'nestjs-sse-channels/client/ai': [`${dist}/client/ai.d.ts`],
+      'nestjs-sse-channels/client': [`${dist}/client/index.d.ts`],
+      'nestjs-sse-channels/client/*': [`${dist}/client/*.d.ts`],
     };
     const compilerOptions = { paths, jsx: 'react-jsx' };
     const include = ['*.ts', '*.tsx'];
     const tsconfig = { extends: '../../../tsconfig.json', compilerOptions, include };
     writeFileSync(join(dir, 'tsconfig.json'), JSON.stringify(tsconfig));
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-    for (const page of recipePages) {
+    for (const page of [...recipePages, '../client.md']) {
       for (const language of ['ts', 'tsx']) {
         for (const [n, code] of snippetsOf(page, language).entries())
-          writeFileSync(join(dir, `${page}-${n}.${language}`), code);
+          writeFileSync(join(dir, `${basename(page)}-${n}.${language}`), code);
       }
     }
     try {

@@ -1,0 +1,75 @@
+'use client';
+import { useCallback, useEffect, useInsertionEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { connect, type ConnectOptions, type SseSource } from './index.js';
+import { lateOptions } from './late-options.js';
+import type { SseClientEvent, SseListener } from './listeners.js';
+
+const none = () => undefined;
+
+/** React 18 has no `useEffectEvent()`. */
+function useNewest<T>(value: T): { readonly current: T } {
+  const newest = useRef(value);
+  useInsertionEffect(() => void (newest.current = value));
+  return newest;
+}
+
+function listen<T>(source: SseSource | undefined, type: string, listener: SseListener<T>): () => void {
+  source?.on(type, listener);
+  return () => void source?.off(type, listener);
+}
+
+/**
+ * Connects to a URL while the component is mounted, and to another one when the URL changes. Functions and headers are those of the newest
+ * render, the other options those of the render that connects. No event is lost: the first request waits for the listeners of the components
+ * that are rendered with the source.
+ *
+ * @returns undefined until the component is mounted with a URL; always on the server
+ */
+export function useSseSource(url?: string | URL | null, options: ConnectOptions = {}): SseSource | undefined {
+  const href = url?.toString();
+  const newest = useNewest(options);
+  const [opened, setOpened] = useState<{ href: string; source: SseSource; start: () => void }>();
+  useEffect(() => {
+    if (href === undefined) return;
+    let start = () => {};
+    const ready = new Promise<void>((resolve) => (start = resolve));
+    const source = connect(
+      href,
+      lateOptions(() => newest.current, ready),
+    );
+    setOpened({ href, source, start });
+    return () => (source.close(), setOpened(undefined));
+  }, [href, newest]);
+  // The listeners of the same render are added in this turn, and the promise resolves after it.
+  useEffect(() => opened?.start(), [opened]);
+  return opened?.href === href ? opened?.source : undefined;
+}
+
+/** The state of a source; undefined without one, and on the server. `source.error` changes only with it. */
+export function useSseState(source: SseSource | undefined): SseSource['state'] | undefined {
+  const subscribe = useCallback((onChange: () => void) => listen(source, 'sse.state', onChange), [source]);
+  return useSyncExternalStore(subscribe, () => source?.state, none);
+}
+
+/** The last event of a type since the component was mounted. It skips events that arrive before the next render: to get each, pass a listener. */
+export function useSse<T = unknown>(
+  source: SseSource | undefined,
+  type: string,
+): SseClientEvent<T> | undefined;
+/** Calls the listener of the newest render with each event of a type, as `source.on()` does. It causes no render. */
+export function useSse<T = unknown>(
+  source: SseSource | undefined,
+  type: string,
+  listener: SseListener<T>,
+): void;
+export function useSse<T>(source: SseSource | undefined, type: string, listener?: SseListener<T>) {
+  const newest = useNewest(listener);
+  const [last, setLast] = useState<{ source: SseSource; event: SseClientEvent<T> }>();
+  useEffect(() => {
+    const show = (event: SseClientEvent<T>) => setLast({ source: source!, event });
+    return listen<T>(source, type, (data, event) =>
+      newest.current ? newest.current(data, event) : show(event),
+    );
+  }, [source, type, newest]);
+  return last?.source === source && last?.event.type === type ? last?.event : undefined;
+}
