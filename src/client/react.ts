@@ -1,7 +1,6 @@
 'use client';
 import { useCallback, useEffect, useInsertionEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { connect, type ConnectOptions, type SseSource } from './index.js';
-import { lateOptions } from './late-options.js';
 import type { SseClientEvent, SseListener } from './listeners.js';
 
 const none = () => undefined;
@@ -19,9 +18,9 @@ function listen<T>(source: SseSource | undefined, type: string, listener: SseLis
 }
 
 /**
- * Connects to a URL while the component is mounted, and to another one when the URL changes. Functions and headers are those of the newest
- * render, the other options those of the render that connects. No event is lost: the first request waits for the listeners of the components
- * that are rendered with the source.
+ * Connects to a URL while the component is mounted, and to another one when the URL changes. Headers are those of the newest render, the other
+ * options those of the render that connects. No event is lost: the first request waits for the listeners of the components that are rendered
+ * with the source.
  *
  * @returns undefined until the component is mounted with a URL; always on the server
  */
@@ -33,10 +32,13 @@ export function useSseSource(url?: string | URL | null, options: ConnectOptions 
     if (href === undefined) return;
     let start = () => {};
     const ready = new Promise<void>((resolve) => (start = resolve));
-    const source = connect(
-      href,
-      lateOptions(() => newest.current, ready),
-    );
+    const { headers, fetch = globalThis.fetch } = newest.current;
+    const read = async () => {
+      const { headers: now } = newest.current;
+      return typeof now === 'function' ? now() : { ...now };
+    };
+    const send: typeof fetch = (...request) => ready.then(() => fetch(...request));
+    const source = connect(href, { ...newest.current, fetch: send, headers: headers && read });
     setOpened({ href, source, start });
     return () => (source.close(), setOpened(undefined));
   }, [href, newest]);
