@@ -15,6 +15,7 @@ export { type ChannelRequest, type ChannelSource, fromQuery } from './routes/req
 export { SseChannel, type SseChannelOptions } from './routes/sse-channel.decorator.js';
 export { SseStream, type SseStreamRouteOptions } from './routes/sse-stream.decorator.js';
 export type { SseTarget } from './routes/sse-target.js';
+export { type SseTicketOptions, SseTickets } from './routes/sse-tickets.service.js';
 export { SseError, type SseErrorCode } from './common/sse.errors.js';
 export type { SseMetrics, SseStats, SseStreamStats } from './options/sse.metrics.js';
 export { SseModule } from './sse.module.js';

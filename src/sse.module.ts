@@ -18,6 +18,7 @@ import { MemorySseBroker } from './broker/memory/memory.broker.js';
 import { RedisSseBroker } from './broker/redis/redis.broker.js';
 import { Channels } from './channel/channels.js';
 import { Authorization } from './routes/authorization.js';
+import { SseTickets } from './routes/sse-tickets.service.js';
 import { SseResponses } from './http/sse-responses.js';
 import { HttpServer } from './http/http-server.js';
 import { addressOf } from './options/redis-source.js';
@@ -102,8 +103,9 @@ export const SSE_MODULE_METADATA = {
     SseResponses,
     SseStreams,
     SseService,
+    SseTickets,
   ],
-  exports: [SseService, SseStreams, SseResponses, Authorization],
+  exports: [SseService, SseStreams, SseTickets, SseResponses, Authorization],
 } satisfies ModuleMetadata;
 
 /**

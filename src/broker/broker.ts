@@ -2,6 +2,7 @@ import type { Publication } from '../event/event.js';
 import { SseError } from '../common/sse.errors.js';
 import type { StoredEvent } from '../event/message.js';
 import type { StreamStore } from './streams.js';
+import type { TicketStore } from './tickets.js';
 
 /** How long an idempotency key is remembered: 10 minutes. `publish.lua` has the same. */
 export const IDEMPOTENCY_MS = 600_000;
@@ -100,6 +101,9 @@ export abstract class SseBroker {
 
   /** Its streams. Without history there are none. */
   abstract readonly streams: StreamStore;
+
+  /** Its tickets. They need no history. */
+  abstract readonly tickets: TicketStore;
 
   /** Whether no other process can publish. */
   readonly isLocal: boolean = false;

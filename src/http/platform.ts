@@ -29,6 +29,13 @@ export function isGone({ destroyed, stream }: AnyResponse): boolean {
   return destroyed || stream?.destroyed === true;
 }
 
+/** Sets a header of the answer, whatever that will be. */
+export function setHeader(response: PlatformResponse, name: string, value: string): void {
+  // On Fastify, headers that the application sets come later and would replace one of the raw response.
+  if (response.raw) response.header!(name, value);
+  else response.setHeader(name, value);
+}
+
 /** The view of `@SseChannel()` routes. Nest renders it when all interceptors have completed. */
 export const VIEW = 'nestjs-sse-channels';
 

@@ -1,5 +1,6 @@
 import type { SseRule } from './authorizer.js';
 import { type ChannelSource, fromQuery } from './requested-channels.js';
+import { SseTickets } from './sse-tickets.service.js';
 
 /** Where @nestjs/swagger keeps what its decorators say of a handler: `swagger.spec` holds that it still reads this. */
 const RESPONSES = 'swagger/apiResponse';
@@ -14,6 +15,13 @@ const CHANNEL = {
   required: true,
   description: 'A channel; may be given several times',
   schema: { type: 'array', items: TEXT },
+};
+const TICKET = {
+  name: 'ticket',
+  in: 'query',
+  required: true,
+  description: 'A ticket, which is valid once',
+  schema: TEXT,
 };
 const LAST_EVENT_ID = {
   name: 'Last-Event-ID',
@@ -42,8 +50,7 @@ export function describeRoute(
     const responses: Responses = {
       200: { description: 'Server-sent events', content: { 'text/event-stream': { schema: TEXT } } },
       ...(ends && { 204: { description: 'There is nothing more to deliver' } }),
-      ...(allow && { 403: { description: 'A channel may not be read' } }),
-      ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
+      ...refusalsOf(allow),
     };
     const given = {
       ...(Reflect.getMetadata(RESPONSES, prototype.constructor) as Responses | undefined),
@@ -53,10 +60,22 @@ export function describeRoute(
     Reflect.defineMetadata(RESPONSES, { ...given, ...Object.fromEntries(merged) }, handler);
 
     const listed = (Reflect.getMetadata(PARAMETERS, handler) as Parameter[] | undefined) ?? [];
-    const own = [named(LAST_EVENT_ID, prototype, key), ...(channel === fromQuery ? [CHANNEL] : [])];
+    const own = [
+      named(LAST_EVENT_ID, prototype, key),
+      ...(channel === fromQuery ? [CHANNEL] : []),
+      ...(allow === SseTickets ? [TICKET] : []),
+    ];
     const missing = own.filter((parameter) => !listed.some((other) => isSame(parameter, other)));
     Reflect.defineMetadata(PARAMETERS, [...listed, ...missing], handler);
   });
+}
+
+function refusalsOf(allow: SseRule | undefined): Responses {
+  if (allow === SseTickets) return { 401: { description: 'The ticket is not valid, or not any more' } };
+  return {
+    ...(allow && { 403: { description: 'A channel may not be read' } }),
+    ...(typeof allow === 'function' && { 401: { description: 'The client is not known' } }),
+  };
 }
 
 function merge(own: Response, given: Response = {}): Response {

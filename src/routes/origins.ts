@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { ForbiddenException, Logger } from '@nestjs/common';
 import { show } from '../common/sse.errors.js';
-import type { PlatformRequest, PlatformResponse } from '../http/platform.js';
+import { type PlatformRequest, type PlatformResponse, setHeader } from '../http/platform.js';
 
 /** Refused origins that are logged: clients can invent any number. */
 const MAX_LOGGED = 100;
@@ -79,10 +79,7 @@ function allow(origin: string, response: PlatformResponse): void {
   const { vary, 'access-control-allow-origin': answered } = response.getHeaders();
   // The application may have allowed it without cookies, as `enableCors({ origin })` does. A wildcard stays as it is.
   if (answered !== undefined && answered !== origin) return;
-  // On Fastify, headers that the application sets come later and would replace it.
-  const set = (name: string, value: string) =>
-    response.raw ? response.header!(name, value) : response.setHeader(name, value);
-  set('Access-Control-Allow-Origin', origin);
-  set('Access-Control-Allow-Credentials', 'true');
-  if (answered === undefined) set('Vary', vary === undefined ? 'Origin' : `${vary}, Origin`);
+  setHeader(response, 'Access-Control-Allow-Origin', origin);
+  setHeader(response, 'Access-Control-Allow-Credentials', 'true');
+  if (answered === undefined) setHeader(response, 'Vary', vary === undefined ? 'Origin' : `${vary}, Origin`);
 }

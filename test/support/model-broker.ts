@@ -93,6 +93,7 @@ export class ModelBroker extends SseBroker {
   state: BrokerState = 'up';
   /** The model is of channels. */
   readonly streams = new MemorySseBroker().streams;
+  readonly tickets = new MemorySseBroker().tickets;
   listener: ChannelListener | undefined;
   subscribed = false;
   /** Messages in flight. */

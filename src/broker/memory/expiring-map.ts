@@ -17,6 +17,10 @@ export class ExpiringMap<T> {
     this.#entries.set(key, { value, expires: performance.now() + this.ttlMs });
   }
 
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
   /** Frees the expired values. */
   expire(): void {
     const now = performance.now();

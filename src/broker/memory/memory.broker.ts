@@ -17,6 +17,7 @@ import { ExpiringMap } from './expiring-map.js';
 import { Chain } from './chain.js';
 import { nextCursor } from './cursor.js';
 import { MemoryStreams } from './memory.streams.js';
+import { MemoryTickets } from './memory.tickets.js';
 import { streamError } from '../streams.js';
 import { completeBody, encodeBody } from '../../event/message.js';
 
@@ -44,6 +45,7 @@ export class MemorySseBroker extends SseBroker {
     send: (channel, text) => this.#send(channel, text),
     sweep: () => this.#expire(),
   });
+  readonly tickets = new MemoryTickets(() => this.#expire());
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -155,6 +157,7 @@ export class MemorySseBroker extends SseBroker {
     const maps = [this.#positions, this.#beginnings, this.#chains, this.#controlChains, this.#published];
     for (const map of maps) map.expire();
     this.streams.expire();
+    this.tickets.expire();
     if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
   }
 

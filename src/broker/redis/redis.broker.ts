@@ -23,6 +23,7 @@ import type { Find } from './publication.js';
 import { RedisProbe } from './probe.js';
 import { RedisPublisher } from './publisher.js';
 import { RedisStreams } from './redis.streams.js';
+import { RedisTickets } from './redis.tickets.js';
 import { SCRIPTS } from './script.js';
 import { StandaloneRedis } from './standalone.js';
 import type { RedisTopology, Route, TopologyListener } from './topology.js';
@@ -48,6 +49,7 @@ export class RedisSseBroker extends SseBroker {
   readonly #publisher: RedisPublisher;
   readonly #names: RedisNames;
   readonly streams: RedisStreams;
+  readonly tickets: RedisTickets;
   /** How much history channels keep, as arguments of the scripts. */
   readonly #kept: [maxEvents: number | '', maxAgeMs: number | ''];
   readonly #probe: RedisProbe;
@@ -76,6 +78,7 @@ export class RedisSseBroker extends SseBroker {
       ? new RedisCluster(cluster, (channel) => this.#names.key(channel, 'history'), listener)
       : new StandaloneRedis(source, listener);
     this.streams = new RedisStreams(this.#topology, this.#names);
+    this.tickets = new RedisTickets(this.#topology, this.#names);
     this.#publisher = new RedisPublisher(this.#topology, (route, where) => this.#find(route, where));
     this.#subscriptions = new RedisSubscriptions(
       this.#topology,

@@ -34,7 +34,7 @@ export class RedisScript {
 }
 
 /** A server that a slot migrates to serves each command of that slot only after ASKING. */
-function clientOf({ connection: { client }, asking }: Route): Route['connection']['client'] {
+export function clientOf({ connection: { client }, asking }: Route): Route['connection']['client'] {
   // If it fails, so does the command.
   if (asking) client.asking().catch(() => undefined);
   return client;
