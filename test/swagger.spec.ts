@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Headers, Injectable, Query, Param } from '@nestjs/common';
+import { Controller, Get, Headers, Injectable, Query, Param } from '@nestjs/common';
 import {
   ApiForbiddenResponse,
   ApiHeader,
@@ -9,7 +9,15 @@ import {
   DocumentBuilder,
   SwaggerModule,
 } from '@nestjs/swagger';
-import { fromQuery, type SseAuthorizer, SseChannel, SseModule } from 'nestjs-sse-channels';
+import {
+  fromQuery,
+  type SseAuthorizer,
+  SseChannel,
+  SseModule,
+  SseStream,
+  SseStreamTarget,
+  SseTickets,
+} from 'nestjs-sse-channels';
 import { platforms, startApp } from './support/app.js';
 
 @Injectable()
@@ -31,6 +39,15 @@ class NewsController {
 
   @SseChannel('asked', { channel: fromQuery, allow: Readers })
   asked() {}
+
+  @SseChannel('ticketed', { channel: fromQuery, allow: SseTickets })
+  ticketed() {}
+
+  @Get('job')
+  @SseStream({ allow: SseTickets })
+  job() {
+    return new SseStreamTarget('job');
+  }
 
   @SseChannel('own/:channel', { allow: ['news'] })
   @ApiOkResponse({ description: 'My events' })
@@ -95,6 +112,11 @@ describe.each(platforms)('The description by @nestjs/swagger on %s', (_, platfor
     expect(routeOf('/listed')).toMatchObject({ responses: { 200: stream, 403: {} }, names: named });
     expect(Object.keys(routeOf('/listed').responses)).toEqual(['200', '403']);
     expect(routeOf('/asked')).toMatchObject({ responses: { 200: stream, 401: {}, 403: {} }, names: named });
+    const refusal = { description: 'The ticket is not valid, or not any more' };
+    expect(routeOf('/ticketed').names).toEqual([...named, 'query ticket']);
+    expect(routeOf('/ticketed').responses).toEqual({ 200: stream, 401: refusal });
+    expect(routeOf('/job').names).toEqual(['header Last-Event-ID', 'query ticket']);
+    expect(Object.keys(routeOf('/job').responses)).toEqual(['200', '204', '401']);
     const own = routeOf('/own/{channel}');
     expect(own).toMatchObject({
       responses: { 200: { ...stream, description: 'My events' }, 403: {} },
