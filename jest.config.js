@@ -27,6 +27,7 @@ export default {
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
     '^nestjs-sse-channels/testing$': '<rootDir>/src/integrations/testing/index.ts',
+    '^nestjs-sse-channels/client$': '<rootDir>/src/client/index.ts',
     '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/integrations/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

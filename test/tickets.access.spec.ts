@@ -82,6 +82,17 @@ describe.each(cases)('The connection of a ticket on %s', (_, platform, options) 
     },
   );
 
+  it('does not open if disconnect() of its channel came after the ticket was issued, and refuses for as long', async () => {
+    const old = await issue();
+    await nextMs();
+    await node.sse.disconnect({ channel: 'a' }, { refuseMs: 60_000 });
+    await nextMs();
+    const [refused, open] = [await node.read(PATH, old), await node.read(PATH, await issue())];
+    await until(() => refused.ended);
+    expect([refused.status, refused.events]).toEqual([200, []]);
+    expect((await open.next()).event).toBe('sse.open');
+  });
+
   it('does not open if the credential is older than the disconnect(), whenever the ticket was issued', async () => {
     const issuedAt = new Date();
     await nextMs();

@@ -17,6 +17,7 @@ import { scripts } from './scripts.js';
 import { start } from './start.js';
 import { streamStores } from './stream-stores.js';
 import { streams } from './streams.js';
+import { tickets } from './tickets.js';
 
 /** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
 const parse = (test) => {
@@ -45,6 +46,7 @@ export const MUTANTS = [
   ...streamStores,
   ...streams,
   ...formats,
+  ...tickets,
 ].map((mutant) => ({
   ...mutant,
   tests: mutant.tests.map(parse),
