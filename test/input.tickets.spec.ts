@@ -37,8 +37,7 @@ const rows: Record<string, () => Promise<void>> = {
     await refuses('channel', [{ ...RIGHT, channel: 'a' }]);
     await refuses('ttl', [{ ...RIGHT, ttl: 1 }]);
   },
-  'no `route`, or one that does not begin with `/`': async () => {
-    await refuses('route', [{ channels: 'a' }]);
+  'a `route` that is `undefined`, or does not begin with `/`': async () => {
     await refusesValues('route', [undefined, null, '', 'orders/:id/events', 7, ['/a'], /a/]);
   },
   'no channel, more than 100 `channels`, or one that `publish` would refuse': async () => {

@@ -50,6 +50,13 @@ describe.each(cases)('A ticket on %s', (_, platform, options) => {
     expect(node.sse.connections()).toHaveLength(1);
   });
 
+  it('is taken by any route with this rule if it names none', async () => {
+    for (const path of ['orders/7/events', 'listed?channel=order:7', 'guarded?channel=order:7']) {
+      const ticket = await node.tickets.issue({ channels: 'order:7' });
+      expect([path, await status(path, ticket)]).toEqual([path, 200]);
+    }
+  });
+
   it('that is missing, malformed, guessed, used, late, or for something else gets the same 401', async () => {
     const used = await issue();
     await status('orders/7/events', used);

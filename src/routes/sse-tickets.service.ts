@@ -13,10 +13,12 @@ import { hashOf, isTicket, newTicket, seal, unseal } from './ticket.js';
 /** What a ticket allows. `user`, `session`, `issuedAt` and `expiresAt` describe the user and the credential of its connection. */
 export interface SseTicketOptions extends SseAccess {
   /**
-   * The path of the route that takes the ticket, with the global prefix and the names of parameters, as Nest logs it at start:
-   * `/orders/:id/events`.
+   * The path of the only route that takes the ticket, with the global prefix and the names of parameters, as Nest logs it at start:
+   * `/orders/:id/events`. Name it where several routes with `allow: SseTickets` deliver a channel, and not all of them without a filter.
+   *
+   * @default any route with `allow: SseTickets`
    */
-  route: string;
+  route?: string;
   /** The channel or channels that may be read. */
   channels: string | readonly string[];
   /** When the ticket was issued, or the credential behind it: a `disconnect()` after that refuses it. @default now */
@@ -99,7 +101,7 @@ export class SseTickets implements SseAuthorizer {
       this.#redeemed.set(request, permission);
     }
     const { route, channels: allowed, access } = permission;
-    const isOfRoute = route === sourceOf(request).route;
+    const isOfRoute = route === undefined || route === sourceOf(request).route;
     if (!isOfRoute) this.#report(route, request);
     if (!isOfRoute || !channels.every((channel) => allowed.includes(channel)) || isExpired(access)) {
       throw new UnauthorizedException();
@@ -124,13 +126,13 @@ export class SseTickets implements SseAuthorizer {
 function checkOptions(options: SseTicketOptions): Permission {
   checkKeys('SSE_INPUT', 'options', options, KEYS);
   const { route, channels, user, session, issuedAt = new Date(), expiresAt, ttlMs = TTL_MS } = options;
-  for (const name of ACCESS_KEYS) {
-    // Without a user or an end, the connection would outlive what should end it.
-    if (name in options && options[name as keyof SseAccess] === undefined) {
+  for (const name of ['route', ...ACCESS_KEYS]) {
+    // Without a user or an end, the connection would outlive what should end it; without a route, any would take the ticket.
+    if (name in options && options[name as keyof SseTicketOptions] === undefined) {
       throw inputError(name, 'left out or given', undefined);
     }
   }
-  if (typeof route !== 'string' || !route.startsWith('/')) {
+  if (route !== undefined && (typeof route !== 'string' || !route.startsWith('/'))) {
     throw inputError('route', 'the path of a route, such as /orders/:id/events', route);
   }
   if (!Number.isInteger(ttlMs) || ttlMs < 1 || ttlMs > MAX_TICKET_MS) {

@@ -67,13 +67,16 @@ interface TabOptions {
 export class Tabs {
   #published = 0;
 
+  readonly origin: string;
+
   private constructor(
     readonly sse: SseService,
     readonly proxy: Proxy,
-    readonly origin: string,
     private readonly context: BrowserContext,
     private readonly script: string,
-  ) {}
+  ) {
+    this.origin = proxy.url.replace(/^redis(.*)\/0$/, 'http$1');
+  }
 
   static async start(platform: Platform, context: BrowserContext, script: string): Promise<Tabs> {
     const { app, url } = await startApp(platform, {
@@ -81,13 +84,7 @@ export class Tabs {
       controllers: [FeedController],
     });
     const proxy = await Proxy.start(Number(new URL(url).port));
-    return new Tabs(
-      app.get(SseService),
-      proxy,
-      proxy.url.replace(/^redis(.*)\/0$/, 'http$1'),
-      context,
-      script,
-    );
+    return new Tabs(app.get(SseService), proxy, context, script);
   }
 
   get connections(): number {
@@ -140,14 +137,14 @@ export class Tabs {
 
   /** Publishes all the time, until the task has ended. */
   async publishDuring(task: () => Promise<unknown>): Promise<void> {
-    let isOver = false;
+    const over = new AbortController();
     const publishing = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await this.publish(1);
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     })();
-    await task().finally(() => (isOver = true));
+    await task().finally(() => over.abort());
     await publishing;
   }
 
