@@ -2,13 +2,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../test/support/port.js';
 import { Proxy } from '../../test/support/proxy.js';
 import {
+  breaking,
   events,
   hangUp,
   html,
+  resuming,
   ScriptedServer,
   status,
   stream,
-  type Answer,
 } from '../../test/support/scripted-server.js';
 import { until } from '../../test/support/until.js';
 import type { ConnectOptions, SseSource } from './index.js';
@@ -37,16 +38,8 @@ function open(url: string, options: ConnectOptions = {}) {
 
 const EVENTS = ['id: 1\ndata: {"a":"ä"}\n\n', 'id: 2\ndata: "b"\n\n', 'id: 3\ndata: c\n\n'];
 const WHOLE = Buffer.from(`retry: 1\n:heartbeat 15000\n${EVENTS.join('')}`);
-/** Resumes as the server does, and stays open. */
-const resume: Answer = (response, request) =>
-  stream(EVENTS.slice(Number(request.headers['last-event-id'] ?? 0)).join(''))(response, request);
-/** A connection that breaks after some bytes. */
-const cutAfter =
-  (length: number): Answer =>
-  (response, request) => {
-    stream()(response, request);
-    response.write(WHOLE.subarray(0, length), () => setImmediate(() => response.destroy()));
-  };
+const resume = resuming(EVENTS);
+const cutAfter = (length: number) => breaking(WHOLE.subarray(0, length));
 
 describe('A source reconnects', () => {
   it('where the connection breaks after any byte, and delivers each event once', async () => {

@@ -1,6 +1,7 @@
 import { access } from './access.js';
 import { broker } from './broker.js';
 import { channels } from './channels.js';
+import { client } from './client.js';
 import { cluster } from './cluster.js';
 import { connections } from './connections.js';
 import { formats } from './formats.js';
@@ -47,6 +48,7 @@ export const MUTANTS = [
   ...streams,
   ...formats,
   ...tickets,
+  ...client,
 ].map((mutant) => ({
   ...mutant,
   tests: mutant.tests.map(parse),

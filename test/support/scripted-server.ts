@@ -2,6 +2,10 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { afterEach } from '@jest/globals';
 
+/** The path of the page. */
+const PAGE = '/page';
+const EMPTY = '<!doctype html><link rel="icon" href="data:,">';
+
 /** Answers one request. */
 export type Answer = (response: ServerResponse, request: IncomingMessage) => void;
 
@@ -19,7 +23,7 @@ export interface SeenRequest {
   readonly at: number;
 }
 
-/** A server that gives its answers in turn, and the last one to all further requests. */
+/** A server that gives its answers in turn, and the last one to all further requests. Besides, it has an empty page. */
 export class ScriptedServer {
   readonly requests: SeenRequest[] = [];
   /** Responses whose client has not closed them. */
@@ -30,6 +34,7 @@ export class ScriptedServer {
     public answers: Answer[],
   ) {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.url === PAGE) return status(200, { 'content-type': 'text/html' }, EMPTY)(response, request);
       this.requests.push({ url: request.url!, headers: request.headers, at: performance.now() });
       this.open.add(response);
       response.on('close', () => this.open.delete(response));
@@ -53,6 +58,10 @@ export class ScriptedServer {
 
   get url(): string {
     return `http://127.0.0.1:${this.port}/feed`;
+  }
+
+  get page(): string {
+    return new URL(PAGE, this.url).href;
   }
 
   /** The ids from which the requests resumed; '-' without one. */
@@ -82,6 +91,20 @@ export const events =
   (text: string): Answer =>
   (response) =>
     response.writeHead(200, HEADERS).end(text);
+
+/** Resumes as this module does, and stays open: the id of an event is its number. */
+export const resuming =
+  (texts: readonly string[]): Answer =>
+  (response, request) =>
+    stream(texts.slice(Number(request.headers['last-event-id'] ?? 0)).join(''))(response, request);
+
+/** A connection that breaks after these bytes. */
+export const breaking =
+  (bytes: Uint8Array): Answer =>
+  (response, request) => {
+    stream()(response, request);
+    response.write(bytes, () => setImmediate(() => response.destroy()));
+  };
 
 /** A response without events. */
 export const status =
