@@ -11,7 +11,8 @@ function responses(status = 200) {
       start: (controller) => void bodies.push(controller),
       cancel: (reason) => void cancelled.push(reason),
     });
-    return new Response(body, { status, headers: { 'content-type': 'text/event-stream' } });
+    const headers = { 'content-type': 'text/event-stream', ...(status === 503 && { 'retry-after': '60' }) };
+    return new Response(body, { status, headers });
   }) as typeof globalThis.fetch;
   const send = (text: string) => bodies.at(-1)!.enqueue(Buffer.from(text));
   return { fetch, bodies, cancelled, send };
