@@ -57,8 +57,8 @@ export const client = [
   {
     ...connection,
     guard: 'a page with status 200 is no event stream',
-    find: `response.status !== 200 || !/^text\\/event-stream *(;|$)/i.test(type)`,
-    replace: `response.status !== 200`,
+    find: `status === 200 && /^text\\/event-stream *(;|$)/i.test(\`${headers.get('content-type')}\`)`,
+    replace: `status === 200 && headers !== undefined`,
     tests: reconnects('after the longest delay where it gets a page'),
   },
   {
