@@ -182,11 +182,14 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     unlock();
     const waiting = new AbortController();
     unlock = () => waiting.abort();
-    const hold = () =>
-      new Promise<void>((resolve) => {
+    const hold = async () => {
+      // A lock that is taken from another tab comes also where this one has left meanwhile.
+      if (waiting.signal.aborted) return;
+      await new Promise<void>((resolve) => {
         unlock = resolve;
         lead();
       });
+    };
     // Where another tab takes it, and in a page without the right to it, such as a sandboxed one.
     const lose = () => waiting.signal.aborted || leave();
     locks.request(key, steal ? { steal } : { signal: waiting.signal }, hold).catch(lose);

@@ -7,6 +7,9 @@ const connection = { file: 'src/client/connection.ts', tests: [`${SPECS}/silence
 const source = { file: 'src/client/source.ts', tests: [`${SPECS}/source.spec.ts`] };
 const listeners = { file: 'src/client/listeners.ts', tests: [`${SPECS}/source.spec.ts`] };
 const iterations = { file: 'src/client/iterations.ts', tests: [`${SPECS}/iterations.spec.ts`] };
+const TABS = 'test/client.tabs.spec.ts';
+const tabs = { file: 'src/client/tabs.ts', tests: [`${TABS} › Express go on`] };
+const one = ['test/client.tabs.single.spec.ts'];
 const options = { file: 'src/client/options.ts', tests: [`${SPECS}/options.spec.ts`] };
 
 /** The client for browsers and Node. */
@@ -57,8 +60,8 @@ export const client = [
   {
     ...connection,
     guard: 'a page with status 200 is no event stream',
-    find: `status === 200 && /^text\\/event-stream *(;|$)/i.test(\`${headers.get('content-type')}\`)`,
-    replace: `status === 200 && headers !== undefined`,
+    find: `status === 200 && /^text`,
+    replace: `status === 200 || /^text`,
     tests: reconnects('after the longest delay where it gets a page'),
   },
   {
@@ -152,5 +155,58 @@ export const client = [
     find: `/^heartbeat [0-9]+$/`,
     replace: `/^heartbeat [0-9]+/`,
     tests: [`${SPECS}/parser.spec.ts › knows from`],
+  },
+  {
+    ...tabs,
+    guard: 'a tab follows only from where the leader is',
+    find: `if (at !== position && index < 0) return false;`,
+    replace: `if (at !== position && index < -1) return false;`,
+    tests: one,
+  },
+  {
+    ...tabs,
+    guard: 'a tab closes its own connection when it follows',
+    find: `    disconnect = disconnect?.() as undefined;
+    const missed`,
+    replace: `    disconnect = undefined;
+    const missed`,
+    tests: [`${TABS} › are twenty`],
+  },
+  {
+    ...tabs,
+    guard: 'the leader does not end the others when it leaves',
+    find: `    isLeader = false;
+    leader = undefined;
+    end();`,
+    replace: `    end();
+    isLeader = false;
+    leader = undefined;`,
+  },
+  {
+    ...tabs,
+    guard: 'a frozen leader is replaced',
+    find: `setTimeout(() => leader ?? lock(true), ANSWER_MS)`,
+    replace: `setTimeout(() => leader, ANSWER_MS)`,
+  },
+  {
+    ...tabs,
+    guard: 'tabs make their next attempt when the leader is connected',
+    find: `return last ?? wake();`,
+    replace: `return;`,
+    tests: [`${TABS} › resume after an outage`],
+  },
+  {
+    ...tabs,
+    guard: 'tabs with another URL have another connection',
+    find: 'shared(`sse ${name} ${source.url}`',
+    replace: 'shared(`sse ${name}`',
+    tests: [`${TABS} › do not share`],
+  },
+  {
+    ...tabs,
+    guard: 'a tab that does not read leaves the others',
+    find: `if (body.desiredSize! < -UNREAD) leave();`,
+    replace: ``,
+    tests: one,
   },
 ];
