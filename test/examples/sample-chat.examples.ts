@@ -18,7 +18,11 @@ describe('The chat of the sample', () => {
   afterEach(() => closePages(context));
   afterAll(() => context.browser()!.close());
 
-  const state = (page: Page, expected: string) => page.locator(`#state[data-state=${expected}]`).waitFor();
+  const state = (page: Page, expected: string) =>
+    until(
+      () => page.locator('#state').getAttribute('data-state'),
+      (seen) => seen === expected,
+    );
   const open = async (url: string) => {
     const opened = await SamplePage.open(context, url);
     await opened.page.locator('#state:not([data-state=loading])').waitFor();
