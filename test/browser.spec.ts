@@ -123,7 +123,7 @@ describe('The page in Chromium', () => {
     await a.root.locator('[name=channel]').fill('{}');
     await a.click('.subscription button');
     await a.state('refused');
-    expect(await a.text('.state')).toBe('Refused: 400 Bad Request');
+    expect(await a.text('.state')).toBe('Refused: 400');
   });
 
   it('shows the metrics of all nodes, as they change, and forgets a node that has ended', async () => {
