@@ -212,4 +212,13 @@ describe('In Chromium, a source makes no further attempt', () => {
     // Between two of the pages.
     for (const gap of server.gaps) expect(gap).toBeGreaterThan(30 * SECOND_MS - 10);
   });
+
+  it('before the longest delay after a page with status 200, however often it is shown', async () => {
+    const server = await ScriptedServer.start(html, stream());
+    const page = await connected(server, '{}', 100);
+    await page.is('waiting');
+    for (let n = 0; n < 6; n++) await page.page.evaluate(`dispatchEvent(new Event('pageshow'))`);
+    await page.is('open');
+    expect(server.gaps[0]).toBeGreaterThan(2_990);
+  });
 });

@@ -110,6 +110,14 @@ describe('The ticket of a source', () => {
     expect(queries).toEqual([1, 2, 3, 4].map((n) => ({ channel: 'a b', ticket: `t&${n}` })));
   });
 
+  it('is asked for again where the application has none', async () => {
+    const tickets = [undefined, '', 'right'] as string[];
+    const server = await ScriptedServer.start(stream('retry: 1\n'));
+    const source = open(server.url, { ticket: async () => tickets.shift()! });
+    await until(() => source.state === 'open');
+    expect(server.requests.map(({ url }) => url)).toEqual(['/feed?ticket=right']);
+  });
+
   it('is refused twice, and the source fails without showing it', async () => {
     const server = await ScriptedServer.start(status(401));
     const source = open(server.url, { ticket: async () => 'secret' });

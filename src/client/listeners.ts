@@ -23,7 +23,7 @@ export function createListeners() {
   const of = (type: string) => all.get(type) ?? new Map<SseListener<never>, boolean>();
   return {
     add: (type: string, listener: SseListener<never>, isOnce: boolean): void => {
-      if (typeof listener !== 'function') throw new TypeError(`Expected a function to listen to ${type}`);
+      if (typeof listener !== 'function') throw new TypeError(`Expected a function, got ${String(listener)}`);
       all.set(type, of(type).set(listener, isOnce));
     },
 

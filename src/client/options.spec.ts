@@ -5,11 +5,16 @@ const FEED = 'http://127.0.0.1:1/feed';
 
 describe('The options of connect()', () => {
   it.each<[option: string, values: unknown[], what: string]>([
-    ['headers', [null, 'a', 1, { a: 1 }, { a: undefined }], 'a function or an object of strings'],
+    [
+      'headers',
+      [null, 'a', 1, { a: 1 }, { a: undefined }, Promise.resolve({}), new Date()],
+      'a function or an object of strings',
+    ],
     ['ticket', [null, 'a', {}, Promise.resolve('a')], 'a function'],
     ['lastEventId', [null, 5, 'a\nb', 'a\rb', 'a\0b', {}], 'a string without line breaks'],
     ['snapshot', [null, {}, { lastEventId: '1' }], 'a function'],
     ['fetch', [null, 'fetch', {}], 'a function'],
+    ['share', [null, 'orders', true], 'a function'],
     ['signal', [null, true, {}, new AbortController()], 'an AbortSignal'],
   ])('refuse a wrong %s', (option, values, what) => {
     for (const value of values) {
@@ -22,13 +27,13 @@ describe('The options of connect()', () => {
     'refuse the unknown %s, and name the known ones',
     (name) => {
       expect(() => connect(FEED, { [name]: () => undefined })).toThrow(
-        `Expected one of the options headers,ticket,lastEventId,snapshot,fetch,signal, got ${name}`,
+        `Expected one of headers,ticket,lastEventId,snapshot,fetch,share,signal, got ${name}`,
       );
     },
   );
 
   it('may be undefined, as a missing option is', () => {
-    const names = ['headers', 'ticket', 'lastEventId', 'snapshot', 'fetch', 'signal'];
+    const names = ['headers', 'ticket', 'lastEventId', 'snapshot', 'fetch', 'share', 'signal'];
     const source = connect(FEED, Object.fromEntries(names.map((name) => [name, undefined])));
     expect([source.state, source.lastEventId]).toEqual(['connecting', '']);
     source.close();

@@ -5,7 +5,7 @@ export interface ConnectOptions {
    *
    * A request to another origin with headers, `Last-Event-ID` included, needs the server's permission (`Access-Control-Allow-Headers`).
    */
-  headers?: Headers | (() => Headers | Promise<Headers>) | undefined;
+  headers?: HeaderValues | (() => HeaderValues | Promise<HeaderValues>) | undefined;
   /** Gets a ticket that is valid once, before each attempt. It is sent as `?ticket=`. */
   ticket?: (() => Promise<string>) | undefined;
   /** Where to continue: the events after this one are delivered. @default with the next event */
@@ -51,17 +51,21 @@ export type SseRequest = (signal: AbortSignal, lastEventId: string) => Promise<R
 /** Answers the requests of a source from a connection that it shares with others. */
 export type SseShare = (source: SharedSource) => SseRequest;
 
-type Headers = Readonly<Record<string, string>>;
+type HeaderValues = Readonly<Record<string, string>>;
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isFunction = (value: unknown) => typeof value === 'function';
 const isId = (value: unknown) => isText(value) && !/[\0\r\n]/.test(value);
+/** A promise has no own values, either. */
+const isPlain = (value: unknown): value is HeaderValues =>
+  String(value) === '[object Object]' && Object.values(value as object).every(isText);
 const FUNCTION = ['a function', isFunction] as const;
 
 const RULES: Record<keyof ConnectOptions, readonly [what: string, isRight: (value: unknown) => boolean]> = {
   headers: [
     'a function or an object of strings',
-    (value) => isFunction(value) || (value === Object(value) && Object.values(value as object).every(isText)),
+    // It throws a TypeError for a name or a value that cannot be sent.
+    (value) => isFunction(value) || (isPlain(value) && !!new Headers(value)),
   ],
   ticket: FUNCTION,
   lastEventId: ['a string without line breaks', isId],
@@ -74,14 +78,14 @@ const RULES: Record<keyof ConnectOptions, readonly [what: string, isRight: (valu
 /** @throws TypeError */
 export function check(name: keyof ConnectOptions, value: unknown): void {
   const [what, isRight] = RULES[name];
-  if (!isRight(value)) throw new TypeError(`Expected \`${name}\` to be ${what}, got ${String(value)}`);
+  if (!isRight(value)) throw new TypeError(`Expected \`${name}\` to be ${what}, got ${value as string}`);
 }
 
 /** @throws TypeError naming the first option that is unknown or has a wrong value */
 export function checkOptions(options: ConnectOptions): ConnectOptions {
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(RULES, name)) {
-      throw new TypeError(`Expected one of the options ${String(Object.keys(RULES))}, got ${name}`);
+      throw new TypeError(`Expected one of ${Object.keys(RULES).join()}, got ${name}`);
     }
     if (value !== undefined) check(name as keyof ConnectOptions, value);
   }

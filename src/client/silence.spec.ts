@@ -39,7 +39,7 @@ describe('A silent connection', () => {
     await pass(37_500);
     expect([source!.state, cancelled.length]).toEqual(['open', 0]);
     await pass(600);
-    expect([source!.state, source!.error?.message]).toEqual(['waiting', 'Nothing arrived for 37500 ms']);
+    expect([source!.state, source!.error?.message]).toEqual(['waiting', 'Nothing arrived']);
     // A `fetch` that ignores the signal does not keep the response.
     expect(cancelled).toHaveLength(1);
     await pass(2_001);
@@ -78,7 +78,30 @@ describe('A silent connection', () => {
       return new Promise(() => undefined);
     });
     await pass(42_000);
-    expect([requests, source!.error?.message]).toEqual([2, 'Nothing arrived for 37500 ms']);
+    expect([requests, source!.error?.message]).toEqual([2, 'Nothing arrived']);
+  });
+
+  it('is found, too, where the application never loads its state', async () => {
+    const { fetch } = responses();
+    let loads = 0;
+    const snapshot = () =>
+      loads++ === 0 ? new Promise<never>(() => {}) : Promise.resolve({ lastEventId: '7' });
+    jest.useFakeTimers();
+    source = createSource('http://localhost/feed', { fetch, snapshot });
+    await pass(42_000);
+    expect([loads, source.state, source.lastEventId]).toEqual([2, 'open', '7']);
+  });
+
+  it('leaves no timer where the application closes the source while it is asked for headers', async () => {
+    const { fetch } = responses();
+    jest.useFakeTimers();
+    const headers = () => {
+      source!.close();
+      return {};
+    };
+    source = createSource('http://localhost/feed', { fetch, headers });
+    await pass(0);
+    expect([source.state, jest.getTimerCount()]).toEqual(['ended', 0]);
   });
 
   it('leaves nothing behind that keeps the process running', async () => {
@@ -89,6 +112,7 @@ describe('A silent connection', () => {
     expect(jest.getTimerCount()).toBe(0);
     const refused = responses(503);
     await open(refused.fetch);
+    await pass(1);
     expect(source!.state).toBe('waiting');
     source!.close();
     await pass(0);

@@ -174,7 +174,7 @@ describe('A source', () => {
 
   it('refuses a listener that is no function', async () => {
     const source = open('http://127.0.0.1:1');
-    expect(() => source.on('paid', undefined as never)).toThrow('Expected a function to listen to paid');
+    expect(() => source.on('paid', undefined as never)).toThrow('Expected a function, got undefined');
     expect(() => source.once('paid', {} as never)).toThrow(TypeError);
   });
 });

@@ -86,7 +86,7 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
       else if (type !== 'sse.reset') retries.worked();
       else if (snapshot) {
         isStale = true;
-        attempt.abort(new Error('The server has lost events'));
+        attempt.abort(new Error('Events are lost'));
       }
     },
     onRead: ({ lastEventId, retryMs }: EventStreamParser) => {
@@ -104,15 +104,18 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
     const id = String.fromCharCode(...new TextEncoder().encode(lastEventId));
     if (id) init.set('last-event-id', id);
     const target = new URL(url);
-    if (ticket) target.searchParams.set('ticket', await ticket());
+    if (ticket) {
+      const value = await ticket();
+      if (!value) throw new TypeError('Expected a ticket');
+      target.searchParams.set('ticket', value);
+    }
     signal.throwIfAborted();
     return fetch(target.href, { headers: init, signal, cache: 'no-store' });
   };
   const request = share?.({ url, request: send, wake: () => wake(), signal: over.signal }) ?? send;
 
-  /** One attempt, and the connection that it makes. */
-  async function connect({ signal }: AbortController): Promise<void> {
-    signal.throwIfAborted();
+  /** Requests the events, after the state where that has to be loaded. */
+  async function open(signal: AbortSignal): Promise<Response> {
     if (isStale) {
       const { lastEventId } = await snapshot!();
       signal.throwIfAborted();
@@ -120,10 +123,16 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
       source.lastEventId = lastEventId;
       isStale = false;
     }
-    const connection = receive(() => request(signal, source.lastEventId), receiver, attempt);
-    wake = connection.check;
-    const timer = setInterval(wake, CHECK * secondMs);
+    return request(signal, source.lastEventId);
+  }
+
+  /** One attempt, and the connection that it makes. */
+  async function connect({ signal }: AbortController): Promise<void> {
+    signal.throwIfAborted();
+    const timer = setInterval(() => wake(), CHECK * secondMs);
     signal.addEventListener('abort', () => clearInterval(timer));
+    const connection = receive(() => open(signal), receiver, attempt);
+    wake = connection.check;
     await connection.done;
     close();
   }
@@ -136,7 +145,7 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
     const delay = isStale && source.state === 'open' ? retries.jitter() : retries.delayAfter(error, canRenew);
     if (delay === undefined) return finish('failed', error);
     source.error = error;
-    const notBefore = Date.now() + (error.retryAfterMs ?? 0);
+    const notBefore = Date.now() + (error.status === 200 ? delay : (error.retryAfterMs ?? 0));
     const pause = new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, delay);
       wake = () => {
@@ -171,7 +180,7 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
   watchPage(
     over.signal,
     () => wake(),
-    () => attempt.abort(new Error('The page was left')),
+    () => attempt.abort(new Error('The page left')),
   );
   userSignal?.addEventListener('abort', close, { signal: over.signal });
   if (userSignal?.aborted) close();

@@ -54,6 +54,8 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
   let tip: string | undefined;
   /** Has the attempt that waits for the leader look again. */
   let look: () => unknown = () => {};
+  /** Whether the server has accepted this source: each shows its own credentials once. */
+  let isAccepted = false;
   /** The response that this tab reads, the signal of its attempt, and its position. */
   let body: ReadableStreamDefaultController<Uint8Array> | undefined;
   let signal = over;
@@ -96,13 +98,13 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
   /** Goes on with what the leader has, if this tab is where the leader is, or was. */
   const follow = () => {
     const at = leader?.at;
-    if (at === undefined) return false;
-    const index = recent.findIndex((message) => message.from === position && message.at !== position);
-    if (at !== position && index < 0) return false;
+    if (!isAccepted || at === undefined) return false;
+    const isNext = (message: Message) => message.from === position && message.at !== position;
+    const index = at === position ? RECENT : recent.findIndex(isNext);
+    if (index < 0) return false;
     disconnect = disconnect?.() as undefined;
-    const missed = at === position ? [] : recent.slice(index);
     position = at;
-    for (const { text } of missed) give(text!);
+    for (const { text } of recent.slice(index)) give(text!);
     return true;
   };
 
@@ -133,6 +135,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     const isOver = () => disconnect !== mine;
     const response = await request(signal, position);
     if (!isEventStream(response)) return response;
+    isAccepted = true;
     const reader = response.body!.getReader();
     stop = () => void reader.cancel().catch(() => {});
     if (isOver()) stop();

@@ -159,8 +159,15 @@ export const client = [
   {
     ...tabs,
     guard: 'a tab follows only from where the leader is',
-    find: `if (at !== position && index < 0) return false;`,
-    replace: `if (at !== position && index < -1) return false;`,
+    find: `    if (index < 0) return false;`,
+    replace: ``,
+    tests: one,
+  },
+  {
+    ...tabs,
+    guard: 'a tab follows only when the server has accepted it',
+    find: `if (at === undefined || !isAccepted) return false;`,
+    replace: `if (at === undefined) return false;`,
     tests: one,
   },
   {
