@@ -41,14 +41,32 @@ describe.each(platforms)('A tab among others that share a connection on %s', (_,
     expect(await tabs.gotBy(pages[1]!)).toEqual(tabs.numbers(3));
   });
 
-  it('is refused by itself where its credentials are wrong', async () => {
+  it.each([
+    ['without a position', ''],
+    ['at the position of the others', `lastEventId: localStorage.getItem('id'), `],
+  ])('is refused by itself where its credentials are wrong, %s', async (__, position) => {
     await start();
     const [page] = await tabs.openTabs(2);
-    const wrong = await tabs.open({ options: `headers: { authorization: 'wrong' }` });
+    await page!.evaluate(`localStorage.setItem('id', source.lastEventId)`);
+    const wrong = await tabs.open({ options: `${position}headers: { authorization: 'wrong' }` });
     expect(await wrong.evaluate('[source.state, source.error.status]')).toEqual(['failed', 401]);
     await tabs.publish(3);
     expect(await tabs.gotBy(page!)).toEqual(tabs.numbers());
     expect([await wrong.evaluate('got'), tabs.connections]).toEqual([[], 1]);
+  });
+
+  it('connects by itself where the one with the connection has lost it', async () => {
+    await start();
+    const options = `fetch: (...request) => (globalThis.hangs ? new Promise(() => {}) : fetch(...request))`;
+    const pages = [await tabs.open({ options }), await tabs.open({ options })];
+    await tabs.shared();
+    const leader = await tabs.leaderOf(pages);
+    await leader.evaluate('void (globalThis.hangs = true)');
+    const other = pages.find((page) => page !== leader)!;
+    tabs.proxy.cut();
+    const added = await tabs.open();
+    await tabs.publish(3);
+    for (const page of [other, added]) expect(await tabs.gotBy(page)).toEqual(tabs.numbers());
   });
 
   it('does not delay the others where it does not read, and gets all later', async () => {

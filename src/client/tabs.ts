@@ -27,7 +27,7 @@ interface Locks {
  * URL. One tab has the connection, and passes its events on. When it is closed, crashes or is frozen, another one continues after the last
  * event. Each tab gets the events that it would get by a connection of its own, which it has for a moment, until it is where the others are.
  *
- * Where there are no Web Locks or no BroadcastChannel, as on insecure origins, each tab has its own connection.
+ * Where there are no Web Locks, as on insecure origins, each tab has its own connection.
  *
  * @param name of what the tabs share. **Name the user in it** (`tabs('orders of ' + user.id)`): what one tab may read reaches all with that name.
  * @throws TypeError for an empty name
@@ -91,8 +91,8 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
 
   const give = (text: string) => {
     if (!body) return;
-    body.enqueue(new TextEncoder().encode(text));
     if (body.desiredSize! < -UNREAD) leave();
+    else body.enqueue(new TextEncoder().encode(text));
   };
 
   /** Goes on with what the leader has, if this tab is where the leader is, or was. */
@@ -134,8 +134,12 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     const mine = (disconnect = () => stop());
     const isOver = () => disconnect !== mine;
     const response = await request(signal, position);
-    if (!isEventStream(response)) return response;
-    isAccepted = true;
+    isAccepted = isEventStream(response);
+    if (!isAccepted) {
+      // The others may have other credentials.
+      leave();
+      return response;
+    }
     const reader = response.body!.getReader();
     stop = () => void reader.cancel().catch(() => {});
     if (isOver()) stop();
@@ -175,9 +179,9 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
 
   const lead = () => {
     isLeader = true;
-    leader = {};
-    if (disconnect) tell({ at: position });
-    else if (body) void connect();
+    if (body && !disconnect) void connect();
+    // The others must not take the lock, too.
+    else tell(disconnect ? { at: position } : {});
     look();
   };
 
@@ -215,17 +219,14 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     const timer = setTimeout(() => leader ?? lock(true), ANSWER_MS);
     attempt.addEventListener('abort', () => (end(), look()));
     await new Promise<void>((resolve) => {
-      look = () => (!channel || isLeader || leader?.at !== undefined || attempt.aborted) && resolve();
+      look = () => (!channel || isLeader || leader || attempt.aborted) && resolve();
       look();
     });
     clearTimeout(timer);
     attempt.throwIfAborted();
     const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (body = controller) });
     const refused = (!isLeader && follow()) || (await open());
-    if (refused instanceof Response) {
-      body = disconnect = undefined;
-      return refused;
-    }
+    if (refused instanceof Response) return refused;
     return new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
   };
 }

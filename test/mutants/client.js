@@ -166,7 +166,7 @@ export const client = [
   {
     ...tabs,
     guard: 'a tab follows only when the server has accepted it',
-    find: `if (at === undefined || !isAccepted) return false;`,
+    find: `if (!isAccepted || at === undefined) return false;`,
     replace: `if (at === undefined) return false;`,
     tests: one,
   },
@@ -174,9 +174,9 @@ export const client = [
     ...tabs,
     guard: 'a tab closes its own connection when it follows',
     find: `    disconnect = disconnect?.() as undefined;
-    const missed`,
+    position = at;`,
     replace: `    disconnect = undefined;
-    const missed`,
+    position = at;`,
     tests: [`${TABS} › are twenty`],
   },
   {
@@ -212,7 +212,7 @@ export const client = [
   {
     ...tabs,
     guard: 'a tab that does not read leaves the others',
-    find: `if (body.desiredSize! < -UNREAD) leave();`,
+    find: `if (body.desiredSize! < -UNREAD) leave();\n    else`,
     replace: ``,
     tests: one,
   },
