@@ -119,6 +119,12 @@ describe.each(cases)('A ticket on %s', (_, platform, options) => {
     expect(await status('listed?channel=a', third!)).toBe(401);
   });
 
+  it('is not used up by HEAD, as programs send it that only check an address', async () => {
+    const ticket = await issue();
+    const head = await fetch(`${node.url}/orders/7/events?ticket=${ticket}`, { method: 'HEAD' });
+    expect([head.status, await status('orders/7/events', ticket)]).toEqual([401, 200]);
+  });
+
   it('opens one connection if many requests bring it at the same time, to any node', async () => {
     const nodes = 'redis' in nodeOptions ? [node, await startTickets(platform, nodeOptions)] : [node, node];
     const ticket = await issue();

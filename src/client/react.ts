@@ -32,13 +32,13 @@ export function useSseSource(url?: string | URL | null, options: ConnectOptions 
     if (href === undefined) return;
     let start = () => {};
     const ready = new Promise<void>((resolve) => (start = resolve));
-    const { headers, fetch = globalThis.fetch } = newest.current;
+    const { fetch = globalThis.fetch } = newest.current;
     const read = async () => {
       const { headers: now } = newest.current;
       return typeof now === 'function' ? now() : { ...now };
     };
     const send: typeof fetch = (...request) => ready.then(() => fetch(...request));
-    const source = connect(href, { ...newest.current, fetch: send, headers: headers && read });
+    const source = connect(href, { ...newest.current, fetch: send, headers: read });
     setOpened({ href, source, start });
     return () => (source.close(), setOpened(undefined));
   }, [href, newest]);

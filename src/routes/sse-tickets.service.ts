@@ -13,7 +13,7 @@ import { hashOf, isTicket, newTicket, seal, unseal } from './ticket.js';
 /** What a ticket allows. `user`, `session`, `issuedAt` and `expiresAt` describe the user and the credential of its connection. */
 export interface SseTicketOptions extends SseAccess {
   /**
-   * The path of the only route that takes the ticket, with the global prefix and the names of parameters, as Nest logs it at start:
+   * The path of the only route, of any method, that takes the ticket, with the global prefix and the names of parameters, as Nest logs it at start:
    * `/orders/:id/events`. Name it where several routes with `allow: SseTickets` deliver a channel, and not all of them without a filter.
    *
    * @default any route with `allow: SseTickets`
@@ -97,7 +97,8 @@ export class SseTickets implements SseAuthorizer {
     if (!permission) {
       // A page must not hand on the address, which has the ticket.
       setHeader(http.getResponse<PlatformResponse>(), 'Referrer-Policy', 'no-referrer');
-      permission = await this.#redeem(request.query.ticket);
+      // A program that only checks an address must not use up its ticket.
+      permission = await this.#redeem(request.method === 'HEAD' ? undefined : request.query.ticket);
       this.#redeemed.set(request, permission);
     }
     const { route, channels: allowed, access } = permission;
