@@ -10,7 +10,7 @@ export function createIterations(source: { readonly error: Error | undefined }, 
   let waiting: (() => void)[] = [];
   const change = () => new Promise<void>((resolve) => waiting.push(resolve));
 
-  /** Has all that wait for a change look again. */
+  /** Lets all that wait for a change check again. */
   const wake = () => {
     const woken = waiting;
     waiting = [];

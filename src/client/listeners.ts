@@ -32,7 +32,7 @@ export function createListeners() {
     /** A listener that throws does not stop the others. */
     call: (event: SseClientEvent): void => {
       const listeners = of(event.type);
-      // Those that are added meanwhile hear the next event.
+      // Those that are added meanwhile get the next event.
       for (const [listener, isOnce] of Array.from(listeners)) {
         if (!listeners.has(listener)) continue;
         if (isOnce) listeners.delete(listener);

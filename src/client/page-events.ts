@@ -4,7 +4,7 @@ interface PageEvents {
 }
 
 /**
- * Tells when timers may have stood still or the network was unavailable, in a browser; in Node, never.
+ * Reports when timers may have stood still or the network was unavailable, in a browser; in Node, never.
  *
  * @param onHide the page may go to the back/forward cache, from which browsers exclude pages with open connections
  */

@@ -184,7 +184,7 @@ export function createSource(url: string, options: ConnectOptions, secondMs = 1_
   );
   userSignal?.addEventListener('abort', close, { signal: over.signal });
   if (userSignal?.aborted) close();
-  // Listeners that are added in this turn hear everything.
+  // Listeners that are added in this turn get everything.
   else queueMicrotask(() => void run());
   return source;
 }

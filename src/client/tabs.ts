@@ -9,7 +9,7 @@ const RECENT = 50;
 /** A tab that has so many chunks to read leaves the others, which must not wait for it. */
 const UNREAD = 1_000;
 
-/** What the leader tells the other tabs. They send null, which asks for its state. */
+/** What the leader sends to the other tabs. They send null, which requests its state. */
 interface Message {
   /** Its position; undefined while it has no connection. */
   readonly at?: string;
@@ -25,7 +25,7 @@ interface Locks {
 /**
  * Shares one connection among the tabs of a browser, as the option `share` of `connect()`: among all sources of an origin with the same name and
  * URL. One tab has the connection, and passes its events on. When it is closed, crashes or is frozen, another one continues after the last
- * event. Each tab gets the events that it would get by a connection of its own, which it has for a moment, until it is where the others are.
+ * event. Each tab gets the events that it would get by a connection of its own, which it has until its position is that of the others.
  *
  * Where there are no Web Locks, as on insecure origins, each tab has its own connection.
  *
@@ -47,13 +47,13 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
   /** Gives the lock back, or stops waiting for it. */
   let unlock = () => {};
   let isLeader = false;
-  /** What the leader said last; undefined while it has not answered. */
+  /** The last message of the leader; undefined while it has not answered. */
   let leader: Message | undefined;
   /** The last messages, without a gap, and the position after them. */
   let recent: Message[] = [];
-  let tip: string | undefined;
-  /** Has the attempt that waits for the leader look again. */
-  let look: () => unknown = () => {};
+  let newest: string | undefined;
+  /** Lets the attempt proceed, if it waits for the leader and need not any longer. */
+  let proceed: () => unknown = () => {};
   /** Whether the server has accepted this source: each shows its own credentials once. */
   let isAccepted = false;
   /** The response that this tab reads, the signal of its attempt, and its position. */
@@ -66,7 +66,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- channels have none
   const post = (message: Message | null) => channel!.postMessage(message);
 
-  const tell = (state: Message, more?: Message) => {
+  const announce = (state: Message, more?: Message) => {
     if (isLeader) post({ ...(leader = state), ...more });
   };
 
@@ -76,7 +76,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     body?.close();
     body = undefined;
     disconnect = disconnect?.() as undefined;
-    tell({});
+    announce({});
   };
 
   const leave = () => {
@@ -86,7 +86,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     end();
     unlock();
     channel = channel?.close() as undefined;
-    look();
+    proceed();
   };
 
   const give = (text: string) => {
@@ -95,7 +95,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     else body.enqueue(new TextEncoder().encode(text));
   };
 
-  /** Goes on with what the leader has, if this tab is where the leader is, or was. */
+  /** Continues with the events of the leader, if this tab has its position, or had it. */
   const follow = () => {
     const at = leader?.at;
     if (!isAccepted || at === undefined) return false;
@@ -109,15 +109,15 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
   };
 
   const receive = (message: Message | null) => {
-    if (!message) return tell(leader!);
+    if (!message) return announce(leader!);
     if (isLeader) return;
     const { at, from = at, text } = message;
     const last = leader?.at;
-    if (from !== tip) recent = [];
-    tip = at;
+    if (from !== newest) recent = [];
+    newest = at;
     if (text) recent = [...recent.slice(1 - RECENT), message];
     leader = message;
-    look();
+    proceed();
     if (disconnect) follow();
     else if (at === undefined) end();
     else if (!body) return last ?? wake();
@@ -143,7 +143,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     const reader = response.body!.getReader();
     stop = () => void reader.cancel().catch(() => {});
     if (isOver()) stop();
-    else tell({ at: position });
+    else announce({ at: position });
     void read(reader, isOver);
     return undefined;
   };
@@ -160,7 +160,7 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
           `retry: ${parser.retryMs}\n:heartbeat ${parser.heartbeatMs}\nid: ${parser.lastEventId}\n\n`;
         const from = position;
         position = parser.lastEventId;
-        tell({ at: position }, { from, text });
+        announce({ at: position }, { from, text });
         give(text);
         if (!isLeader) follow();
       }
@@ -181,8 +181,8 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     isLeader = true;
     if (body && !disconnect) void connect();
     // The others must not take the lock, too.
-    else tell(disconnect ? { at: position } : {});
-    look();
+    else announce(disconnect ? { at: position } : {});
+    proceed();
   };
 
   const lock = (steal: boolean) => {
@@ -217,10 +217,10 @@ function shared(key: string, { request, wake, signal: over }: SharedSource, lock
     }
     post(null);
     const timer = setTimeout(() => leader ?? lock(true), ANSWER_MS);
-    attempt.addEventListener('abort', () => (end(), look()));
+    attempt.addEventListener('abort', () => (end(), proceed()));
     await new Promise<void>((resolve) => {
-      look = () => (!channel || isLeader || leader || attempt.aborted) && resolve();
-      look();
+      proceed = () => (!channel || isLeader || leader || attempt.aborted) && resolve();
+      proceed();
     });
     clearTimeout(timer);
     attempt.throwIfAborted();
