@@ -46,7 +46,7 @@ export default {
     ],
   },
   // Tests wait for Redis, browsers and timers more than they compute.
-  maxWorkers: 6,
+  maxWorkers: 4,
   // Waits end without progress (`test/support/until.ts`). This ends a test that makes progress without an end.
   testTimeout: 300_000,
   // A busy machine takes more than the default of half a second to end a process.

@@ -8,7 +8,13 @@ const ENTRIES = `
 import { SseCliModule, stderrLogger } from 'nestjs-sse-channels/cli';
 import { PrometheusMetrics } from 'nestjs-sse-channels/prometheus';
 import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
+import { connect, type SseSource } from 'nestjs-sse-channels/client';
+import { useSse, useSseSource, useSseState } from 'nestjs-sse-channels/client/react';
+import { fromSse } from 'nestjs-sse-channels/client/rxjs';
+import { tabs } from 'nestjs-sse-channels/client/tabs';
 export const entries = [SseCliModule, stderrLogger, PrometheusMetrics, SseHealthIndicator];
+export const source: SseSource = connect('http://localhost:3000/events', { share: tabs('user-7') });
+export const adapters = [fromSse, useSse, useSseSource, useSseState];
 `;
 const COMPILER_OPTIONS = {
   target: 'es2022',
@@ -70,7 +76,7 @@ describe('The types of the packed package', () => {
         });
       }
       const packages = nestPackages(version, 'common', 'core', 'platform-express', 'terminus');
-      const optional = ['prom-client@^15', 'nest-commander@^3.21.0', '@types/node@^20'];
+      const optional = ['prom-client@^15', 'nest-commander@^3.21.0', '@types/node@^20', '@types/react@^19'];
       npmInstall(dir, tarball, ...packages, ...PEERS, ...optional);
     }
   }, 300_000);
