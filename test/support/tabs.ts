@@ -46,7 +46,11 @@ export async function launchWithCache(): Promise<BrowserContext> {
 /** The client and its tabs, as the global `client`. */
 export async function bundleTabs(): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: `export * from './index.js'; export * from './tabs.js';`, resolveDir: 'dist/client' },
+    stdin: {
+      contents: `export * from './index.js'; export * from './tabs.js';`,
+      loader: 'ts',
+      resolveDir: 'src/client',
+    },
     bundle: true,
     format: 'iife',
     globalName: 'client',
