@@ -91,16 +91,36 @@ describe.each(platforms)('Tabs that share a connection on %s', (_, platform) => 
     await tabs.shared();
   });
 
+  it('connect at once where another one has connected', async () => {
+    const { sse } = await start();
+    const pages = await tabs.openTabs(3);
+    // By themselves, they would connect after an hour.
+    await sse.publish(-1, { channel: 'a', retry: 3_600_000 });
+    for (const page of pages) await until(() => page.evaluate<boolean>('got.includes(-1)'));
+    tabs.proxy.cut();
+    const become = async (state: string) => {
+      for (const page of pages) await until(() => page.evaluate<boolean>(`source.state === '${state}'`));
+    };
+    await become('waiting');
+    await pages[0]!.evaluate(`dispatchEvent(new Event('online'))`);
+    await become('open');
+    await tabs.shared();
+  });
+
   it('do not share with another URL or another name', async () => {
     const { sse } = await start();
     await tabs.openTabs(2);
+    await tabs.publish(1);
     const other = await tabs.open({ url: '/feed?channel=b' });
-    const user = await tabs.open({ name: 'two' });
+    // At the position of the others, which would let it follow them.
+    const lastEventId = await sse.position('a');
+    const url = await tabs.open({ url: '/feed?channel=a&more', options: `lastEventId: '${lastEventId}'` });
+    const user = await tabs.open({ name: 'two', options: `lastEventId: '${lastEventId}'` });
     await tabs.publish(3);
     await sse.publish('b', { channel: 'b' });
     await until(() => other.evaluate<boolean>('got.length > 0'));
     expect(await other.evaluate('got')).toEqual(['b']);
-    expect(await tabs.gotBy(user)).toEqual(tabs.numbers());
-    expect(tabs.connections).toBe(3);
+    for (const page of [url, user]) expect(await tabs.gotBy(page)).toEqual(tabs.numbers(1));
+    expect(tabs.connections).toBe(4);
   });
 });

@@ -200,7 +200,7 @@ export const client = [
     guard: 'tabs make their next attempt when the leader is connected',
     find: `return last ?? wake();`,
     replace: `return;`,
-    tests: [`${TABS} › resume after an outage`],
+    tests: [`${TABS} › connect at once`],
   },
   {
     ...tabs,
