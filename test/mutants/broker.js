@@ -56,7 +56,7 @@ export const broker = [
     guard: 'the search for unanswered publications goes back far enough',
     find: `      from = next;\n`,
     replace: `      from = next && '';\n`,
-    tests: [`${PUBLISH_SPEC} › finds an event among thousands that another publisher`],
+    tests: [`${PUBLISH_SPEC} › finds an event behind more than a page`],
   },
   {
     ...redisBroker,
