@@ -46,13 +46,13 @@ describe('Publishing to Redis when replies are lost', () => {
     expect(ids.filter((_, n) => n % 2 === 1)).toEqual(numbers(600).map((n) => `own${n}`));
   });
 
-  it('looks up thousands of publications whose replies were lost, and stores none of them twice', async () => {
+  it('looks up more than a thousand publications whose replies were lost, and stores none of them twice', async () => {
     const broker = await start();
     await publish(broker, 'first');
     redis.proxy.dropDown = true;
-    const calls = numbers(2_500).map((n) => publish(broker, n));
+    const calls = numbers(1_200).map((n) => publish(broker, n));
     const isTime = secondLater();
-    await until(async () => (await redis.admin.xlen('sse:{a}:history')) === 2_501 || isTime());
+    await until(async () => (await redis.admin.xlen('sse:{a}:history')) === 1_201 || isTime());
     redis.proxy.cut();
     redis.proxy.dropDown = false;
     const outcomes = await Promise.allSettled(calls);
@@ -62,7 +62,7 @@ describe('Publishing to Redis when replies are lost', () => {
     const known = new Set(ids);
     expect(ids).toEqual((await entries()).filter((id) => known.has(id)));
     const data = new Set((await stored()).slice(1));
-    expect((await stored()).slice(1)).toEqual(numbers(2_500).filter((n) => data.has(n)));
+    expect((await stored()).slice(1)).toEqual(numbers(1_200).filter((n) => data.has(n)));
     for (const [n, outcome] of outcomes.entries()) {
       if (outcome.status === 'rejected') expect(outcome.reason.mayBePublished || !data.has(n)).toBe(true);
     }
@@ -94,14 +94,14 @@ describe('Publishing to Redis when replies are lost', () => {
     },
   );
 
-  it('publishes to another channel while it looks up lost publications in thousands of channels', async () => {
+  it('publishes to another channel while it looks up lost publications in a thousand channels', async () => {
     const broker = await start();
     await publish(broker, 0);
     redis.proxy.dropDown = true;
-    const channels = Array.from({ length: 2_000 }, (_, n) => `many${n}`);
+    const channels = Array.from({ length: 1_000 }, (_, n) => `many${n}`);
     const calls = channels.map((channel) => publish(broker, 1, { channel }));
     const isTime = secondLater();
-    await until(async () => (await redis.admin.dbsize()) >= 4_000 || isTime());
+    await until(async () => (await redis.admin.dbsize()) >= 2_000 || isTime());
     redis.proxy.cut();
     redis.proxy.dropDown = false;
     const elsewhere = publish(broker, 2, { channel: 'elsewhere' });

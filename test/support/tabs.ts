@@ -1,4 +1,5 @@
-import { Controller, Get, Header, Headers, UnauthorizedException } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Controller, Get, Header, Headers, Param, ParseIntPipe, UnauthorizedException } from '@nestjs/common';
 import { build, stop } from 'esbuild';
 import { fromQuery, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import type { BrowserContext, Page } from 'playwright-core';
@@ -17,6 +18,12 @@ class FeedController {
   @SseChannel('newest')
   async newest() {
     return { channel: 'a', from: { last: 2 } };
+  }
+
+  /** A page that waits for it does nothing else, and takes no time of the processor from other tests. */
+  @Get('late/:ms')
+  late(@Param('ms', ParseIntPipe) ms: number) {
+    return sleep(ms);
   }
 
   @Get('page')
