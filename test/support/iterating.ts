@@ -15,7 +15,13 @@ export async function take(events: AsyncIterator<SseEvent, undefined>, count: nu
 export async function startIterating(options: SseModuleOptions) {
   const module = await compileModule({ imports: [SseModule.forRoot(options)] });
   const sse = module.get(SseService);
+  // On a busy machine, the module does not publish a transient event again of which Redis has not answered.
+  const publish = (n: number, transient: boolean): Promise<string> =>
+    sse.publish(n, { channel: 'a', transient }).catch((error: unknown) => {
+      if (transient) return publish(n, transient);
+      throw error;
+    });
   const publishAll = (from: number, to: number, transient = false) =>
-    Promise.all(range(from, to).map((n) => sse.publish(n, { channel: 'a', transient })));
+    Promise.all(range(from, to).map((n) => publish(n, transient)));
   return { module, sse, publishAll };
 }
