@@ -9,7 +9,7 @@ const MISSED = 2.5;
 export const isEventStream = ({ status, headers }: Response): boolean =>
   status === 200 && /^text\/event-stream *(;|$)/i.test(`${headers.get('content-type')}`);
 
-/** What a connection tells its source. */
+/** What a connection reports to its source. */
 export interface Receiver {
   /** @returns the last event id, which persists from earlier connections */
   onOpen: () => string;
@@ -59,7 +59,7 @@ export function receive(
     done: run(),
     /** Ends the connection if nothing has arrived for too long. */
     check: () => {
-      // Only the clock tells how long a computer slept. A clock that was set back must not hide silence.
+      // Only the clock shows how long a computer slept. A clock that was set back must not hide silence.
       if (Math.abs(Date.now() - seen) > MISSED * heartbeatMs) attempt.abort(new Error('Nothing arrived'));
     },
   };

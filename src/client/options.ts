@@ -33,7 +33,7 @@ export interface SseSnapshot {
   readonly lastEventId: string;
 }
 
-/** What a source tells its `share`. */
+/** What a source gives to its `share`. */
 export interface SharedSource {
   /** Of the source, without a ticket. */
   readonly url: string;

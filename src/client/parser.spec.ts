@@ -62,7 +62,7 @@ describe('The parser', () => {
     [':heartbeat 1e3', undefined],
     [':the heartbeat 10', undefined],
     ['heartbeat 10', undefined],
-  ])('knows from %j the interval of the heartbeats: %j', (comments, ms) => {
+  ])('reads from %j the interval of the heartbeats: %j', (comments, ms) => {
     const parser = createParser();
     expect(parser.feed(encode(`${comments}\n`))).toEqual([]);
     expect(parser.heartbeatMs).toBe(ms);

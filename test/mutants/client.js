@@ -154,7 +154,7 @@ export const client = [
     guard: 'a comment that only begins as one names no interval of heartbeats',
     find: `/^heartbeat [0-9]+$/`,
     replace: `/^heartbeat [0-9]+/`,
-    tests: [`${SPECS}/parser.spec.ts › knows from`],
+    tests: [`${SPECS}/parser.spec.ts › reads from`],
   },
   {
     ...tabs,

@@ -119,7 +119,7 @@ export const tickets = [
   },
   {
     ...service,
-    guard: 'a ticket is issued when it says so',
+    guard: 'a ticket without a date of issue is issued now',
     find: `issuedAt = new Date(), expiresAt`,
     replace: `issuedAt, expiresAt`,
     tests: ['test/tickets.access.spec.ts › does not open'],

@@ -1,21 +1,10 @@
-import { build, stop } from 'esbuild';
 import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import type { SseState } from '../../src/client/index.js';
+import { bundleClient } from './client-bundle.js';
 import { until } from './until.js';
 
-/** The built client as the global `client` of a page, with the factory whose delays may be shorter. */
-export async function clientScript(): Promise<string> {
-  const contents = ['index', 'source'].map((name) => `export * from './dist/client/${name}.js';`).join('');
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: process.cwd() },
-    bundle: true,
-    format: 'iife',
-    globalName: 'client',
-    write: false,
-  });
-  await stop();
-  return outputFiles[0]!.text;
-}
+/** The client, with the factory whose delays may be shorter. */
+export const clientScript = (): Promise<string> => bundleClient('index', 'source');
 
 /** What the source of a page has delivered and reported so far. */
 export interface Seen {

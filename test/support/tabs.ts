@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, Header, Headers, Param, ParseIntPipe, UnauthorizedException } from '@nestjs/common';
-import { build, stop } from 'esbuild';
 import { fromQuery, SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import type { BrowserContext, Page } from 'playwright-core';
 import { type Platform, startApp } from './app.js';
 import { launchChromium } from './chromium.js';
+import { bundleClient } from './client-bundle.js';
 import { Proxy } from './proxy.js';
 import { until } from './until.js';
 
@@ -50,22 +50,8 @@ export async function launchWithCache(): Promise<BrowserContext> {
   return context;
 }
 
-/** The client and its tabs, as the global `client`. */
-export async function bundleTabs(): Promise<string> {
-  const { outputFiles } = await build({
-    stdin: {
-      contents: `export * from './index.js'; export * from './tabs.js';`,
-      loader: 'ts',
-      resolveDir: 'src/client',
-    },
-    bundle: true,
-    format: 'iife',
-    globalName: 'client',
-    write: false,
-  });
-  await stop();
-  return outputFiles[0]!.text;
-}
+/** The client and its tabs. */
+export const bundleTabs = (): Promise<string> => bundleClient('index', 'tabs');
 
 interface TabOptions {
   readonly name?: string;
