@@ -32,6 +32,7 @@ import {
 } from './options/sse.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE } from './options/sse.module-definition.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions, type SseModuleOptions } from './options/sse.options.js';
+import { Publications } from './publications.js';
 import { SseService } from './sse.service.js';
 import { SseStreams } from './streams/sse-streams.service.js';
 
@@ -102,6 +103,7 @@ export const SSE_MODULE_METADATA = {
     Connections,
     SseResponses,
     SseStreams,
+    Publications,
     SseService,
     SseTickets,
   ],
@@ -131,6 +133,7 @@ export class SseModule
     private readonly connections: Connections,
     private readonly sse: SseService,
     private readonly streams: SseStreams,
+    private readonly publications: Publications,
     private readonly server: HttpServer,
     listening: Listening,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
@@ -193,6 +196,7 @@ export class SseModule
 
   /** @internal */
   async onApplicationShutdown(): Promise<void> {
+    await this.publications.settled();
     await this.broker.close();
     this.#stopMetrics?.();
   }

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { SseGrant } from './connections/access.js';
@@ -15,20 +14,23 @@ import {
 } from './connections/request.js';
 import { SseBroker } from './broker/broker.js';
 import { Channels } from './channel/channels.js';
-import { channelOf, checkChannels, checkPublication, DEFAULT_CHANNEL } from './event/event.js';
-import type { PublishOptions, SseEvent } from './event/event.js';
+import { checkChannels, DEFAULT_CHANNEL } from './event/event.js';
+import type { PublishOptions, SseChannelLike, SseEvent } from './event/event.js';
+import { SseTypedChannel } from './event/typed-channel.js';
 import { FailureLog } from './common/failure-log.js';
 import { checkKeys } from './common/sse.errors.js';
 import type { SseStats } from './options/sse.metrics.js';
 import { SseStreams } from './streams/sse-streams.service.js';
+import type { AnyDefinition, SseDataOf, SseEventTypeOf } from './typed-channels/define-channel.js';
+import type { SseEventOf } from './typed-channels/typed-event.js';
+import type { PublishArguments, SseTypedPublishOptions } from './typed-channels/typed-publication.js';
+import { Publications } from './publications.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
 
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
 export class SseService {
   readonly #failures = new FailureLog();
-  #published = 0;
-  #rejected = 0;
 
   /** @internal */
   // oxlint-disable-next-line max-params -- Nest injects them
@@ -38,6 +40,7 @@ export class SseService {
     private readonly open: Connections,
     private readonly streams: SseStreams,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
+    private readonly publications: Publications,
   ) {}
 
   /**
@@ -52,27 +55,27 @@ export class SseService {
    * @throws SseError `SSE_INPUT` for an unacceptable argument, before anything is written; `SSE_UNAVAILABLE` within
    *   5 s without a confirmation (`mayBePublished` says whether the event may have been published nevertheless)
    */
-  async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
-    const publication = checkPublication(data, options, this.options.maxPayloadBytes);
-    const channel = channelOf(options);
-    const start = performance.now();
-    const publishing = this.broker.publish(channel, publication);
-    publishing.then(
-      () => this.#count('published', start),
-      () => this.#count('rejected', start),
-    );
-    return publishing;
-  }
-
-  #count(outcome: 'published' | 'rejected', start: number): void {
-    if (outcome === 'published') this.#published++;
-    else this.#rejected++;
-    try {
-      this.options.metrics.publication(performance.now() - start, outcome);
-    } catch (error) {
-      // A failing metrics adapter must not fail the publication.
-      this.#failures.error('metrics', error);
-    }
+  publish(data: unknown, options?: PublishOptions): Promise<string>;
+  /**
+   * Publishes an event to a typed channel, in the same way. What the schema of the event type makes of the data is published.
+   *
+   * Where the schema is asynchronous, later events of the channel wait for it, up to 5 s, 10,000 events of the channel and 64 MiB of all. Do not change
+   * the data until then.
+   *
+   * @param channel a channel of `defineChannel()`
+   * @param type one of the event types of its definition
+   * @param data what the schema of this type accepts
+   * @throws SseError `SSE_INPUT`, with the `issues` of the schema, before anything is written; `SSE_UNAVAILABLE` where the schema fails, or does not
+   *   settle within 5 s
+   */
+  publish<D extends AnyDefinition, Type extends SseEventTypeOf<D>>(
+    channel: SseTypedChannel<D>,
+    type: Type,
+    data: SseDataOf<D, Type>,
+    options?: SseTypedPublishOptions,
+  ): Promise<string>;
+  async publish(...args: PublishArguments): Promise<string> {
+    return this.publications.publish(args);
   }
 
   /**
@@ -96,8 +99,12 @@ export class SseService {
    * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option
    */
   messages<T = unknown>(): Observable<SseEvent<T>>;
+  messages<C extends SseTypedChannel<AnyDefinition>>(
+    channel: C | readonly C[],
+    options?: MessagesOptions,
+  ): Observable<SseEventOf<C['definition']>>;
   messages<T = unknown>(
-    channel: string | readonly string[] | SseGrant,
+    channel: SseChannelLike | readonly SseChannelLike[] | SseGrant,
     options?: MessagesOptions,
   ): Observable<SseEvent<T>>;
   messages(...args: [channel?: unknown, options?: MessagesOptions]): Observable<SseEvent> {
@@ -130,12 +137,17 @@ export class SseService {
    * @throws SseError `SSE_INPUT`, in the call, for a wrong channel, undefined included, or an unknown option; the first
    *   `next()` rejects with `SSE_UNAVAILABLE` if the connection is refused: by a limit, a recent `disconnect()`, or a shutdown
    */
-  events<T = unknown>(
-    channel: string | readonly string[] | SseGrant,
+  events<C extends SseTypedChannel<AnyDefinition>>(
+    channel: C | readonly C[],
     options?: EventsOptions,
-  ): AsyncIterableIterator<SseEvent<T>, undefined, undefined> {
+  ): AsyncIterableIterator<SseEventOf<C['definition']>, undefined, undefined>;
+  events<T = unknown>(
+    channel: SseChannelLike | readonly SseChannelLike[] | SseGrant,
+    options?: EventsOptions,
+  ): AsyncIterableIterator<SseEvent<T>, undefined, undefined>;
+  events(channel: unknown, options?: EventsOptions): AsyncIterableIterator<SseEvent, undefined, undefined> {
     const connect = this.#connect(channel, options, ['lastEventId', 'from', 'signal']);
-    return new EventIterator<T>(connect, this.options.history !== false, options?.signal);
+    return new EventIterator(connect, this.options.history !== false, options?.signal);
   }
 
   /**
@@ -149,7 +161,7 @@ export class SseService {
    *
    * @throws SseError `SSE_INPUT` for a wrong channel; `SSE_OPTIONS` with `history: false`; `SSE_UNAVAILABLE`
    */
-  async position(channel: string | readonly string[] | SseGrant): Promise<string> {
+  async position(channel: SseChannelLike | readonly SseChannelLike[] | SseGrant): Promise<string> {
     return this.channels.position(channel instanceof SseGrant ? channel.channels : checkChannels(channel));
   }
 
@@ -221,8 +233,7 @@ export class SseService {
   stats(): SseStats {
     const { connected, state } = this.broker;
     const { size: connections, draining, refused, slow } = this.open;
-    const { size: channels, metrics } = this.channels;
-    const [published, rejected] = [this.#published, this.#rejected];
+    const [{ size: channels, metrics }, { published, rejected }] = [this.channels, this.publications];
     const own = { connected, state, draining, channels, connections, published, rejected, refused, slow };
     const { ended, ...streams } = this.streams.metrics;
     return {

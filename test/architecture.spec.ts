@@ -13,12 +13,14 @@ const LAYERS = [
   ['routes/'],
   ['http/', 'formats/'],
   ['sse.service.ts'],
+  ['publications.ts'],
   ['streams/'],
   ['connections/'],
   ['channel/'],
   ['broker/redis/', 'broker/memory/'],
   ['broker/'],
   ['options/'],
+  ['typed-channels/'],
   ['event/'],
   ['common/'],
 ];
@@ -65,6 +67,11 @@ describe('The structure', () => {
       files.filter((file) => readFileSync(join('src', file), 'utf8').includes(what));
     expect(users(`from '${name}'`)).toEqual([`integrations/${entry}.ts`]);
     expect(users(`/${entry}.js'`)).toEqual([]);
+  });
+
+  it.each(['@nestjs/swagger', '@asyncapi/'])('describes routes and channels without %s', (name) => {
+    const users = files.filter((file) => readFileSync(join('src', file), 'utf8').includes(`from '${name}`));
+    expect(users).toEqual([]);
   });
 
   it('has no source file longer than 250 lines', () => {

@@ -13,7 +13,7 @@ import {
   Req,
   UseGuards,
 } from '@nestjs/common';
-import { type SseAuthorizer, SseChannel, SseService } from 'nestjs-sse-channels';
+import { defineChannel, type SseAuthorizer, SseChannel, SseService, type } from 'nestjs-sse-channels';
 import { SessionGuard, type SessionRequest, Sessions } from './sessions.js';
 
 interface Record {
@@ -45,27 +45,26 @@ export class Records {
   }
 }
 
-const PREFIX = 'record:';
-const channelOf = (id: number) => `${PREFIX}${id}`;
+/** The content of a record, whatever it is. */
+export const records = defineChannel('record:{id}', { message: type<unknown>() });
 
 /** Whether a channel is a record's, in any Unicode form. */
 export const isRecordChannel = (channel: unknown) =>
-  typeof channel === 'string' && channel.normalize('NFC').startsWith(PREFIX);
+  typeof channel === 'string' && channel.normalize('NFC').startsWith('record:');
 
 /** A user who may read a record may read its channel. The module asks again while the connection is open. */
 @Injectable()
-export class RecordReaders implements SseAuthorizer {
+export class RecordReaders implements SseAuthorizer<typeof records> {
   constructor(
-    private readonly records: Records,
+    private readonly all: Records,
     private readonly sessions: Sessions,
   ) {}
 
-  authorize(channel: string, context: ExecutionContext) {
+  authorize({ id }: { id: string }, context: ExecutionContext) {
     const { headers } = context.switchToHttp().getRequest<SessionRequest>();
     // Read again: the session may have ended since the connection opened.
     const session = this.sessions.find(headers.cookie);
-    const id = Number(channel.slice(PREFIX.length));
-    return session !== undefined && this.records.mayRead(id, session.user) && session;
+    return session !== undefined && this.all.mayRead(Number(id), session.user) && session;
   }
 }
 
@@ -74,20 +73,18 @@ export class RecordReaders implements SseAuthorizer {
 export class RecordsController {
   constructor(
     private readonly sse: SseService,
-    private readonly records: Records,
+    private readonly all: Records,
   ) {}
 
-  @SseChannel('sse', { allow: RecordReaders })
-  stream(@Param('id', ParseIntPipe) id: number) {
-    return channelOf(id);
-  }
+  @SseChannel('sse', { channel: records, allow: RecordReaders })
+  stream(@Param('id', ParseIntPipe) _id: number) {}
 
   /** The position is read first: a later change arrives as an event. */
   @Get()
   async read(@Param('id', ParseIntPipe) id: number, @Req() { session }: SessionRequest) {
-    if (!this.records.mayRead(id, session.user)) throw new ForbiddenException();
-    const lastEventId = await this.sse.position(channelOf(id));
-    return { lastEventId, record: this.records.contentOf(id) };
+    if (!this.all.mayRead(id, session.user)) throw new ForbiddenException();
+    const lastEventId = await this.sse.position(records({ id }));
+    return { lastEventId, record: this.all.contentOf(id) };
   }
 
   @Put()
@@ -96,8 +93,8 @@ export class RecordsController {
     @Body() body: unknown,
     @Req() { session }: SessionRequest,
   ) {
-    this.records.ofOwner(id, session.user).content = body;
-    return { event: await this.sse.publish(body, { channel: channelOf(id) }) };
+    this.all.ofOwner(id, session.user).content = body;
+    return { event: await this.sse.publish(records({ id }), 'message', body) };
   }
 
   @Put('readers/:user')
@@ -107,7 +104,7 @@ export class RecordsController {
     @Param('user') user: string,
     @Req() { session }: SessionRequest,
   ): void {
-    this.records.ofOwner(id, session.user).readers.add(user);
+    this.all.ofOwner(id, session.user).readers.add(user);
   }
 
   @Delete('readers/:user')
@@ -118,7 +115,7 @@ export class RecordsController {
     @Req() { session }: SessionRequest,
   ): Promise<void> {
     // First the right: the client of an ended connection reconnects.
-    this.records.ofOwner(id, session.user).readers.delete(user);
-    await this.sse.disconnect({ user, channel: channelOf(id) }, { refuseMs: 0 });
+    this.all.ofOwner(id, session.user).readers.delete(user);
+    await this.sse.disconnect({ user, channel: records({ id }) }, { refuseMs: 0 });
   }
 }

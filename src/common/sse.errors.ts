@@ -10,6 +10,26 @@ import { isOptions, tagOf } from './objects.js';
  */
 export type SseErrorCode = 'SSE_INPUT' | 'SSE_OPTIONS' | 'SSE_UNAVAILABLE' | 'SSE_STREAM_LIVE';
 
+/** Why data does not fit its schema. */
+export interface SseSchemaIssue {
+  /** In the words of the schema's library. */
+  readonly message: string;
+  /** Where in the data. */
+  readonly path?: readonly (PropertyKey | SseSchemaPathSegment)[] | undefined;
+}
+
+/** A part of a path, as some libraries write it. */
+export interface SseSchemaPathSegment {
+  /** The name of a field, or the index in a list. */
+  readonly key: PropertyKey;
+}
+
+interface SseErrorDetails {
+  readonly cause?: unknown;
+  readonly mayBePublished?: boolean;
+  readonly issues?: readonly SseSchemaIssue[];
+}
+
 const STATUS: Record<SseErrorCode, number> = {
   SSE_INPUT: 400,
   SSE_OPTIONS: 500,
@@ -38,16 +58,19 @@ export class SseError extends IntrinsicException {
    * its reply was lost. Always false for `SSE_INPUT` and `SSE_OPTIONS`.
    */
   readonly mayBePublished: boolean;
+  /** Why data does not fit the schema of a typed channel, as the schema reports it; otherwise empty. */
+  readonly issues: readonly SseSchemaIssue[];
 
   /** @param code the kind of error, for programs */
   constructor(
     readonly code: SseErrorCode,
     message: string,
-    { cause, mayBePublished = false }: { cause?: unknown; mayBePublished?: boolean } = {},
+    { cause, mayBePublished = false, issues = [] }: SseErrorDetails = {},
   ) {
     super(message);
     this.cause = cause;
     this.mayBePublished = mayBePublished;
+    this.issues = issues;
     this.status = this.statusCode = STATUS[code];
     this.expose = code === 'SSE_INPUT';
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkChannel } from '../event/event.js';
+import { nameOfChannel, type SseChannelLike } from '../event/event.js';
 import { checkKeys, inputError, SseError } from '../common/sse.errors.js';
 import { type Access, checkSession, checkUser, type SseAccess, usersOf } from './access.js';
 
@@ -10,7 +10,7 @@ export interface DisconnectTarget {
   /** The session that they have named. */
   session?: string;
   /** A channel of the connection. */
-  channel?: string;
+  channel?: SseChannelLike;
   /** The id that `SseService.connections()` shows. */
   connection?: string;
 }
@@ -71,7 +71,7 @@ export function checkTarget(target: DisconnectTarget): CheckedDisconnectTarget {
   return {
     user: user === undefined ? undefined : checkUser(user),
     session: session === undefined ? undefined : digestOf(checkSession(session)),
-    channel: channel === undefined ? undefined : checkChannel(channel),
+    channel: channel === undefined ? undefined : nameOfChannel(channel),
     connection,
   };
 }

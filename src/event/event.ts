@@ -1,5 +1,6 @@
 import { serialise } from './data.js';
 import { checkKeys, inputError, SseError } from '../common/sse.errors.js';
+import { SseTypedChannel } from './typed-channel.js';
 
 /**
  * One event, as a subscriber gets it. All subscribers of a process share the same frozen object: copy it to change it
@@ -46,6 +47,9 @@ export interface Publication {
   readonly transient: boolean;
 }
 
+/** A channel by its name, or a typed channel. */
+export type SseChannelLike = string | SseTypedChannel;
+
 export const DEFAULT_CHANNEL = 'sse';
 /** Per connection: their positions have to fit into the Last-Event-ID header. */
 const MAX_CHANNELS = 100;
@@ -89,18 +93,30 @@ export function checkChannel(channel: unknown, argument = 'channel'): string {
   return name;
 }
 
+/** The name of a channel or of a typed one. @throws SseError `SSE_INPUT` */
+export function nameOfChannel(channel: unknown): string {
+  return channel instanceof SseTypedChannel ? channel.name : checkChannel(channel);
+}
+
 /**
  * The channel that options name, or the default one. An undefined channel is a mistake that would reach other subscribers.
  *
  * @throws SseError `SSE_INPUT`
  */
 export function channelOf(options: { channel?: unknown }): string {
+  if (options.channel instanceof SseTypedChannel) {
+    throw inputError(
+      'channel',
+      'a name: publish(channel, type, data) checks the data of a typed one',
+      options.channel,
+    );
+  }
   return 'channel' in options ? checkChannel(options.channel) : DEFAULT_CHANNEL;
 }
 
 /** The channels of one connection: 1–100, each in canonical form, each once. @throws SseError `SSE_INPUT` */
 export function checkChannels(channels: unknown): string[] {
-  if (!Array.isArray(channels)) return [checkChannel(channels)];
+  if (!Array.isArray(channels)) return [nameOfChannel(channels)];
   if (channels.length === 0) throw new SseError('SSE_INPUT', 'Expected at least one `channel`, got none');
   if (channels.length > MAX_CHANNELS) {
     throw new SseError(
@@ -108,7 +124,7 @@ export function checkChannels(channels: unknown): string[] {
       `Expected at most ${MAX_CHANNELS} of \`channel\`, got ${channels.length}`,
     );
   }
-  return [...new Set(channels.map((channel) => checkChannel(channel)))];
+  return [...new Set(channels.map(nameOfChannel))];
 }
 
 /**
@@ -123,6 +139,8 @@ export function checkPublication(
   maxPayloadBytes: number,
 ): Publication {
   checkKeys('SSE_INPUT', 'options', options, OPTIONS);
+  if (data instanceof SseTypedChannel)
+    throw inputError('type', 'an event type of the typed channel', undefined);
   const { transient = false, idempotencyKey, retry, type } = options;
   const id = options.id === undefined ? undefined : checkId(options.id);
   if (typeof transient !== 'boolean') throw inputError('transient', 'true or false', transient);

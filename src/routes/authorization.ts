@@ -18,9 +18,11 @@ import {
 import { Connections } from '../connections/connections.js';
 import { FailureLog } from '../common/failure-log.js';
 import { Limiter } from '../common/limiter.js';
+import type { SseTypedChannel } from '../event/typed-channel.js';
 import { isPlain } from '../common/objects.js';
 import { inputError, nameOf, reasonOf } from '../common/sse.errors.js';
 import { DEFAULTS, RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
+import { parametersOf } from '../typed-channels/define-channel.js';
 import type { SseAuthorizer } from './authorizer.js';
 import { Origins } from './origins.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
@@ -37,6 +39,8 @@ export interface Question {
   /** The check of a rule without an authorizer. */
   readonly check?: (channel: string) => boolean;
   readonly authorizer?: SseAuthorizer;
+  /** The channels, where they come from definitions: the authorizer gets their parameters. */
+  readonly typed?: readonly SseTypedChannel[];
   readonly context: ExecutionContext;
   /** Whether the client is still connected. */
   readonly isWanted: () => boolean;
@@ -97,10 +101,7 @@ export class Authorization {
     const timer = setTimeout(() => giveUp(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
     const ask = async (part: readonly string[]) => {
       if (isOver || !question.isWanted()) throw new UndecidedError('The client has left');
-      const answering =
-        part.length > 1
-          ? authorizer.authorizeAll!([...part], question.context)
-          : authorizer.authorize(part[0]!, question.context);
+      const answering = decide(authorizer, part, question);
       const answer: unknown = await Promise.race([answering, over]);
       // A list of another length is no decision.
       const isList = part.length > 1 && Array.isArray(answer) && answer.length === part.length;
@@ -140,6 +141,16 @@ export class Authorization {
     if (access === false) throw new ForbiddenException();
     return access;
   }
+}
+
+/** Calls the authorizer with the names of channels; with their parameters, where they come from definitions. */
+function decide(given: SseAuthorizer, names: readonly string[], { typed, context }: Question): unknown {
+  const authorizer = given as SseAuthorizer<unknown>;
+  const channels = typed && names.map((name) => typed.find((channel) => channel.name === name)!);
+  const subjects = channels?.map(parametersOf) ?? [...names];
+  return names.length > 1
+    ? authorizer.authorizeAll!(subjects, context, channels)
+    : authorizer.authorize(subjects[0]!, context, channels?.[0]);
 }
 
 /** Anything but a documented decision is a mistake, and must not open a connection. @throws SseError `SSE_INPUT` */

@@ -2,6 +2,8 @@ import { type ExecutionContext, Inject, Optional, type Type } from '@nestjs/comm
 import type { ModuleRef } from '@nestjs/core';
 import type { SseAccess } from '../connections/access.js';
 import { nameOf, optionError, show } from '../common/sse.errors.js';
+import type { SseTypedChannel } from '../event/typed-channel.js';
+import type { AnyDefinition, SseParametersOf } from '../typed-channels/define-channel.js';
 import { expressionOf, matcherOf } from './channel-pattern.js';
 
 type Decisions = boolean | SseAccess | readonly (boolean | SseAccess)[];
@@ -28,27 +30,46 @@ type Decisions = boolean | SseAccess | readonly (boolean | SseAccess)[];
  * }
  * ```
  */
-export interface SseAuthorizer {
+export interface SseAuthorizer<Definition = string> {
   /**
-   * @param channel in canonical form
+   * A method of the class.
+   *
+   * @param channel in canonical form; on a route with typed channels its decoded parameters: `authorize({ id }, context)`
+   * @param typed the typed channel itself
    * @returns whether the channel may be read. An object is a yes that also names the user: at least one key, none undefined
    */
-  authorize(channel: string, context: ExecutionContext): boolean | SseAccess | Promise<boolean | SseAccess>;
+  readonly authorize: (
+    channel: SubjectOf<Definition>,
+    context: ExecutionContext,
+    typed: TypedOf<Definition>,
+  ) => boolean | SseAccess | Promise<boolean | SseAccess>;
 
   /**
-   * Decides about all channels of a connection at once, instead of `authorize()`, if it has several.
+   * A method that decides about all channels of a connection at once, instead of `authorize()`, if it has several.
    *
-   * @param channels in canonical form
+   * @param channels as those of `authorize()`
    * @returns one decision for each channel, in their order, or one for all. A *no* for one channel refuses the connection
    */
-  authorizeAll?(channels: readonly string[], context: ExecutionContext): Decisions | Promise<Decisions>;
+  readonly authorizeAll?: (
+    channels: SubjectOf<Definition>[],
+    context: ExecutionContext,
+    typed: readonly TypedOf<Definition>[] | undefined,
+  ) => Decisions | Promise<Decisions>;
 }
+
+/** What an authorizer gets of a channel. */
+type SubjectOf<Definition> = Definition extends AnyDefinition ? SseParametersOf<Definition> : Definition;
+
+/** The typed channel; undefined on a route whose channels are not typed. */
+type TypedOf<Definition> = Definition extends AnyDefinition
+  ? SseTypedChannel<Definition>
+  : SseTypedChannel | undefined;
 
 /**
  * Which channels the clients of a route may read: a list of channels and patterns (`['news', 'order:{id}']`), a regular expression
  * for the whole name, or a class that decides. All others are refused with 403.
  */
-export type SseRule = readonly string[] | RegExp | Type<SseAuthorizer>;
+export type SseRule<Definition = string> = readonly string[] | RegExp | Type<SseAuthorizer<Definition>>;
 
 /**
  * The check of a rule without an authorizer; undefined for a class.

@@ -1,6 +1,5 @@
 import {
   type CanActivate,
-  createParamDecorator,
   type ExecutionContext,
   Inject,
   Injectable,
@@ -11,16 +10,23 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { type SseGrant, UndecidedError } from '../connections/access.js';
+import { UndecidedError } from '../connections/access.js';
 import { checkChannels } from '../event/event.js';
-import { SseError } from '../common/sse.errors.js';
+import type { SseTypedChannel } from '../event/typed-channel.js';
+import type { AnyDefinition } from '../typed-channels/define-channel.js';
 import { Authorization } from './authorization.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
+import { keepGrant } from './granted-channels.js';
 import { SseResponses } from '../http/sse-responses.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
-import { type ChannelRequest, type ChannelSource, checkSource } from './requested-channels.js';
-
-const grants = new WeakMap<object, SseGrant>();
+import {
+  type ChannelOption,
+  type ChannelRequest,
+  type ChannelSource,
+  checkSource,
+  definitionsOf,
+  sourceOfOption,
+} from './requested-channels.js';
 
 /**
  * A guard for `@Sse()` routes: it checks the channels of a request, and `@GrantedChannels()` gives them
@@ -33,7 +39,19 @@ const grants = new WeakMap<object, SseGrant>();
  * @param channel finds the channel or channels of a request: `fromQuery`, or for example `({ params }) => params.id`
  * @throws SseError `SSE_OPTIONS`, when the class is defined, for anything but a rule
  */
-export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanActivate> {
+export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanActivate>;
+/**
+ * The same for typed channels, whose parameters are those of the route with the same names, before its pipes. An authorizer gets them decoded.
+ *
+ * @param allow which of the channels may be read
+ * @param channel a definition of `defineChannel()`, or several
+ * @throws SseError `SSE_OPTIONS`, when the class is defined
+ */
+export function ChannelGuard<D extends AnyDefinition>(
+  allow: SseRule<D>,
+  channel: D | readonly D[],
+): Type<CanActivate>;
+export function ChannelGuard(allow: SseRule, channel: ChannelOption): Type<CanActivate> {
   return guardOf(allow, channel, true);
 }
 
@@ -46,13 +64,15 @@ export function ChannelGuard(allow: SseRule, channel: ChannelSource): Type<CanAc
  * @throws SseError `SSE_OPTIONS`, when the class is defined, for anything but a rule
  */
 export function StreamGuard(allow: SseRule, stream: ChannelSource): Type<CanActivate> {
+  checkSource(stream);
   return guardOf(allow, stream, false);
 }
 
 /** @param delivers whether the route delivers the channels */
-function guardOf(allow: SseRule, channel: ChannelSource, delivers: boolean): Type<CanActivate> {
+function guardOf(allow: SseRule, option: ChannelOption, delivers: boolean): Type<CanActivate> {
   const check = checkOf(allow);
-  checkSource(channel);
+  const channel = sourceOfOption(option);
+  const isTyped = definitionsOf(option) !== undefined;
   @Injectable()
   class RuleGuard implements CanActivate, OnModuleInit {
     authorizer?: SseAuthorizer;
@@ -73,10 +93,12 @@ function guardOf(allow: SseRule, channel: ChannelSource, delivers: boolean): Typ
       const response = http.getResponse<PlatformResponse>();
       this.authorization.checkOrigin(request, response);
       const isWanted = () => !isGone(response.raw ?? response);
-      const channels = checkChannels(channel(request));
-      const question = { check, authorizer: this.authorizer, context, isWanted };
+      const found = channel(request);
+      const channels = checkChannels(found);
+      const typed = isTyped ? (found as readonly SseTypedChannel[]) : undefined;
+      const question = { check, authorizer: this.authorizer, typed, context, isWanted };
       try {
-        grants.set(request, await this.authorization.grant(question, channels));
+        keepGrant(request, await this.authorization.grant(question, channels));
       } catch (error) {
         if (!(error instanceof UndecidedError)) throw error;
         if (!delivers) throw new ServiceUnavailableException();
@@ -92,15 +114,3 @@ function guardOf(allow: SseRule, channel: ChannelSource, delivers: boolean): Typ
   injectProvided(RuleGuard, allow);
   return mixin(RuleGuard);
 }
-
-/**
- * The channels that the route's `ChannelGuard` has granted, for `SseService.messages()`, or for an `@SseChannel()` handler to
- * return.
- */
-export const GrantedChannels = createParamDecorator((_: unknown, context: ExecutionContext): SseGrant => {
-  const grant = grants.get(context.switchToHttp().getRequest<object>());
-  if (!grant) {
-    throw new SseError('SSE_OPTIONS', '@GrantedChannels() needs the guard ChannelGuard() on its route');
-  }
-  return grant;
-});

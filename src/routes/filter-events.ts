@@ -15,7 +15,16 @@ import { tickerOf } from './heartbeat.js';
  * @param ms minimum time between two `sse.position`, 1,000–3,600,000. @default 15000
  * @throws SseError `SSE_INPUT`, in the call
  */
+export function filterEvents<Event extends SseEvent>(
+  predicate: (event: Event) => boolean,
+  ms?: number,
+): OperatorFunction<Event, Event>;
+/** The same, for events whose data has a type that is given: `filterEvents<Order>(…)`. */
 export function filterEvents<T = unknown>(
+  predicate: (event: SseEvent<T>) => boolean,
+  ms?: number,
+): OperatorFunction<SseEvent<T>, SseEvent<T>>;
+export function filterEvents<T>(
   predicate: (event: SseEvent<T>) => boolean,
   ms = 15_000,
 ): OperatorFunction<SseEvent<T>, SseEvent<T>> {

@@ -1,10 +1,17 @@
 import { Get, Render, UseInterceptors } from '@nestjs/common';
 import type { SseGrant } from '../connections/access.js';
 import { checkKeys, optionError } from '../common/sse.errors.js';
+import type { AnyDefinition } from '../typed-channels/define-channel.js';
 import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
 import { VIEW } from '../http/platform.js';
-import { type ChannelSource, checkSource } from './requested-channels.js';
+import { observeHandler } from './piped-parameters.js';
+import {
+  type ChannelOption,
+  type ChannelSource,
+  definitionsOf,
+  sourceOfOption,
+} from './requested-channels.js';
 import { SseChannelInterceptor, withRule } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
@@ -40,6 +47,21 @@ export interface SseChannelOptions {
   channel?: ChannelSource;
 }
 
+/** Options of an `@SseChannel()` route that delivers typed channels. */
+export interface SseTypedChannelOptions<Definition extends AnyDefinition> {
+  /**
+   * Definitions of `defineChannel()`. Their parameters are those of the route with the same names, as the pipes of the handler's `@Param()` make
+   * them; without a pipe, as they are in the path. The handler returns nothing.
+   */
+  channel: Definition | readonly Definition[];
+  /**
+   * Which of the channels may be read. An authorizer gets the decoded parameters of each: `authorize({ id }, context)`.
+   *
+   * @default all that the route can name
+   */
+  allow?: SseRule<Definition>;
+}
+
 /**
  * Declares a GET route that delivers channels to an `EventSource`: the handler returns the channels, and the module
  * writes their events to the socket itself, each encoded once for all of its subscribers.
@@ -69,14 +91,27 @@ export function SseChannel(
   path: string | string[] | undefined,
   options: Required<SseChannelOptions>,
 ): SseChannelDecorator<void>;
+export function SseChannel<Definition extends AnyDefinition>(
+  path: string | string[] | undefined,
+  options: SseTypedChannelOptions<Definition>,
+): SseChannelDecorator<void>;
 export function SseChannel(
   path?: string | string[],
   options?: { allow: SseRule },
 ): SseChannelDecorator<SseTarget | SseGrant>;
-export function SseChannel(path?: string | string[], options: SseChannelOptions = {}) {
-  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'channel']);
+export function SseChannel(
+  path?: string | string[],
+  given: { channel?: ChannelOption; allow?: SseRule } = {},
+): unknown {
+  checkKeys('SSE_OPTIONS', 'options', given, ['allow', 'channel']);
+  const definitions = definitionsOf(given.channel);
+  // The channels of definitions are what the route names.
+  const options = {
+    ...(definitions && { allow: definitions.map(({ pattern }) => pattern as string) }),
+    ...given,
+  };
   if ('channel' in options) {
-    checkSource(options.channel);
+    sourceOfOption(options.channel);
     if (!('allow' in options))
       throw optionError('allow', 'given, as `channel` finds the channels', 'nothing');
   }
@@ -85,10 +120,15 @@ export function SseChannel(path?: string | string[], options: SseChannelOptions 
       ? withRule(SseChannelInterceptor, options.allow!, options.channel)
       : SseChannelInterceptor;
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
+    if (definitions)
+      observeHandler(
+        [target, key, descriptor],
+        definitions.flatMap(({ parameters }) => parameters),
+      );
     // Nest renders a view last, also if the handler injects the response, so an answer of an interceptor or filter comes before it.
     Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);
     Get(path)(target, key, descriptor);
-    describeRoute(target, key, options);
+    describeRoute(target, key, { ...given, ...(definitions && { definitions }) });
   };
 }

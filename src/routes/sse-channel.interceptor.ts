@@ -14,15 +14,36 @@ import { ModuleRef } from '@nestjs/core';
 import { firstValueFrom, type Observable, of } from 'rxjs';
 import { mergeGrant, SseGrant, UndecidedError } from '../connections/access.js';
 import { inputError, SseError } from '../common/sse.errors.js';
+import type { SseTypedChannel } from '../event/typed-channel.js';
 import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
+import { checkGranted } from './granted-channels.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
 import { type ResponseTarget, SseResponses } from '../http/sse-responses.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from '../http/platform.js';
-import { type ChannelRequest, type ChannelSource, checkOwn, listOf } from './requested-channels.js';
+import { callOf, type HandlerCall } from './piped-parameters.js';
+import {
+  type ChannelOption,
+  type ChannelRequest,
+  type ChannelSource,
+  checkOwn,
+  definitionsOf,
+  listOf,
+  sourceOfOption,
+} from './requested-channels.js';
 import { checkTarget } from './sse-target.js';
 
 const SERVED = of(undefined);
+
+/** What a route allows, and where its channels come from if its handler does not return them. */
+interface Rule extends Pick<Question, 'check' | 'authorizer'> {
+  readonly channel?: ChannelSource;
+  /** Whether the channels come from definitions. */
+  readonly isTyped: boolean;
+}
+
+/** A target, and its channels where they come from definitions. */
+type NamedTarget = ResponseTarget & Pick<Question, 'typed'>;
 
 /**
  * Finds the target of a request, and has it served in place of the answer that Nest sends when all interceptors have
@@ -42,8 +63,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     if (!this.sse) throw withoutModule();
   }
 
-  /** Of the route, with where its channels come from if the handler does not name them. */
-  protected get rule(): (Pick<Question, 'check' | 'authorizer'> & { channel?: ChannelSource }) | undefined {
+  protected get rule(): Rule | undefined {
     return undefined;
   }
 
@@ -57,7 +77,8 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     const askedAt = Date.now();
     try {
       await this.decide(context);
-      const returned = await firstValueFrom(next.handle());
+      const run = () => firstValueFrom(next.handle());
+      const returned = this.rule?.isTyped ? await callOf(run) : await run();
       // A guard has asked earlier than this interceptor.
       const decided = await this.#targetOf(returned, context, request, response);
       const target = await this.prepare({ askedAt, ...decided }, request);
@@ -95,11 +116,14 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     response: PlatformResponse,
   ): Promise<ResponseTarget> {
     const { rule } = this;
-    const target = this.named(returned, request);
+    const { typed, ...target } = rule?.isTyped
+      ? await this.#typed(returned as HandlerCall, request as unknown as ChannelRequest)
+      : this.named(returned, request);
     if (!rule) return target;
+    if (rule.channel) checkGranted(request, target.channels);
     const raw = response.raw ?? response;
     const { check, authorizer } = rule;
-    const question = { check, authorizer, context, isWanted: () => !isGone(raw) };
+    const question = { check, authorizer, typed, context, isWanted: () => !isGone(raw) };
     const { access, renew } = await this.authorization.grant(question, target.channels);
     const before = target.renew;
     return {
@@ -112,7 +136,7 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
   }
 
   /** The target that a handler has returned, or the request names. */
-  protected named(returned: unknown, request: PlatformRequest): ResponseTarget {
+  protected named(returned: unknown, request: PlatformRequest): NamedTarget {
     const channel = this.rule?.channel;
     if (!channel) {
       if (returned instanceof SseGrant) return returned;
@@ -121,11 +145,27 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
       checkOwn(named, request);
       return target;
     }
-    if (returned !== undefined) {
-      throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);
-    }
+    checkNothing(returned);
     return checkTarget({ channel: channel(request as unknown as ChannelRequest) });
   }
+
+  /** The typed channels of a route, by the parameters that its pipes have made. Interceptors see none of it. */
+  async #typed(
+    { parameters, returned }: HandlerCall,
+    { params, query }: ChannelRequest,
+  ): Promise<NamedTarget> {
+    if (!parameters)
+      throw new Error('Expected the handler to be called, as pipes make the parameters of its channels');
+    checkNothing(await returned);
+    const given = { params: { ...params, ...parameters } as Record<string, string>, query };
+    const typed = this.rule!.channel!(given) as readonly SseTypedChannel[];
+    return { ...checkTarget({ channel: typed }), typed };
+  }
+}
+
+function checkNothing(returned: unknown): void {
+  if (returned === undefined) return;
+  throw inputError('target', 'nothing, as the option `channel` finds the channels', returned);
 }
 
 const withoutModule = () =>
@@ -138,9 +178,11 @@ const withoutModule = () =>
 export function withRule(
   base: typeof SseChannelInterceptor,
   allow: SseRule,
-  channel?: ChannelSource,
+  option?: ChannelOption,
 ): Type<NestInterceptor> {
   const check = checkOf(allow);
+  const channel = option === undefined ? undefined : sourceOfOption(option);
+  const isTyped = definitionsOf(option) !== undefined;
   class AuthorizingInterceptor extends base {
     authorizer?: SseAuthorizer;
 
@@ -150,7 +192,7 @@ export function withRule(
     }
 
     protected override get rule() {
-      return { check, authorizer: this.authorizer, channel };
+      return { check, authorizer: this.authorizer, channel, isTyped };
     }
   }
   injectProvided(AuthorizingInterceptor, allow);

@@ -72,6 +72,6 @@ export function SseStream(
   return ((target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     Render(VIEW)(target, key, descriptor);
     UseInterceptors(interceptor)(target, key, descriptor);
-    describeRoute(target, key, { allow: options.allow, ends: true });
+    describeRoute(target, key, { ...('allow' in options && { allow: options.allow }), ends: true });
   }) as ReturnType<typeof SseStream>;
 }

@@ -1,6 +1,7 @@
 import { ACCESS_KEYS, checkAccess, type SseAccess } from '../connections/access.js';
 import { checkFrom, type SseFrom } from '../channel/start.js';
-import { checkChannels, type SseEvent } from '../event/event.js';
+import { checkChannels, type SseChannelLike, type SseEvent } from '../event/event.js';
+import { SseTypedChannel } from '../event/typed-channel.js';
 import { checkKeys, inputError } from '../common/sse.errors.js';
 import { bindFilter } from '../http/event-filter.js';
 import type { ResponseTarget } from '../http/sse-responses.js';
@@ -15,11 +16,11 @@ import type { ResponseTarget } from '../http/sse-responses.js';
  * client gets its position (`sse.position`) with the next heartbeat and at the end of the connection.
  */
 export type SseTarget =
-  | string
-  | readonly string[]
+  | SseChannelLike
+  | readonly SseChannelLike[]
   | (SseAccess & {
       /** The channel or channels. */
-      channel: string | readonly string[];
+      channel: SseChannelLike | readonly SseChannelLike[];
       /** Returns true for the events that are sent. */
       filter?(event: SseEvent): boolean;
       /** Where the connection begins if the client brings no last event id. @default 'live' */
@@ -30,11 +31,12 @@ const KEYS = ['channel', 'filter', 'from', ...ACCESS_KEYS];
 
 /** @throws SseError `SSE_INPUT` for a wrong target */
 export function checkTarget(target: unknown): ResponseTarget {
-  if (typeof target !== 'object' || target === null || Array.isArray(target)) {
+  const isChannel = target instanceof SseTypedChannel || Array.isArray(target);
+  if (typeof target !== 'object' || target === null || isChannel) {
     return { channels: checkChannels(target), access: {} };
   }
   checkKeys('SSE_INPUT', 'target', target, KEYS);
-  const given = target as Exclude<SseTarget, string | readonly string[]>;
+  const given = target as Extract<SseTarget, { channel: unknown }>;
   const { channel, user, session, issuedAt, expiresAt } = given;
   const type = typeof given.filter;
   // An undefined filter is a mistake that would let all events through.

@@ -4,7 +4,8 @@ import { MAX_TICKET_MS } from '../broker/tickets.js';
 import { FailureLog } from '../common/failure-log.js';
 import { checkKeys, inputError, show } from '../common/sse.errors.js';
 import { ACCESS_KEYS, checkAccess, isExpired, type SseAccess } from '../connections/access.js';
-import { checkChannels } from '../event/event.js';
+import { checkChannels, type SseChannelLike } from '../event/event.js';
+import type { SseTypedChannel } from '../event/typed-channel.js';
 import { type PlatformRequest, type PlatformResponse, setHeader } from '../http/platform.js';
 import { sourceOf } from '../http/source.js';
 import type { SseAuthorizer } from './authorizer.js';
@@ -20,7 +21,7 @@ export interface SseTicketOptions extends SseAccess {
    */
   route?: string;
   /** The channel or channels that may be read. */
-  channels: string | readonly string[];
+  channels: SseChannelLike | readonly SseChannelLike[];
   /** When the ticket was issued, or the credential behind it: a `disconnect()` after that refuses it. @default now */
   issuedAt?: Date;
   /** For how long it can be used, in ms, 1–60,000. @default 30000 */
@@ -85,12 +86,16 @@ export class SseTickets implements SseAuthorizer {
   }
 
   /** Called by routes. @throws UnauthorizedException without a ticket for the channel */
-  authorize(channel: string, context: ExecutionContext): Promise<SseAccess> {
-    return this.authorizeAll([channel], context);
+  authorize(channel: unknown, context: ExecutionContext, typed?: SseTypedChannel): Promise<SseAccess> {
+    return this.authorizeAll([channel], context, typed && [typed]);
   }
 
   /** Called by routes. @throws UnauthorizedException without a ticket for all of the channels */
-  async authorizeAll(channels: readonly string[], context: ExecutionContext): Promise<SseAccess> {
+  async authorizeAll(
+    channels: readonly unknown[],
+    context: ExecutionContext,
+    typed?: readonly (SseTypedChannel | undefined)[],
+  ): Promise<SseAccess> {
     const http = context.switchToHttp();
     const request = http.getRequest<PlatformRequest>();
     let permission = this.#redeemed.get(request);
@@ -101,10 +106,11 @@ export class SseTickets implements SseAuthorizer {
       permission = await this.#redeem(request.method === 'HEAD' ? undefined : request.query.ticket);
       this.#redeemed.set(request, permission);
     }
+    const names = channels.map((channel, n) => typed?.[n]?.name ?? (channel as string));
     const { route, channels: allowed, access } = permission;
     const isOfRoute = route === undefined || route === sourceOf(request).route;
     if (!isOfRoute) this.#report(route, request);
-    if (!isOfRoute || !channels.every((channel) => allowed.includes(channel)) || isExpired(access)) {
+    if (!isOfRoute || !names.every((name) => allowed.includes(name)) || isExpired(access)) {
       throw new UnauthorizedException();
     }
     return access;

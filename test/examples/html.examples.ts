@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Header, type Type } from '@nestjs/common';
-import type { SseService } from 'nestjs-sse-channels';
+import type { PublishOptions, SseService } from 'nestjs-sse-channels';
 import type { BrowserContext } from 'playwright-core';
 import { platforms } from '../support/app.js';
 import { closePages, launchChromium } from '../support/chromium.js';
@@ -98,7 +98,7 @@ describe('The recipe html-fragments.md', () => {
     const { relay, sse, recipe, shows } = await open(0, `${script}<ul id="board"></ul>${old}`);
     const publish = (text: string) => {
       const renamed = Object.create(sse) as SseService;
-      renamed.publish = (data, options) =>
+      renamed.publish = (data: unknown, options?: PublishOptions) =>
         sse.publish((data as string).replaceAll('elements ', 'fragments '), {
           ...options,
           type: options!.type!.replace('patch-elements', 'merge-fragments'),

@@ -68,8 +68,8 @@ export const metrics = [
     ],
     ['src/channel/replay.ts', `    this.options.metrics.resets[reason]++;\n`],
     ['src/channel/channel-hub.ts', `    if (this.#hasMissed) this.options.metrics.gaps++;\n`],
-    ['src/sse.service.ts', `this.#published++`],
-    ['src/sse.service.ts', `this.#rejected++`],
+    ['src/publications.ts', `this.published++`],
+    ['src/publications.ts', `this.rejected++`],
   ].map(([file, find, tests = counts.tests]) => ({
     ...counts,
     file,

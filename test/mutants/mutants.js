@@ -19,6 +19,7 @@ import { start } from './start.js';
 import { streamStores } from './stream-stores.js';
 import { streams } from './streams.js';
 import { tickets } from './tickets.js';
+import { typedChannels } from './typed-channels.js';
 
 /** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
 const parse = (test) => {
@@ -48,6 +49,7 @@ export const MUTANTS = [
   ...streams,
   ...formats,
   ...tickets,
+  ...typedChannels,
   ...client,
 ].map((mutant) => ({
   ...mutant,

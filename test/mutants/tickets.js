@@ -78,15 +78,15 @@ export const tickets = [
   {
     ...service,
     guard: 'a ticket opens its own route only',
-    find: `if (!isOfRoute || !channels`,
-    replace: `if (!channels`,
+    find: `if (!isOfRoute || !names`,
+    replace: `if (!names`,
     tests: same,
   },
   {
     ...service,
     guard: 'a ticket opens its own channels only',
-    find: `!channels.every((channel) => allowed.includes(channel))`,
-    replace: `!channels.some((channel) => allowed.includes(channel))`,
+    find: `!names.every((name) => allowed.includes(name))`,
+    replace: `!names.some((name) => allowed.includes(name))`,
     tests: same,
   },
   {

@@ -1,16 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SseBroker } from '../../broker/broker.js';
 import type { MemorySseBroker } from '../../broker/memory/memory.broker.js';
-import {
-  channelOf,
-  checkChannel,
-  checkPublication,
-  DEFAULT_CHANNEL,
-  type PublishOptions,
-} from '../../event/event.js';
+import { checkChannel, DEFAULT_CHANNEL, type Publication, type PublishOptions } from '../../event/event.js';
+import type { SseTypedChannel } from '../../event/typed-channel.js';
 import { SseError } from '../../common/sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/sse.options.js';
 import { SseService } from '../../sse.service.js';
+import type { AnyDefinition, SseDataOf, SseEventTypeOf } from '../../typed-channels/define-channel.js';
+import {
+  callOf,
+  checkArguments,
+  type PublishArguments,
+  type SseTypedPublishOptions,
+} from '../../typed-channels/typed-publication.js';
 
 /** An accepted call of `publish()`: its data and options as the caller gave them, and its result. */
 export interface SsePublication extends Readonly<PublishOptions> {
@@ -43,9 +45,16 @@ export class SseTestingService extends SseService {
     this.#published = [];
   }
 
-  override async publish(data: unknown, options: PublishOptions = {}): Promise<string> {
-    const publishedId = await super.publish(data, options);
-    const channel = channelOf(options);
+  override publish(data: unknown, options?: PublishOptions): Promise<string>;
+  override publish<D extends AnyDefinition, Type extends SseEventTypeOf<D>>(
+    channel: SseTypedChannel<D>,
+    type: Type,
+    data: SseDataOf<D, Type>,
+    options?: SseTypedPublishOptions,
+  ): Promise<string>;
+  override async publish(...args: PublishArguments): Promise<string> {
+    const publishedId = await super.publish(...(args as [unknown]));
+    const { channel, data, options } = callOf(args);
     this.#published.push(Object.freeze({ ...options, channel, data, publishedId }));
     return publishedId;
   }
@@ -57,9 +66,22 @@ export class SseTestingService extends SseService {
    * @returns the event's public id; '' for a transient event
    * @throws SseError `SSE_INPUT` for arguments that `publish()` refuses; `SSE_UNAVAILABLE` after the application has closed
    */
-  async feed(data: unknown, options: PublishOptions = {}): Promise<string> {
-    const publication = checkPublication(data, options, this.resolved.maxPayloadBytes);
-    return this.memory.publish(channelOf(options), publication);
+  feed(data: unknown, options?: PublishOptions): Promise<string>;
+  /**
+   * The same for a typed channel. The schema checks the data, as it does where another node publishes it.
+   *
+   * @throws SseError as `publish()`
+   */
+  feed<D extends AnyDefinition, Type extends SseEventTypeOf<D>>(
+    channel: SseTypedChannel<D>,
+    type: Type,
+    data: SseDataOf<D, Type>,
+    options?: SseTypedPublishOptions,
+  ): Promise<string>;
+  async feed(...args: PublishArguments): Promise<string> {
+    const { channel, publication } = checkArguments(args, this.resolved.maxPayloadBytes);
+    const publish = (checked: Publication) => this.memory.publish(channel, checked);
+    return publication instanceof Promise ? publication.then(publish) : publish(publication);
   }
 
   /**
