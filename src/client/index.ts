@@ -11,26 +11,39 @@ import {
 } from './options.js';
 import type { SseSourceError } from './retries.js';
 import { createSource, type SseState } from './source.js';
+import type {
+  SseClientControlEvent,
+  SseClientDefinition,
+  SseClientEventOf,
+  SseEndData,
+  SsePositionData,
+  SseResetData,
+  SseTypedEvent,
+  SseTypedListener,
+} from './typed-events.js';
 
 export type {
   ConnectOptions,
   SharedSource,
+  SseClientControlEvent,
+  SseClientDefinition,
   SseClientEvent,
+  SseClientEventOf,
+  SseEndData,
   SseListener,
+  SsePositionData,
   SseRequest,
+  SseResetData,
   SseShare,
   SseSnapshot,
   SseSourceError,
   SseState,
+  SseTypedEvent,
+  SseTypedListener,
 };
 
-/**
- * The events of a URL, from `connect()`. It reconnects by itself, and continues after the last event that it delivered.
- *
- * `for await` over it delivers all events, those of the server whose type begins with `sse.` included, until the source has ended; it throws
- * where the source has failed. Leaving the loop does not close the source. While a loop has 256 events waiting, the source reads no further.
- */
-export interface SseSource extends AsyncIterable<SseClientEvent>, Disposable {
+/** What every source has, with typed events or without. */
+export interface SseAnySource extends Disposable {
   /**
    * - `connecting`: an attempt is made, with its `snapshot`, `headers` and `ticket`.
    * - `open`: the server has accepted the connection.
@@ -45,21 +58,63 @@ export interface SseSource extends AsyncIterable<SseClientEvent>, Disposable {
   readonly error: SseSourceError | undefined;
   /** The id from which the source would resume; '' if there is none. */
   readonly lastEventId: string;
+  /** Ends the connection, for good. */
+  close(): void;
+}
+
+/**
+ * The events of a URL, from `connect()`. It reconnects by itself, and continues after the last event that it delivered.
+ *
+ * `for await` over it delivers all events, those of the server whose type begins with `sse.` included, until the source has ended; it throws
+ * where the source has failed. Leaving the loop does not close the source. While a loop has 256 events waiting, the source reads no further.
+ */
+export interface SseSource extends SseAnySource, AsyncIterable<SseClientEvent> {
   /** Calls a listener with each new `state`. No server sends events of this type. */
   on(type: 'sse.state', listener: SseListener<SseState>): this;
   /**
    * Calls a listener with each event of a type, `message` for events without one. The type of the data is not checked. What a listener
    * throws is reported by `reportError()`, in Node on the console, and stops nothing.
+   *
+   * @typeParam Type any but `sse.state`, whose listeners get an `SseState`
    */
-  on<T = unknown>(type: string, listener: SseListener<T>): this;
+  on<T = unknown, Type extends string = string>(
+    type: Type extends 'sse.state' ? never : Type,
+    listener: SseListener<T>,
+  ): this;
   /** Calls a listener with the next `state`. */
   once(type: 'sse.state', listener: SseListener<SseState>): this;
   /** Calls a listener with the next event of a type. */
-  once<T = unknown>(type: string, listener: SseListener<T>): this;
+  once<T = unknown, Type extends string = string>(
+    type: Type extends 'sse.state' ? never : Type,
+    listener: SseListener<T>,
+  ): this;
   /** Removes a listener. */
   off<T = unknown>(type: string, listener: SseListener<T>): this;
-  /** Ends the connection, for good. */
-  close(): void;
+}
+
+/**
+ * A source whose event types and data are those of `defineChannel()`, from `connect<typeof orders>()`. The server checks the data when it is
+ * published, the client does not.
+ *
+ * @typeParam Definition one definition, or a union of several
+ */
+export interface SseTypedSource<Definition extends SseClientDefinition>
+  extends SseAnySource, AsyncIterable<SseClientEventOf<Definition>> {
+  /** Calls a listener with each event of a type of the definition, of a type of the module, or with each new state, as `SseSource` does. */
+  on<Type extends SseTypedEvent<Definition, string>['type']>(
+    type: Type,
+    listener: SseTypedListener<Definition, Type>,
+  ): this;
+  /** Calls a listener with the next event of a type. */
+  once<Type extends SseTypedEvent<Definition, string>['type']>(
+    type: Type,
+    listener: SseTypedListener<Definition, Type>,
+  ): this;
+  /** Removes a listener. */
+  off<Type extends SseTypedEvent<Definition, string>['type']>(
+    type: Type,
+    listener: SseTypedListener<Definition, Type>,
+  ): this;
 }
 
 /**
@@ -84,6 +139,21 @@ export interface SseSource extends AsyncIterable<SseClientEvent>, Disposable {
  *
  * @throws TypeError for a wrong URL, an unknown option, and a wrong value
  */
-export function connect(url: string | URL, options: ConnectOptions = {}): SseSource {
+export function connect(url: string | URL, options?: ConnectOptions): SseSource;
+/**
+ * Connects to typed channels. Import their definition as a type, with `import type`: a bundle then has nothing of the server.
+ *
+ * @typeParam Definition `typeof` a definition of `defineChannel()`, or a union of several
+ * @example
+ * const source = connect<typeof orders>('/orders/7/events');
+ * source.on('paid', ({ amount }) => show(amount));
+ *
+ * @throws TypeError for a wrong URL, an unknown option, and a wrong value
+ */
+export function connect<Definition extends SseClientDefinition>(
+  url: string | URL,
+  options?: ConnectOptions,
+): SseTypedSource<Definition>;
+export function connect(url: string | URL, options: ConnectOptions = {}): SseAnySource {
   return createSource(checkUrl(url), checkOptions(options));
 }

@@ -1,7 +1,7 @@
 /** An event as a source delivers it. */
-export interface SseClientEvent<T = unknown> {
+export interface SseClientEvent<T = unknown, Type extends string = string> {
   /** The event's type; `message` if it has none. */
-  readonly type: string;
+  readonly type: Type;
   /** The value that `text` is as JSON; `text` itself if it is not JSON. */
   readonly data: T;
   /**

@@ -1,7 +1,15 @@
 'use client';
 import { useCallback, useEffect, useInsertionEffect, useRef, useState, useSyncExternalStore } from 'react';
-import { connect, type ConnectOptions, type SseSource } from './index.js';
+import {
+  connect,
+  type ConnectOptions,
+  type SseAnySource,
+  type SseClientDefinition,
+  type SseSource,
+  type SseTypedSource,
+} from './index.js';
 import type { SseClientEvent, SseListener } from './listeners.js';
+import type { SseTypedEvent, SseTypedListener } from './typed-events.js';
 
 const none = () => undefined;
 
@@ -24,10 +32,23 @@ function listen<T>(source: SseSource | undefined, type: string, listener: SseLis
  *
  * @returns undefined until the component is mounted with a URL; always on the server
  */
-export function useSseSource(url?: string | URL | null, options: ConnectOptions = {}): SseSource | undefined {
+export function useSseSource(url?: string | URL | null, options?: ConnectOptions): SseSource | undefined;
+/**
+ * The same for typed channels.
+ *
+ * @typeParam Definition `typeof` a definition of `defineChannel()`, or a union of several
+ */
+export function useSseSource<Definition extends SseClientDefinition>(
+  url?: string | URL | null,
+  options?: ConnectOptions,
+): SseTypedSource<Definition> | undefined;
+export function useSseSource(
+  url?: string | URL | null,
+  options: ConnectOptions = {},
+): SseAnySource | undefined {
   const href = url?.toString();
   const newest = useNewest(options);
-  const [opened, setOpened] = useState<{ href: string; source: SseSource; start: () => void }>();
+  const [opened, setOpened] = useState<{ href: string; source: SseAnySource; start: () => void }>();
   useEffect(() => {
     if (href === undefined) return;
     let start = () => {};
@@ -48,11 +69,28 @@ export function useSseSource(url?: string | URL | null, options: ConnectOptions 
 }
 
 /** The state of a source; undefined without one, and on the server. `source.error` changes only with it. */
-export function useSseState(source: SseSource | undefined): SseSource['state'] | undefined {
-  const subscribe = useCallback((onChange: () => void) => listen(source, 'sse.state', onChange), [source]);
+export function useSseState(source: SseAnySource | undefined): SseAnySource['state'] | undefined {
+  const subscribe = useCallback(
+    (onChange: () => void) => listen(source as SseSource | undefined, 'sse.state', onChange),
+    [source],
+  );
   return useSyncExternalStore(subscribe, () => source?.state, none);
 }
 
+/** The last event of a type of a typed source, since the component was mounted. */
+export function useSse<
+  Definition extends SseClientDefinition,
+  Type extends SseTypedEvent<Definition, string>['type'],
+>(source: SseTypedSource<Definition> | undefined, type: Type): SseTypedEvent<Definition, Type> | undefined;
+/** Calls the listener of the newest render with each event of a type of a typed source. */
+export function useSse<
+  Definition extends SseClientDefinition,
+  Type extends SseTypedEvent<Definition, string>['type'],
+>(
+  source: SseTypedSource<Definition> | undefined,
+  type: Type,
+  listener: SseTypedListener<Definition, Type>,
+): void;
 /** The last event of a type since the component was mounted. It skips events that arrive before the next render: to get each, pass a listener. */
 export function useSse<T = unknown>(
   source: SseSource | undefined,
@@ -64,12 +102,12 @@ export function useSse<T = unknown>(
   type: string,
   listener: SseListener<T>,
 ): void;
-export function useSse<T>(source: SseSource | undefined, type: string, listener?: SseListener<T>) {
+export function useSse<T>(source: SseAnySource | undefined, type: string, listener?: SseListener<T>) {
   const newest = useNewest(listener);
-  const [last, setLast] = useState<{ source: SseSource; event: SseClientEvent<T> }>();
+  const [last, setLast] = useState<{ source: SseAnySource; event: SseClientEvent<T> }>();
   useEffect(() => {
     const show = (event: SseClientEvent<T>) => setLast({ source: source!, event });
-    return listen<T>(source, type, (data, event) =>
+    return listen<T>(source as SseSource | undefined, type, (data, event) =>
       newest.current ? newest.current(data, event) : show(event),
     );
   }, [source, type, newest]);

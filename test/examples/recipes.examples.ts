@@ -33,8 +33,11 @@ describe('The recipes', () => {
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
     for (const page of [...recipePages, '../client.md']) {
       for (const language of ['ts', 'tsx']) {
-        for (const [n, code] of snippetsOf(page, language).entries())
-          writeFileSync(join(dir, `${basename(page)}-${n}.${language}`), code);
+        for (const [n, code] of snippetsOf(page, language).entries()) {
+          // Another snippet imports a file that has its name in the first line.
+          const [, named] = /^\/\/ (\S+\.ts)\n/.exec(code) ?? [];
+          writeFileSync(join(dir, named ?? `${basename(page)}-${n}.${language}`), code);
+        }
       }
     }
     try {
