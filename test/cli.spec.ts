@@ -15,6 +15,7 @@ describe('The command line', () => {
     'sse publish --help',
     'sse subscribe --help',
     'sse position --help',
+    'sse channels --help',
     'sse stream --help',
     'sse stream run --help',
     'sse stream attach --help',

@@ -1,3 +1,4 @@
+export { ChannelsCommand } from './channels.command.js';
 export { PositionCommand } from './position.command.js';
 export { PublishCommand } from './publish.command.js';
 export { stderrLogger } from './redis.command.js';

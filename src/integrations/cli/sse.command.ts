@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { Command } from 'nest-commander';
+import { ChannelsCommand } from './channels.command.js';
 import { CommandGroup } from './command-group.js';
 import { PositionCommand } from './position.command.js';
 import { PublishCommand } from './publish.command.js';
@@ -9,17 +10,17 @@ import { StreamStopCommand } from './stream-stop.command.js';
 import { StreamCommand } from './stream.command.js';
 import { SubscribeCommand } from './subscribe.command.js';
 
-/** `sse`: the commands that publish, subscribe, print positions, and work on streams. */
+/** `sse`: the commands that publish, subscribe, print positions, work on streams, and list typed channels. */
 @Command({
   name: 'sse',
   description: 'Publish and subscribe to server-sent events',
-  subCommands: [PublishCommand, SubscribeCommand, PositionCommand, StreamCommand],
+  subCommands: [PublishCommand, SubscribeCommand, PositionCommand, StreamCommand, ChannelsCommand],
 })
 export class SseCommand extends CommandGroup {}
 
 /**
- * Mounts `sse publish`, `sse subscribe`, `sse position` and `sse stream` in an application's own nest-commander CLI. Where the
- * application imports `SseModule`, they work through its providers.
+ * Mounts `sse publish`, `sse subscribe`, `sse position`, `sse stream` and `sse channels` in an application's own nest-commander CLI. Where
+ * the application imports `SseModule`, they work through its providers.
  */
 @Module({
   providers: [
@@ -31,6 +32,7 @@ export class SseCommand extends CommandGroup {}
     StreamRunCommand,
     StreamAttachCommand,
     StreamStopCommand,
+    ChannelsCommand,
   ],
 })
 export class SseCliModule {}
