@@ -6,6 +6,14 @@ const esmPackages = [
   '@nestjs',
   '@fastify/cookie',
   '@orpc',
+  '@redocly',
+  '@scalar',
+  'github-slugger',
+  'fastify-plugin',
+  '@seriousme',
+  'arktype',
+  'arkregex',
+  '@ark',
   'jose',
   'eventsource',
   'eventsource-parser',
@@ -16,6 +24,9 @@ const esmPackages = [
   'uint8array-extras',
   'strtok3',
   'token-types',
+  'arktype',
+  'arkregex',
+  '@ark',
 ];
 
 export default {
@@ -27,8 +38,9 @@ export default {
   moduleNameMapper: {
     '^nestjs-sse-channels$': '<rootDir>/src/index.ts',
     '^nestjs-sse-channels/testing$': '<rootDir>/src/integrations/testing/index.ts',
+    '^nestjs-sse-channels/swagger$': '<rootDir>/src/integrations/swagger/index.ts',
     '^nestjs-sse-channels/client$': '<rootDir>/src/client/index.ts',
-    '^nestjs-sse-channels/(prometheus|terminus)$': '<rootDir>/src/integrations/$1.ts',
+    '^nestjs-sse-channels/(asyncapi|prometheus|terminus)$': '<rootDir>/src/integrations/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],

@@ -106,21 +106,22 @@ describe.each(platforms)('The description by @nestjs/swagger on %s', (_, platfor
       description: 'Server-sent events',
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     };
-    expect(routeOf('/news')).toMatchObject({ responses: { 200: stream }, names: ['header Last-Event-ID'] });
+    const resuming = ['header Last-Event-ID', 'query lastEventId'];
+    expect(routeOf('/news')).toMatchObject({ responses: { 200: stream }, names: resuming });
     expect(Object.keys(routeOf('/news').responses)).toEqual(['200']);
-    const named = ['header Last-Event-ID', 'query channel'];
+    const named = ['header Last-Event-ID', 'query channel', 'query lastEventId'];
     expect(routeOf('/listed')).toMatchObject({ responses: { 200: stream, 403: {} }, names: named });
-    expect(Object.keys(routeOf('/listed').responses)).toEqual(['200', '403']);
+    expect(Object.keys(routeOf('/listed').responses)).toEqual(['200', '400', '403']);
     expect(routeOf('/asked')).toMatchObject({ responses: { 200: stream, 401: {}, 403: {} }, names: named });
     const refusal = { description: 'The ticket is not valid, or not any more' };
     expect(routeOf('/ticketed').names).toEqual([...named, 'query ticket']);
-    expect(routeOf('/ticketed').responses).toEqual({ 200: stream, 401: refusal });
-    expect(routeOf('/job').names).toEqual(['header Last-Event-ID', 'query ticket']);
+    expect(routeOf('/ticketed').responses).toEqual({ 200: stream, 400: expect.anything(), 401: refusal });
+    expect(routeOf('/job').names).toEqual([...resuming, 'query ticket']);
     expect(Object.keys(routeOf('/job').responses)).toEqual(['200', '204', '401']);
     const own = routeOf('/own/{channel}');
     expect(own).toMatchObject({
       responses: { 200: { ...stream, description: 'My events' }, 403: {} },
-      names: ['header last-event-id', 'path channel'],
+      names: ['header last-event-id', 'path channel', 'query lastEventId'],
     });
     const described = routeOf('/described');
     expect(described).toMatchObject({

@@ -6,13 +6,18 @@ import { nestPackages, npmInstall, packPackage, PEERS, run } from './package.js'
 /** The entry points that the application does not use. */
 const ENTRIES = `
 import { SseCliModule, stderrLogger } from 'nestjs-sse-channels/cli';
+import { asyncApi } from 'nestjs-sse-channels/asyncapi';
 import { PrometheusMetrics } from 'nestjs-sse-channels/prometheus';
+import { ApiSse, describeEvents } from 'nestjs-sse-channels/swagger';
 import { SseHealthIndicator } from 'nestjs-sse-channels/terminus';
 import { connect, type SseSource } from 'nestjs-sse-channels/client';
 import { useSse, useSseSource, useSseState } from 'nestjs-sse-channels/client/react';
 import { fromSse } from 'nestjs-sse-channels/client/rxjs';
 import { tabs } from 'nestjs-sse-channels/client/tabs';
-export const entries = [SseCliModule, stderrLogger, PrometheusMetrics, SseHealthIndicator];
+import { defineChannel, type } from 'nestjs-sse-channels';
+const orders = defineChannel('order:{id}', { paid: type<{ at: Date }>() });
+export const typed = connect<typeof orders>('http://localhost:3000/events').on('paid', ({ at }) => at.slice(0, 10));
+export const entries = [ApiSse, asyncApi, describeEvents, SseCliModule, stderrLogger, PrometheusMetrics, SseHealthIndicator];
 export const source: SseSource = connect('http://localhost:3000/events', { share: tabs('user-7') });
 export const adapters = [fromSse, useSse, useSseSource, useSseState];
 `;
