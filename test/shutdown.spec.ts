@@ -30,7 +30,8 @@ describe.each(platforms)('Shutdown on %s', (_, platform) => {
     ['in memory', () => ({})],
     ['on Redis', () => ({ redis: redisUrl(), prefix: randomPrefix() })],
   ] as const)('ends at once with open connections of both kinds (%s)', async (_broker, options) => {
-    const { app, url } = await start(options());
+    // Only a signal starts the drain.
+    const { app, url } = await start({ ...options(), drainMs: 60_000 });
     const paths = ['channel', 'sse', 'channel', 'sse', 'channel', 'sse'];
     const clients = await Promise.all(paths.map((path) => connect(`${url}/${path}`)));
     await until(

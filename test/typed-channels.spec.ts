@@ -157,6 +157,8 @@ describe.each(stores)('Typed channels %s', (_, store) => {
     const slow = defineChannel('slow', { slow: schema });
     const calls = [sse.publish(slow(), 'slow', 0), sse.publish(1, { channel: 'slow' })];
     const closing = closeModule(sse);
+    // Longer than the rest of a shutdown takes.
+    await new Promise((resolve) => setTimeout(resolve, 500));
     pending[0]!(undefined);
     await closing;
     expect(await Promise.all(calls)).toEqual([expect.any(String), expect.any(String)]);
