@@ -28,9 +28,10 @@ export class Turns {
     checked: Publication | Promise<Publication>,
     publish: (publication: Publication) => Promise<R>,
   ): Promise<R> {
-    const queue = this.#queues.get(channel) ?? { last: Promise.resolve(), waiting: 0 };
+    const waiting = this.#queues.get(channel);
     const isChecked = !('then' in checked);
-    if (isChecked && queue.waiting === 0) return publish(checked);
+    if (isChecked && !waiting) return publish(checked);
+    const queue = waiting ?? { last: Promise.resolve(), waiting: 0 };
     const size = isChecked ? checked.data.length : 0;
     if (queue.waiting >= MAX_WAITING || this.#size + size > MAX_WAITING_SIZE) {
       // The schema has been called already.
