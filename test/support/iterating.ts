@@ -15,10 +15,10 @@ export async function take(events: AsyncIterator<SseEvent, undefined>, count: nu
 export async function startIterating(options: SseModuleOptions) {
   const module = await compileModule({ imports: [SseModule.forRoot(options)] });
   const sse = module.get(SseService);
-  // On a busy machine, the module does not publish a transient event again of which Redis has not answered.
+  // On a busy machine, the module does not publish an event again that is not stored, and of which Redis has not answered.
   const publish = (n: number, transient: boolean): Promise<string> =>
     sse.publish(n, { channel: 'a', transient }).catch((error: unknown) => {
-      if (transient) return publish(n, transient);
+      if (transient || options.history === false) return publish(n, transient);
       throw error;
     });
   const publishAll = (from: number, to: number, transient = false) =>
