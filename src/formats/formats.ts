@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { checkKeys, optionError, show } from '../common/sse.errors.js';
-import { HEADERS } from '../http/sse-response.js';
+import { HEADERS } from '../http/response-writer.js';
 import { AI_UI } from './ai-ui.js';
 import type { SseStreamFormat } from './sse-stream-format.js';
 

@@ -52,7 +52,7 @@ export class FormattedResponse extends SseResponse {
   #isOpen = false;
 
   constructor(
-    response: AnyResponse,
+    private readonly response: AnyResponse,
     outbox: Outbox,
     options: SseResponseOptions,
     private readonly formatting: Formatting,

@@ -8,6 +8,8 @@ const WAIT_MS = 2_000;
 
 /** A response that others wait behind. */
 interface Ahead {
+  /** Whether it has ended. */
+  readonly isOver: boolean;
   end(): void;
 }
 
@@ -19,11 +21,17 @@ export class Pipelining {
   readonly #open = new WeakMap<Socket, Ahead>();
   readonly #waiting = new WeakSet<Socket>();
 
+  /** Whether Node has another request of the connection, which waits for the end of this response. */
+  hasQueued(socket: Socket): boolean {
+    return queued.has(socket);
+  }
+
   /** Resolves to true when the response is the next one on its connection, or to false if it was refused. */
   async isNext(response: AnyResponse): Promise<boolean> {
     const { socket } = response.req;
     if (!isQueued(response) || !(socket instanceof Socket)) return true;
-    if (!this.#open.has(socket) && !this.#waiting.has(socket)) {
+    const ahead = this.#open.get(socket);
+    if ((!ahead || ahead.isOver) && !this.#waiting.has(socket)) {
       this.#waiting.add(socket);
       const signal = AbortSignal.timeout(WAIT_MS);
       // Both settle the wait: the response has its turn, or the connection is closed.
@@ -34,7 +42,7 @@ export class Pipelining {
       if (!isQueued(response)) return true;
     }
     response.writeHead(503, { Connection: 'close' }).end();
-    this.#open.get(socket)?.end();
+    ahead?.end();
     return false;
   }
 
@@ -43,9 +51,16 @@ export class Pipelining {
     const { socket } = response.req;
     if (response.stream || !(socket instanceof Socket)) return;
     this.#open.set(socket, ahead);
-    response.once('close', () => this.#open.delete(socket));
+  }
+
+  /** The response does not go through Node any more. */
+  end(socket: Socket): void {
+    this.#open.delete(socket);
   }
 }
+
+/** Connections with requests that had to wait. */
+const queued = new WeakSet<Socket>();
 
 /** HTTP/2 has no such order. */
 const isQueued = (response: AnyResponse) => !response.stream && response.socket === null;
@@ -53,6 +68,7 @@ const isQueued = (response: AnyResponse) => !response.stream && response.socket 
 /** The same for event streams of other code, such as Nest's: their content type shows them. */
 export function refuseQueuedStreams({ socket }: IncomingMessage, response: ServerResponse): void {
   if (!isQueued(response)) return;
+  queued.add(socket);
   // oxlint-disable-next-line typescript/unbound-method -- it is called on the response
   const { writeHead } = response;
   response.writeHead = (...args: unknown[]) => {

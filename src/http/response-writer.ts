@@ -1,38 +1,73 @@
 import { OutgoingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import type { Writable } from 'node:stream';
 import type { Batch } from './batch.js';
+import { detach } from './detached-socket.js';
 import { type AnyResponse, isGone } from './platform.js';
+import { drainOf, progressOf, SocketWriter } from './socket-writer.js';
+import type { IsIdle, Writer, WriterOwner } from './writer.js';
 
-/** Writes batches to one response and tracks how much of them the client has not read. On HTTP/1.1 it bypasses Node's `write()`. */
-export class ResponseWriter {
+export const HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  // no-transform keeps compression middleware and proxies from holding events back.
+  'Cache-Control': 'no-store, no-transform',
+  'X-Accel-Buffering': 'no',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+/** Writes batches to one response. On HTTP/1.1 it bypasses Node's `write()`. */
+export class ResponseWriter implements Writer {
   /** Takes chunks directly once the headers are sent, if no middleware stands between the response and its socket. */
   #socket: Socket | undefined;
   #hasBegun = false;
   /** Bytes written so far. */
   #sent = 0;
   #drain: Promise<void> | undefined;
+  readonly #onClose = () => this.owner.onClosed();
 
   /** @param first is sent with the response headers */
   constructor(
     private readonly response: AnyResponse,
     private readonly first: Batch,
-  ) {}
+    private readonly owner: WriterOwner,
+  ) {
+    // A write may meet a socket that has just been closed. Without a listener, that would end the process.
+    response.on('error', destroy);
+    response.once('close', this.#onClose);
+    // Node keeps an HTTP/2 stream with unsent bytes open if the client has reset it without an error code.
+    response.stream?.once('aborted', () => response.destroy());
+  }
 
-  /** Bytes that the client has not read. */
   get pending(): number {
     return this.#target.writableLength;
   }
 
-  /** Changes whenever the client has read something. */
   get progress(): number {
     const { socket, stream } = this.response;
     const written = this.#sent - this.pending;
     // HTTP/2 does not tell which stream of a session the client reads.
-    if (stream) return written + (socket?.bytesWritten ?? 0);
-    // Node does not publish the progress of a single write. Its own socket timeouts use this field.
-    const { _handle } = (socket ?? {}) as { _handle?: { writeQueueSize?: number } | null };
-    return written - (_handle?.writeQueueSize ?? 0);
+    return stream ? written + (socket?.bytesWritten ?? 0) : progressOf(socket, written);
+  }
+
+  get hasBegun(): boolean {
+    return this.response.headersSent;
+  }
+
+  get isGone(): boolean {
+    return isGone(this.response);
+  }
+
+  get hasEnded(): boolean {
+    return this.response.writableEnded;
+  }
+
+  begin(headers?: Readonly<Record<string, string>>): boolean {
+    const { response } = this;
+    if (response.headersSent || isGone(response)) return false;
+    const { httpVersionMajor, socket } = response.req;
+    // Switches off the server's time-out. In HTTP/2 it would be that of the session; an injected request has no socket.
+    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);
+    response.writeHead(200, { ...HEADERS, ...headers });
+    return true;
   }
 
   /** Throws what `response.write()` throws: middleware may have replaced it. */
@@ -52,20 +87,36 @@ export class ResponseWriter {
     socket?.uncork();
   }
 
-  /** Resolves when the client has read everything written; undefined if it need not wait. */
   drained(): Promise<void> | undefined {
     const target = this.#target;
     if (!target.writableNeedDrain) return undefined;
-    this.#drain ??= new Promise((resolve) => {
-      target.once('drain', () => {
-        this.#drain = undefined;
-        resolve();
-      });
-    });
+    this.#drain ??= drainOf(target, () => (this.#drain = undefined));
     return this.#drain;
   }
 
-  get #target(): Writable {
+  end(): void {
+    this.response.end();
+  }
+
+  destroy(): void {
+    const { response } = this;
+    if (response.destroyed) return;
+    // A response that is queued behind another one has no socket, so Node does not emit `close`.
+    const isQueued = response.socket === null && !response.writableFinished;
+    response.destroy();
+    if (isQueued) response.emit('close');
+  }
+
+  detached(isIdle: IsIdle): Writer | undefined {
+    const { response } = this;
+    if (!this.#socket || this.#socket !== response.socket || !response.chunkedEncoding) return undefined;
+    response.off('close', this.#onClose);
+    if (detach(response, (listener) => listener === destroy || isIdle(listener))) return new SocketWriter(this.#socket, response, this.owner);
+    response.once('close', this.#onClose);
+    return undefined;
+  }
+
+  get #target(): Socket | NonNullable<AnyResponse['stream']> | AnyResponse {
     return this.#socket ?? this.response.stream ?? this.response;
   }
 
@@ -75,6 +126,11 @@ export class ResponseWriter {
     this.#sent += bytes.length;
     (this.#socket ?? this.response).write(bytes);
   }
+}
+
+/** A listener of the responses themselves: one for all. */
+function destroy(this: AnyResponse): void {
+  this.destroy();
 }
 
 /** None in HTTP/2, or if middleware has replaced `write()`. */

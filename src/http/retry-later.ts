@@ -1,4 +1,4 @@
-import { HEADERS } from './sse-response.js';
+import { HEADERS } from './response-writer.js';
 import { retryFrame } from './frame.js';
 import { isGone, type PlatformResponse, takeHeaders } from './platform.js';
 

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net';
 import { type ConnectionResponse, END_MS, type SseEndReason } from '../connections/connection.js';
 import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
@@ -8,21 +7,14 @@ import type { Batch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './frame.js';
 import type { Outbox, Outgoing } from './outbox.js';
-import { type AnyResponse, isGone } from './platform.js';
+import type { AnyResponse } from './platform.js';
 import { ResponseWriter } from './response-writer.js';
+import type { IsIdle, Writer, WriterOwner } from './writer.js';
 
 /** A client with more unread bytes leaves live delivery and catches up from the history. */
 const MAX_LIVE_BYTES = 524_288;
 /** A client with so many more unread bytes, of events that are not stored, is disconnected. */
 const MAX_PENDING_BYTES = 1_048_576;
-
-export const HEADERS = {
-  'Content-Type': 'text/event-stream; charset=utf-8',
-  // no-transform keeps compression middleware and proxies from holding events back.
-  'Cache-Control': 'no-store, no-transform',
-  'X-Accel-Buffering': 'no',
-  'X-Content-Type-Options': 'nosniff',
-};
 
 export interface SseResponseOptions {
   readonly channels: readonly string[];
@@ -37,10 +29,10 @@ export interface SseResponseOptions {
 }
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
-export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
+export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, WriterOwner {
   /** The frames of this turn. */
   #batch: Batch | undefined;
-  readonly #writer: ResponseWriter;
+  #writer: Writer;
   #isOpen = false;
   /** Whether no heartbeat was sent since the response began at a position that the client does not know. */
   #isNew = false;
@@ -50,16 +42,16 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   #position: string | undefined;
   endReason: SseEndReason | undefined;
 
+  /** Called once, when the response has ended or its connection is closed. @param hasEnded whether this node has ended it */
+  onClose: ((hasEnded: boolean) => void) | undefined;
+  #waiting: (() => void)[] | undefined;
+
   constructor(
-    protected readonly response: AnyResponse,
+    response: AnyResponse,
     private readonly outbox: Outbox,
     private readonly options: SseResponseOptions,
   ) {
-    this.#writer = new ResponseWriter(response, options.first);
-    // A write may meet a socket that has just been closed. Without a listener, that would end the process.
-    response.on('error', () => response.destroy());
-    // Node keeps an HTTP/2 stream with unsent bytes open if the client has reset it without an error code.
-    response.stream?.once('aborted', () => response.destroy());
+    this.#writer = new ResponseWriter(response, options.first, this);
   }
 
   open(cursor: string | undefined, live: readonly string[], isTruncated = false): void {
@@ -114,12 +106,12 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   }
 
   complete(): void {
-    if (this.response.writableEnded) return;
+    if (this.#writer.hasEnded) return;
     try {
       this.begin();
       this.#tellPosition();
       this.write();
-      this.response.end();
+      this.#writer.end();
     } catch (error) {
       this.fail(error);
     }
@@ -127,18 +119,25 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
 
   /** Sends the response headers and the first lines, once. */
   begin(): void {
-    const { response } = this;
-    if (response.headersSent || isGone(response)) return;
-    const { httpVersionMajor, socket } = response.req;
-    // Switches off the server's time-out. In HTTP/2 it would be that of the session; an injected request has no socket.
-    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);
-    response.writeHead(200, { ...HEADERS, ...this.options.headers });
-    this.#batch ??= this.outbox.begin(this);
+    if (this.#writer.begin(this.options.headers)) this.#batch ??= this.outbox.begin(this);
+  }
+
+  /**
+   * Lets the response go when its headers are sent, where its socket is enough.
+   *
+   * @param isIdle whether a listener of the response does nothing
+   * @returns whether it did
+   */
+  release(isIdle: IsIdle): boolean {
+    const writer = this.#writer.detached(isIdle);
+    if (!writer) return false;
+    this.#writer = writer;
+    return true;
   }
 
   /** Sends a comment, or the position, on a quiet connection whose headers are sent. */
   heartbeat(): void {
-    if (!this.response.headersSent || this.pending > 0) return;
+    if (!this.#writer.hasBegun || this.pending > 0) return;
     if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT);
     this.#isNew = false;
   }
@@ -158,19 +157,26 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   }
 
   disconnectSlow(): void {
-    if (isGone(this.response)) return;
+    if (this.#writer.isGone) return;
     this.endReason = 'slow';
     this.destroy();
-    // A response that is queued behind another one has no socket, so Node does not emit `close`.
-    if (this.response.socket === null) this.response.emit('close');
   }
 
   destroy(): void {
-    this.response.destroy();
+    this.#writer.destroy();
   }
 
   closed(): Promise<void> {
-    return new Promise((resolve) => this.response.once('close', resolve));
+    return new Promise((resolve) => (this.#waiting ??= []).push(resolve));
+  }
+
+  get isOver(): boolean {
+    return this.#writer.hasEnded || this.#writer.isGone;
+  }
+
+  onClosed(): void {
+    this.onClose?.(this.#writer.hasEnded);
+    for (const resolve of this.#waiting ?? []) resolve();
   }
 
   /** Sends the position, unless the client knows it. @returns whether it did */

@@ -2,21 +2,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { SseGrant } from '../connections/access.js';
+import type { Connection } from '../connections/connection.js';
 import { Connections } from '../connections/connections.js';
 import { Channels } from '../channel/channels.js';
 import type { Subscriber } from '../channel/subscribers.js';
+import type { SubscriptionStart } from '../channel/subscription.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { FormattedResponse, type Formatting } from './formatted-response.js';
 import { firstFrames } from './frame.js';
+import { idleListeners } from './idle-listeners.js';
 import { lastEventIdOf } from './last-event-id.js';
 import { Outbox } from './outbox.js';
 import { Pipelining } from './pipelining.js';
-import { isGone, type PlatformRequest, type PlatformResponse, serveViews, takeHeaders } from './platform.js';
+import {
+  type AnyResponse,
+  isGone,
+  type PlatformRequest,
+  type PlatformResponse,
+  serveViews,
+  takeHeaders,
+} from './platform.js';
 import { sourceOf } from './source.js';
-import { HEADERS, SseResponse } from './sse-response.js';
+import { HEADERS } from './response-writer.js';
+import { SseResponse } from './sse-response.js';
+import type { IsIdle } from './writer.js';
 
 /** How long the response headers wait for the subscription: clients connect even while the broker is unreachable. */
 const HEADERS_WAIT_MS = 2_000;
@@ -41,6 +53,9 @@ export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | '
   readonly formatting?: Formatting;
 }
 
+/** Where a connection comes from, and where it begins. */
+type Origin = Pick<Connection, 'source' | 'http2Session'> & Pick<SubscriptionStart, 'lastEventId'>;
+
 /** Turns HTTP responses into connections. */
 @Injectable()
 export class SseResponses implements OnModuleInit {
@@ -49,6 +64,7 @@ export class SseResponses implements OnModuleInit {
   readonly #failures = new FailureLog();
   readonly #first: readonly Batch[];
   #count = 0;
+  #isIdle: IsIdle | undefined;
 
   constructor(
     private readonly channels: Channels,
@@ -93,7 +109,7 @@ export class SseResponses implements OnModuleInit {
    * @returns when the response headers are sent, which wait up to 2 s for the broker
    */
   async serve(request: PlatformRequest, response: PlatformResponse, target: ResponseTarget): Promise<void> {
-    const { channels, access, filter, newest, askedAt, renew, formatting } = target;
+    const { formatting } = target;
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     // The client may have left while guards, pipes and interceptors ran.
@@ -110,18 +126,27 @@ export class SseResponses implements OnModuleInit {
       raw.writeHead(200, { ...HEADERS, ...headers }).end();
       return;
     }
-    const resumes = lastEventId !== undefined;
-    const options = {
-      channels,
-      filter,
-      resumes,
-      first: this.#first[this.#count++ % this.#first.length]!,
-      failures: this.#failures,
-      headers,
-    };
-    const sse = formatting
-      ? new FormattedResponse(raw, this.#outbox, options, formatting)
-      : new SseResponse(raw, this.#outbox, options);
+    const sse = this.#responseOf(raw, target, lastEventId !== undefined);
+    const origin = { lastEventId, source: sourceOf(request), http2Session: raw.stream?.session };
+    const ready = this.#admit(sse, target, origin);
+    if (!ready) return;
+    this.#pipelining.begin(raw, sse);
+    if (!raw.headersSent) {
+      await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
+      sse.begin();
+    }
+    // The connection of a stream serves other requests after it.
+    if (!target.subscribe) setImmediate(() => this.#release(raw, sse));
+  }
+
+  /**
+   * A call of its own: what it makes outlives the request, and must not keep it.
+   *
+   * @returns when the response headers may be sent; undefined if the connection is refused
+   */
+  #admit(sse: SseResponse, target: ResponseTarget, origin: Origin): Promise<void> | undefined {
+    const { channels, access, newest, askedAt, renew } = target;
+    const { lastEventId, source, http2Session } = origin;
     let unsubscribe = () => {};
     let onReady = () => {};
     const ready = new Promise<void>((resolve) => (onReady = resolve));
@@ -131,9 +156,9 @@ export class SseResponses implements OnModuleInit {
       askedAt,
       renew,
       // Either may cost a read for each channel.
-      resumes: resumes || Number(newest) > 0 || target.subscribe !== undefined,
-      source: sourceOf(request),
-      http2Session: raw.stream?.session,
+      resumes: lastEventId !== undefined || Number(newest) > 0 || target.subscribe !== undefined,
+      source,
+      http2Session,
       response: sse,
       begin: () => {
         const subscription =
@@ -148,16 +173,35 @@ export class SseResponses implements OnModuleInit {
     });
     if (typeof remove === 'number') {
       sse.end(remove);
-      return;
+      return undefined;
     }
-    this.#pipelining.begin(raw, sse);
-    raw.once('close', () => {
+    sse.onClose = (hasEnded) => {
       // Without another reason, the client has closed it.
-      remove(sse.endReason ?? (raw.writableEnded ? 'error' : 'client'));
+      remove(sse.endReason ?? (hasEnded ? 'error' : 'client'));
       unsubscribe();
-    });
-    if (raw.headersSent) return;
-    await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
-    sse.begin();
+    };
+    return ready;
+  }
+
+  #responseOf(raw: AnyResponse, target: ResponseTarget, resumes: boolean): SseResponse {
+    const { channels, filter, formatting } = target;
+    const options = {
+      channels,
+      filter,
+      resumes,
+      first: this.#first[this.#count++ % this.#first.length]!,
+      failures: this.#failures,
+      headers: formatting?.frames.format.headers,
+    };
+    return formatting
+      ? new FormattedResponse(raw, this.#outbox, options, formatting)
+      : new SseResponse(raw, this.#outbox, options);
+  }
+
+  #release(raw: AnyResponse, sse: SseResponse): void {
+    const { socket } = raw;
+    if (!socket || this.#pipelining.hasQueued(socket)) return;
+    this.#isIdle ??= idleListeners(this.host.httpAdapter);
+    if (sse.release(this.#isIdle)) this.#pipelining.end(socket);
   }
 }
