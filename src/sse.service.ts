@@ -171,13 +171,13 @@ export class SseService {
     // Either may cost a read for each channel.
     const resumes = start.lastEventId !== undefined || Number(start.newest) > 0;
     return (subscriber, end) => {
-      let unsubscribe = () => {};
-      const begin = () => ({ unsubscribe } = this.channels.subscribe(request.channels, subscriber, start));
+      let subscription: { unsubscribe(): void } | undefined;
+      const begin = () => (subscription = this.channels.subscribe(request.channels, subscriber, start));
       const remove = this.open.admit({ ...request, resumes, begin, end });
       if (typeof remove === 'number') return undefined;
       return (reason) => {
         remove(reason);
-        unsubscribe();
+        subscription?.unsubscribe();
       };
     };
   }

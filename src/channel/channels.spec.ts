@@ -11,10 +11,10 @@ describe('Connections with several channels', () => {
   const rig = useChannels();
   const { publish } = rig;
 
-  const subscribe = (lastEventId?: string, subscriber = new Recorder()) => ({
-    subscriber,
-    ...rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId: lastEventId }),
-  });
+  const subscribe = (lastEventId?: string, subscriber = new Recorder()) => {
+    const subscription = rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId });
+    return { subscriber, ready: subscription.ready, unsubscribe: () => subscription.unsubscribe() };
+  };
 
   it.each(['own', 'unknown'])(
     'have no id that is ahead of what was sent, while one channel is still being read (%s)',
@@ -150,12 +150,12 @@ describe('A channel of a process', () => {
   });
 
   it('is audited periodically', async () => {
-    const { ready, unsubscribe } = subscribe();
-    await ready;
+    const subscription = subscribe();
+    await subscription.ready;
     const reads = broker.asked.length;
     jest.advanceTimersByTime(45_000);
     expect(broker.asked.length).toBeGreaterThan(reads);
-    unsubscribe();
+    subscription.unsubscribe();
   });
 
   it('is logged once for invalid messages, with a bounded number of such channels', async () => {

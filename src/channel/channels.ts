@@ -11,7 +11,7 @@ import { LiveHub } from './live-hub.js';
 import { Opening } from './opening.js';
 import { RingBudget } from './ring.js';
 import type { Subscriber } from './subscribers.js';
-import { type Hub, Subscription, type SubscriptionStart } from './subscription.js';
+import { type Hub, Subscription, type SubscriptionContext, type SubscriptionStart } from './subscription.js';
 
 /** How long a channel stays subscribed after its last subscriber: long enough for an `EventSource` to reconnect. */
 const LINGER_MS = 10_000;
@@ -45,6 +45,7 @@ export class Channels {
   readonly #reported = new Set<string>();
   readonly #budget = new RingBudget();
   readonly #reader: HistoryReader;
+  readonly #context: SubscriptionContext;
   #closed = false;
 
   constructor(
@@ -53,6 +54,16 @@ export class Channels {
     private readonly bounds: { readonly lingerMs?: number; readonly max?: number } = {},
   ) {
     this.#reader = new HistoryReader(broker, this.#failures);
+    this.#context = {
+      history,
+      reader: this.#reader,
+      failures: this.#failures,
+      isClosed: () => this.#closed,
+      onClosed: (names, set) => {
+        if (set && --set.connections === 0) this.#sets.delete(keyOf(names));
+        for (const name of names) this.#release(name);
+      },
+    };
   }
 
   /** Channels that this process is subscribed to. */
@@ -76,24 +87,10 @@ export class Channels {
     channels: readonly string[],
     subscriber: Subscriber,
     start: SubscriptionStart = {},
-  ): Pick<Subscription, 'ready'> & { unsubscribe: () => void } {
+  ): Subscription {
     const hubs = channels.map((channel) => this.#acquire(channel));
     const set = this.history !== false && channels.length > 1 ? this.#share(channels) : undefined;
-    const [reader, failures] = [this.#reader, this.#failures];
-    const subscription = new Subscription(hubs, subscriber, {
-      ...start,
-      history: this.history,
-      reader,
-      failures,
-      set,
-      isClosed: () => this.#closed,
-    });
-    const unsubscribe = () => {
-      if (!subscription.close()) return;
-      if (set && --set.connections === 0) this.#sets.delete(keyOf(channels));
-      for (const channel of channels) this.#release(channel);
-    };
-    return { ready: subscription.ready, unsubscribe };
+    return new Subscription(hubs, subscriber, { ...start, context: this.#context, set });
   }
 
   /** Resolves when the channels are live, for a connection that begins within the linger time; or when `over` is aborted. */

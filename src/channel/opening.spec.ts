@@ -13,7 +13,8 @@ describe('Connections with several channels, some of which are not live,', () =>
 
   const subscribe = (lastEventId?: string) => {
     const subscriber = new Recorder();
-    return { subscriber, ...rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId: lastEventId }) };
+    const subscription = rig.channels.subscribe(['a', 'b'], subscriber, { lastEventId });
+    return { subscriber, ready: subscription.ready, unsubscribe: () => subscription.unsubscribe() };
   };
 
   it('begin with the live channels after a second, and add the others later', async () => {
@@ -72,14 +73,15 @@ describe('Connections with several channels, some of which are not live,', () =>
   it('open no further channels if the first channels close them', async () => {
     jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     rig.broker.broken.add('b');
-    let unsubscribe = () => {};
+    let leave = () => {};
     const leaving = new (class extends Recorder {
       override open(...args: Parameters<Recorder['open']>): void {
         super.open(...args);
-        unsubscribe();
+        leave();
       }
     })();
-    ({ unsubscribe } = rig.channels.subscribe(['a', 'b'], leaving));
+    const subscription = rig.channels.subscribe(['a', 'b'], leaving);
+    leave = () => subscription.unsubscribe();
     await until(() => leaving.opens.length === 1);
     rig.broker.broken.delete('b');
     await subscribe().ready;

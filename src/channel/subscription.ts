@@ -20,50 +20,67 @@ export interface SubscriptionStart {
   readonly newest?: number;
 }
 
-interface SubscriptionOptions extends SubscriptionStart {
+/** What all subscriptions of a process share. */
+export interface SubscriptionContext {
   readonly history: History | false;
   readonly reader: HistoryReader;
   readonly failures: FailureLog;
   /** Whether the application has ended. */
-  readonly isClosed: () => boolean;
-  /** Makes the ids of a connection with several channels that have history. */
-  readonly set?: ChannelSet;
+  isClosed(): boolean;
+  /** Called once for each subscription that is closed. */
+  onClosed(channels: readonly string[], set: ChannelSet | undefined): void;
 }
+
+/** What a subscription needs only until it has begun. */
+interface SubscriptionOptions extends SubscriptionStart {
+  readonly context: SubscriptionContext;
+  /** Makes the ids of a connection with several channels that have history. */
+  readonly set: ChannelSet | undefined;
+}
+
+const NONE: readonly never[] = [];
 
 /** The subscription of a connection to its channels. */
 export class Subscription {
   /** Resolves once all channels are live: every event that is published from then on reaches the subscriber. */
   readonly ready: Promise<void>;
+  readonly #context: SubscriptionContext;
+  readonly #set: ChannelSet | undefined;
   readonly #channels: readonly string[];
-  #legs: readonly Subscriber[] = [];
-  #newest: readonly NewestPosition[] = [];
+  #legs: readonly Subscriber[] = NONE;
+  #newest: readonly NewestPosition[] = NONE;
   #opening: { cancel(): void } | undefined;
   #isOpen = true;
-  readonly #isWanted = () => this.#isOpen && !this.options.isClosed();
 
   constructor(
     private readonly hubs: readonly Hub[],
     private readonly subscriber: Subscriber,
-    private readonly options: SubscriptionOptions,
+    { context, set, ...start }: SubscriptionOptions,
   ) {
+    this.#context = context;
+    this.#set = set;
     this.#channels = hubs.map(({ channel }) => channel);
-    const { history, lastEventId } = options;
-    const known = history === false ? new Map() : splitLastEventId(this.#channels, lastEventId);
-    this.ready = known ? this.#begin(known) : this.#locateAndBegin(lastEventId!);
+    const known =
+      context.history === false ? new Map() : splitLastEventId(this.#channels, start.lastEventId);
+    this.ready = known ? this.#begin(known, start) : this.#locateAndBegin(start);
   }
 
-  /** @returns false if it was closed before */
-  close(): boolean {
-    if (!this.#isOpen) return false;
+  /** Closing it again is no error. */
+  unsubscribe(): void {
+    if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#opening!.cancel();
+    this.#opening?.cancel();
     for (const position of this.#newest) position.cancel();
     for (const [n, leg] of this.#legs.entries()) this.hubs[n]!.detach(leg);
-    return true;
+    this.#context.onClosed(this.#channels, this.#set);
   }
 
-  #begin(starts: Starts): Promise<void> {
-    const { set } = this.options;
+  get #isWanted(): boolean {
+    return this.#isOpen && !this.#context.isClosed();
+  }
+
+  async #begin(starts: Starts, start: SubscriptionStart): Promise<void> {
+    const set = this.#set;
     const composite = set && new CompositeSubscriber(set, this.subscriber, starts);
     this.#legs = composite?.legs ?? this.hubs.map(() => this.subscriber);
     const attach = (opened: readonly (Hub | NewestPosition)[]) => {
@@ -73,37 +90,35 @@ export class Subscription {
       composite?.open(opened.flatMap(({ channel }) => (starts.has(channel) ? [] : [channel])));
       for (const begin of begins) begin?.();
     };
-    const all = this.hubs.map((hub) => (starts.has(hub.channel) ? hub : this.#beginOf(hub)));
+    const all = this.hubs.map((hub) => (starts.has(hub.channel) ? hub : this.#beginOf(hub, start)));
     this.#newest = all.filter((each) => each instanceof NewestPosition);
     const opening = new Opening(all, (opened) => this.#guard(() => attach(opened)));
     this.#opening = opening;
-    return opening.done;
+    await opening.done;
+    // Connections are kept for hours, and what has opened them would be with them.
+    this.#opening = undefined;
+    this.#newest = NONE;
   }
 
-  #beginOf(hub: Hub): Hub | NewestPosition {
-    const { history, newest = 0, reader, failures } = this.options;
+  #beginOf(hub: Hub, { newest = 0 }: SubscriptionStart): Hub | NewestPosition {
+    const { history, reader, failures } = this.#context;
     if (newest === 0 || history === false || !(hub instanceof ChannelHub)) return hub;
     const bounds = { events: history.maxReplayEvents, size: history.maxReplayBytes };
-    return new NewestPosition(hub, reader, {
-      newest,
-      bounds,
-      failures,
-      isWanted: this.#isWanted,
-    });
+    return new NewestPosition(hub, reader, { newest, bounds, failures, isWanted: () => this.#isWanted });
   }
 
-  async #locateAndBegin(id: string): Promise<void> {
+  async #locateAndBegin(start: SubscriptionStart): Promise<void> {
     const opening = new Opening(this.hubs);
     this.#opening = opening;
     await opening.done;
-    const starts = await this.#locate(id);
-    if (this.#isWanted()) await this.#begin(starts);
+    const starts = await this.#locate(start.lastEventId!);
+    if (this.#isWanted) await this.#begin(starts, start);
   }
 
   /** Finds the channels in which the id of a single-channel connection is a position. */
   async #locate(id: string): Promise<Starts> {
-    const options = { purpose: 'replay', limit: 0, isWanted: this.#isWanted } as const;
-    const { reader } = this.options;
+    const options = { purpose: 'replay', limit: 0, isWanted: () => this.#isWanted } as const;
+    const { reader } = this.#context;
     const pages = await Promise.all(
       this.#channels.map((channel) => reader.readPatiently(channel, [id], options)),
     );
@@ -120,7 +135,7 @@ export class Subscription {
       work();
     } catch (error) {
       const cause = causeOf(error);
-      this.options.failures.error(cause, `A connection ends, as it failed: ${cause}`);
+      this.#context.failures.error(cause, `A connection ends, as it failed: ${cause}`);
       this.subscriber.complete();
     }
   }

@@ -98,9 +98,7 @@ export interface OpenConnection extends Reader {
   hasBegun?: true;
   /** Why it ends, once that is known. */
   reason?: SseEndReason;
-  /** Releases its share of the limits. */
-  release(): void;
-  end(retryMs?: number): void;
+  readonly connection: Connection;
 }
 
 export function describe({ id, channels, users, since, source, access }: OpenConnection): SseConnection {

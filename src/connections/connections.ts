@@ -97,7 +97,6 @@ export class Connections {
       this.#refused++;
       return refusedMs;
     }
-    const end = (retryMs?: number) => connection.end(retryMs);
     const number = this.#count++;
     const open: OpenConnection = {
       ...reader,
@@ -107,9 +106,9 @@ export class Connections {
       response,
       since: Date.now(),
       dueAt: response ? dueAt(this.options.maxConnectionAgeMs) : Infinity,
-      end,
-      release: this.#limits.add(connection),
+      connection,
     };
+    this.#limits.add(connection);
     // Most connections need no timers.
     if (renew || access.expiresAt) open.lease = this.#lease(open, renew);
     this.#open.add(open);
@@ -202,13 +201,13 @@ export class Connections {
 
   #finish(open: OpenConnection, reason: SseEndReason, retryMs?: number): void {
     open.reason ??= reason;
-    open.end(retryMs);
+    open.connection.end(retryMs);
   }
 
   #leave(open: OpenConnection, reason: SseEndReason): void {
     if (!this.#open.delete(open)) return;
     open.lease?.stop();
-    open.release();
+    this.#limits.remove(open.connection);
     open.reason ??= reason;
     if (open.reason === 'slow') this.#slow++;
     if (open.hasBegun) this.disconnects.call(() => ({ ...describe(open), reason: open.reason! }));

@@ -33,17 +33,18 @@ export class Limits {
     return !exceeded;
   }
 
-  /** @returns the function to call when the connection has ended */
-  add({ channels, source, http2Session }: Connection): () => void {
+  add({ channels, source, http2Session }: Connection): void {
     const network = networkOf(source?.address);
     this.#perAddress.add(network);
     this.#perSession.add(http2Session, network ?? '');
     for (const channel of channels) this.#channelsOf.add(network, channel);
-    return () => {
-      this.#perAddress.delete(network);
-      this.#perSession.delete(http2Session, network ?? '');
-      for (const channel of channels) this.#channelsOf.delete(network, channel);
-    };
+  }
+
+  remove({ channels, source, http2Session }: Connection): void {
+    const network = networkOf(source?.address);
+    this.#perAddress.delete(network);
+    this.#perSession.delete(http2Session, network ?? '');
+    for (const channel of channels) this.#channelsOf.delete(network, channel);
   }
 
   #exceededBy(

@@ -30,8 +30,7 @@ export class Pipelining {
   async isNext(response: AnyResponse): Promise<boolean> {
     const { socket } = response.req;
     if (!isQueued(response) || !(socket instanceof Socket)) return true;
-    const ahead = this.#open.get(socket);
-    if ((!ahead || ahead.isOver) && !this.#waiting.has(socket)) {
+    if (!this.#aheadOf(socket) && !this.#waiting.has(socket)) {
       this.#waiting.add(socket);
       const signal = AbortSignal.timeout(WAIT_MS);
       // Both settle the wait: the response has its turn, or the connection is closed.
@@ -42,8 +41,13 @@ export class Pipelining {
       if (!isQueued(response)) return true;
     }
     response.writeHead(503, { Connection: 'close' }).end();
-    ahead?.end();
+    this.#aheadOf(socket)?.end();
     return false;
+  }
+
+  #aheadOf(socket: Socket): Ahead | undefined {
+    const ahead = this.#open.get(socket);
+    return ahead?.isOver ? undefined : ahead;
   }
 
   /** Refuses responses behind this one, until it has ended. */

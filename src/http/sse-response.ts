@@ -42,8 +42,8 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
   #position: string | undefined;
   endReason: SseEndReason | undefined;
 
-  /** Called once, when the response has ended or its connection is closed. @param hasEnded whether this node has ended it */
-  onClose: ((hasEnded: boolean) => void) | undefined;
+  /** Told once, when the response has ended or its connection is closed. */
+  connection: { onClosed(hasEnded: boolean): void } | undefined;
   #waiting: (() => void)[] | undefined;
 
   constructor(
@@ -175,7 +175,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
   }
 
   onClosed(): void {
-    this.onClose?.(this.#writer.hasEnded);
+    this.connection?.onClosed(this.#writer.hasEnded);
     for (const resolve of this.#waiting ?? []) resolve();
   }
 

@@ -1,17 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { SseGrant } from '../connections/access.js';
-import type { Connection } from '../connections/connection.js';
 import { Connections } from '../connections/connections.js';
 import { Channels } from '../channel/channels.js';
-import type { Subscriber } from '../channel/subscribers.js';
-import type { SubscriptionStart } from '../channel/subscription.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
-import type { EventFilter } from './event-filter.js';
-import { FormattedResponse, type Formatting } from './formatted-response.js';
+import { FormattedResponse } from './formatted-response.js';
 import { firstFrames } from './frame.js';
 import { idleListeners } from './idle-listeners.js';
 import { lastEventIdOf } from './last-event-id.js';
@@ -26,35 +21,13 @@ import {
   takeHeaders,
 } from './platform.js';
 import { sourceOf } from './source.js';
+import { ResponseConnection, type ResponseTarget } from './response-connection.js';
 import { HEADERS } from './response-writer.js';
 import { SseResponse } from './sse-response.js';
 import type { IsIdle } from './writer.js';
 
 /** How long the response headers wait for the subscription: clients connect even while the broker is unreachable. */
 const HEADERS_WAIT_MS = 2_000;
-
-/** The subscription of a response. */
-export interface SubscribedResponse {
-  /** Resolves when the response headers may be sent. */
-  readonly ready: Promise<void>;
-  readonly unsubscribe: () => void;
-}
-
-/** What a response delivers, and to which client. */
-export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | 'renew'> {
-  readonly filter?: EventFilter;
-  /** How many of the newest events it begins with in channels in which the client has no position. @default 0 */
-  readonly newest?: number;
-  /** Subscribes the response, in place of the channels: to a stream. */
-  subscribe?(subscriber: Subscriber): SubscribedResponse;
-  /** When the permission was asked for. @default now */
-  readonly askedAt?: number;
-  /** How its events are written, if not as ordinary server-sent events. */
-  readonly formatting?: Formatting;
-}
-
-/** Where a connection comes from, and where it begins. */
-type Origin = Pick<Connection, 'source' | 'http2Session'> & Pick<SubscriptionStart, 'lastEventId'>;
 
 /** Turns HTTP responses into connections. */
 @Injectable()
@@ -127,60 +100,27 @@ export class SseResponses implements OnModuleInit {
       return;
     }
     const sse = this.#responseOf(raw, target, lastEventId !== undefined);
-    const origin = { lastEventId, source: sourceOf(request), http2Session: raw.stream?.session };
-    const ready = this.#admit(sse, target, origin);
-    if (!ready) return;
+    const connection = new ResponseConnection(sse, target, {
+      lastEventId,
+      source: sourceOf(request),
+      http2Session: raw.stream?.session,
+      channels: this.channels,
+    });
+    const ready = new Promise<void>((resolve) => (connection.onReady = resolve));
+    const remove = this.connections.admit(connection);
+    if (typeof remove === 'number') {
+      sse.end(remove);
+      return;
+    }
+    connection.remove = remove;
     this.#pipelining.begin(raw, sse);
     if (!raw.headersSent) {
       await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
       sse.begin();
     }
+    connection.onReady = undefined;
     // The connection of a stream serves other requests after it.
     if (!target.subscribe) setImmediate(() => this.#release(raw, sse));
-  }
-
-  /**
-   * A call of its own: what it makes outlives the request, and must not keep it.
-   *
-   * @returns when the response headers may be sent; undefined if the connection is refused
-   */
-  #admit(sse: SseResponse, target: ResponseTarget, origin: Origin): Promise<void> | undefined {
-    const { channels, access, newest, askedAt, renew } = target;
-    const { lastEventId, source, http2Session } = origin;
-    let unsubscribe = () => {};
-    let onReady = () => {};
-    const ready = new Promise<void>((resolve) => (onReady = resolve));
-    const remove = this.connections.admit({
-      channels,
-      access,
-      askedAt,
-      renew,
-      // Either may cost a read for each channel.
-      resumes: lastEventId !== undefined || Number(newest) > 0 || target.subscribe !== undefined,
-      source,
-      http2Session,
-      response: sse,
-      begin: () => {
-        const subscription =
-          target.subscribe?.(sse) ?? this.channels.subscribe(channels, sse, { lastEventId, newest });
-        ({ unsubscribe } = subscription);
-        void subscription.ready.then(onReady);
-      },
-      end: (retryMs) => {
-        unsubscribe();
-        sse.end(retryMs);
-      },
-    });
-    if (typeof remove === 'number') {
-      sse.end(remove);
-      return undefined;
-    }
-    sse.onClose = (hasEnded) => {
-      // Without another reason, the client has closed it.
-      remove(sse.endReason ?? (hasEnded ? 'error' : 'client'));
-      unsubscribe();
-    };
-    return ready;
   }
 
   #responseOf(raw: AnyResponse, target: ResponseTarget, resumes: boolean): SseResponse {

@@ -19,7 +19,8 @@ import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
 import { checkGranted } from './granted-channels.js';
 import { authorizerOf, checkOf, injectProvided, type SseAuthorizer, type SseRule } from './authorizer.js';
-import { type ResponseTarget, SseResponses } from '../http/sse-responses.js';
+import type { ResponseTarget } from '../http/response-connection.js';
+import { SseResponses } from '../http/sse-responses.js';
 import { isGone, type PlatformRequest, type PlatformResponse, serveAtEnd } from '../http/platform.js';
 import { callOf, type HandlerCall } from './piped-parameters.js';
 import {

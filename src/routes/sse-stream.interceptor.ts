@@ -7,7 +7,7 @@ import type { SseStreamFormat } from '../formats/sse-stream-format.js';
 import { FrameFormat } from '../http/formatted-response.js';
 import { lastEventIdOf } from '../http/last-event-id.js';
 import { isGone, type PlatformRequest, type PlatformResponse } from '../http/platform.js';
-import type { ResponseTarget } from '../http/sse-responses.js';
+import type { ResponseTarget } from '../http/response-connection.js';
 import { hasAll } from '../streams/stream-reader.js';
 import { SseStreamHandle, SseStreamTarget } from '../streams/sse-stream-target.js';
 import { SseStreams } from '../streams/sse-streams.service.js';

@@ -4,7 +4,7 @@ import { checkChannels, type SseChannelLike, type SseEvent } from '../event/even
 import { SseTypedChannel } from '../event/typed-channel.js';
 import { checkKeys, inputError } from '../common/sse.errors.js';
 import { bindFilter } from '../http/event-filter.js';
-import type { ResponseTarget } from '../http/sse-responses.js';
+import type { ResponseTarget } from '../http/response-connection.js';
 
 /**
  * The return value of an `@SseChannel()` handler: the channel or channels to deliver, and, with `filter`, which of their
