@@ -57,12 +57,42 @@ export function giveBack(socket: Socket, unread?: Buffer): void {
   const server = serverOf(socket);
   if (!server?.listening) return socket.destroySoon();
   if (unread) socket.unshift(unread);
-  // The server sets its time-out with the next request only if it has set the one before.
-  socket.once('data', () => socket.setTimeout(server.timeout));
+  returned.add(socket);
+  socket.once('close', () => returned.delete(socket));
+  socket.once('data', () => {
+    returned.delete(socket);
+    // The server sets its time-out with the next request only if it has set the one before.
+    socket.setTimeout(server.timeout);
+  });
   server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket);
   // As after every response.
   socket.setTimeout(server.keepAliveTimeout);
   socket.resume();
+}
+
+/** Sockets that wait for their next request. */
+const returned = new Set<Socket>();
+
+/**
+ * Makes a server close what it does not know: sockets that it has let go, and those that it has got back, which it takes for sockets with a
+ * request.
+ *
+ * @param closeDetached is called when it closes all connections
+ */
+export function closeWith(server: Partial<Server> | undefined, closeDetached: () => void): void {
+  const closeReturned = () => {
+    for (const socket of returned) if (serverOf(socket) === server) socket.destroy();
+  };
+  const closes = { closeAllConnections: closeDetached, closeIdleConnections: closeReturned };
+  for (const name of ['closeAllConnections', 'closeIdleConnections'] as const) {
+    const original = server?.[name]?.bind(server);
+    // Servers of HTTP/2 have neither.
+    if (!original) continue;
+    server![name] = () => {
+      original();
+      closes[name]();
+    };
+  }
 }
 
 /** Of HTTP/1.1. A server of HTTP/2 that accepts HTTP/1 as well is none. */

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -6,6 +7,7 @@ import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
+import { closeWith } from './detached-socket.js';
 import { FormattedResponse } from './formatted-response.js';
 import { firstFrames } from './frame.js';
 import { idleListeners } from './idle-listeners.js';
@@ -49,7 +51,10 @@ export class SseResponses implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    if (this.host.httpAdapter) serveViews(this.host.httpAdapter);
+    const { httpAdapter } = this.host;
+    if (!httpAdapter) return;
+    serveViews(httpAdapter);
+    closeWith(httpAdapter.getHttpServer() as Server, () => this.connections.destroy());
   }
 
   /** Resolves when a connection to the channels can begin at once; after 2 s, or when the client has left. */
