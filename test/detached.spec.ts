@@ -74,7 +74,7 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
     });
     await sse.publish('first', { channel: 'news' });
     await until(() => clients.every(({ text }) => text().includes('data: first\n\n')));
-    await until(() => clients.every(({ text }) => text().includes('\r\n:\n\n')));
+    await until(() => clients.every(({ text }) => text().includes('\r\n:\n\r\n')));
   });
 
   it('serves the next request when it has been ended', async () => {

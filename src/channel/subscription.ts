@@ -60,8 +60,7 @@ export class Subscription {
     this.#context = context;
     this.#set = set;
     this.#channels = hubs.map(({ channel }) => channel);
-    const known =
-      context.history === false ? new Map() : splitLastEventId(this.#channels, start.lastEventId);
+    const known = context.history === false ? new Map() : splitLastEventId(this.#channels, start.lastEventId);
     this.ready = known ? this.#begin(known, start) : this.#locateAndBegin(start);
   }
 

@@ -16,7 +16,9 @@ export function idleListeners(adapter: AbstractHttpAdapter): IsIdle {
   const { onResponseHook } = adapter as unknown as { onResponseHook?: unknown };
   const instance = adapter.getInstance<FastifyInstance>();
   if (onResponseHook || !instance?.printRoutes || instance.log?.level !== undefined) return () => false;
-  const hooks = instance.printRoutes({ includeHooks: true, commonPrefix: false }).matchAll(/\(onResponse\) (.*)/g);
+  const hooks = instance
+    .printRoutes({ includeHooks: true, commonPrefix: false })
+    .matchAll(/\(onResponse\) (.*)/g);
   const isEmpty = [...hooks].every(([, names]) => names === OF_NEST);
   return ({ name }) => isEmpty && name === FASTIFY;
 }
