@@ -127,9 +127,9 @@ export class StreamReader implements Subscriber {
     const { channels, watches } = this.options;
     this.#position = position;
     this.#unwatch = watches.add(this.id, state, () => void this.#restart());
-    const { ready, unsubscribe } = channels.subscribe([this.id], this, { lastEventId: position });
-    this.#unsubscribe = unsubscribe;
-    void ready.then(() => this.#onReady());
+    const subscription = channels.subscribe([this.id], this, { lastEventId: position });
+    this.#unsubscribe = () => subscription.unsubscribe();
+    void subscription.ready.then(() => this.#onReady());
     // The subscription may have delivered everything in this call.
     if (this.#isClosed) this.close();
   }

@@ -69,7 +69,7 @@ export const responses = [
   {
     file: 'src/http/pipelining.ts',
     guard: 'a pipelined request behind an event stream is refused',
-    find: `    response.writeHead(503, { Connection: 'close' }).end();\n    this.#open.get(socket)?.end();\n    return false;`,
+    find: `    response.writeHead(503, { Connection: 'close' }).end();\n    this.#aheadOf(socket)?.end();\n    return false;`,
     replace: `    return true;`,
     tests: ['test/shares.socket.spec.ts'],
   },

@@ -35,8 +35,8 @@ export const start = [
   {
     file: 'src/channel/subscription.ts',
     guard: 'a last event id takes precedence over `from`',
-    find: `starts.has(hub.channel) ? hub : this.#beginOf(hub)`,
-    replace: `this.#beginOf(hub)`,
+    find: `starts.has(hub.channel) ? hub : this.#beginOf(hub, start)`,
+    replace: `this.#beginOf(hub, start)`,
     tests: [FROM_SPEC],
   },
   {
@@ -56,7 +56,7 @@ export const start = [
   {
     file: 'src/sse.service.ts',
     guard: 'a connection that was closed gets no more events',
-    find: `        remove(reason);\n        unsubscribe();`,
+    find: `        remove(reason);\n        subscription?.unsubscribe();`,
     replace: `        remove(reason);`,
     tests: [EVENTS_SPEC],
   },

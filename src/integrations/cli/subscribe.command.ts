@@ -81,12 +81,12 @@ export class SubscribeCommand extends ChannelCommand<Options> {
         complete: end,
       };
       // Not `messages()`: its values are parsed, which rounds large numbers.
-      const { unsubscribe } = get(Channels).subscribe([channel], subscriber, {
+      const subscription = get(Channels).subscribe([channel], subscriber, {
         lastEventId: lastEventId || undefined,
         newest,
       });
       connected(get(SseService)).catch(fail);
-      return unsubscribe;
+      return () => subscription.unsubscribe();
     });
   }
 }
