@@ -1,8 +1,20 @@
 import { checkKeys, errorAt, inputError, SseError } from '../common/sse.errors.js';
-import { channelOf, checkFields, type Publication, type SseEventInput } from '../event/event.js';
+import {
+  channelOf,
+  checkFields,
+  type Publication,
+  type PublishOptions,
+  type SseEventInput,
+} from '../event/event.js';
 import { SseTypedChannel } from '../event/typed-channel.js';
 import type { AnyDefinition, SseDataOf, SseEventTypeOf } from './define-channel.js';
-import { checkArguments, type CheckedCall, type SseTypedPublishOptions } from './typed-publication.js';
+import {
+  callOf,
+  checkArguments,
+  type CheckedCall,
+  type PublishCall,
+  type SseTypedPublishOptions,
+} from './typed-publication.js';
 
 /** As many as may be pending. */
 const MAX_EVENTS = 100_000;
@@ -88,6 +100,13 @@ function checkEvent(event: unknown, path: string, maxPayloadBytes: number): Chec
   } catch (error) {
     throw errorAt(path, error);
   }
+}
+
+/** What an acceptable event of a list says. */
+export function callOfEvent({ data, ...options }: AnyEventInput): PublishCall {
+  const { channel, type, ...others } = options;
+  if (channel instanceof SseTypedChannel) return callOf([channel, type, data, others]);
+  return callOf([data, options as PublishOptions]);
 }
 
 /** @throws the error of the first event that is not acceptable, in the order of the list */

@@ -84,7 +84,9 @@ export class ListCommand implements PublishCommand<readonly string[]> {
     if ([...this.#known.values()].includes('')) return undefined;
     for (let place = 0; place < this.count; place++) {
       const cursor = cursors.get(number + place);
-      if (cursor !== undefined) return this.#idsFrom(behind(cursor, -place));
+      if (cursor === undefined) continue;
+      const [ms, n] = cursor.split('-');
+      return this.#idsFrom(`${ms}-${Number(n) - place}`);
     }
     return undefined;
   }
@@ -104,17 +106,12 @@ export class ListCommand implements PublishCommand<readonly string[]> {
     return this.events.every(({ publication }, place) => publication.transient || this.#known.get(place));
   }
 
-  /** @param first the cursor of the first event; the others follow it */
+  /** @param first the cursor of the first event; the others follow it. '' if nothing is stored */
   #idsFrom(first: string): string[] {
+    const [ms, n] = first.split('-');
     return this.events.map(({ publication: { id, transient } }, place) => {
       if (transient) return '';
-      return this.#known.get(place) ?? id ?? (first === '' ? '' : behind(first, place));
+      return this.#known.get(place) ?? id ?? (first === '' ? '' : `${ms}-${Number(n) + place}`);
     });
   }
-}
-
-/** The cursor that many places further. */
-function behind(cursor: string, places: number): string {
-  const [ms, n] = cursor.split('-') as [string, string];
-  return `${ms}-${Number(n) + places}`;
 }

@@ -98,6 +98,17 @@ local function isReused(id)
   return false
 end
 
+-- Most events are only a message. This is all that is done for each of them.
+local function storePlain(place)
+  local event, cursor = ARGV[BEFORE + place], stamp .. string.format('%.0f', n + place - 1)
+  -- The first write: without memory the script fails here.
+  redis.call('XADD', history, cursor, '1', tip .. ' ' .. event)
+  stored[#stored + 1] = cursor
+  messages[#messages + 1] = string.sub(event, string.find(event, ' ', 9, true) + 1, -2) .. ',"id":"' .. cursor
+    .. '","cursor":"' .. cursor .. '","prev":"' .. tip .. '"}'
+  tip = cursor
+end
+
 local function store(place)
   local event, start, id, idempotency, isTransient = eventAt(place)
   if isTransient then
@@ -113,7 +124,6 @@ local function store(place)
   local cursor = stamp .. string.format('%.0f', n + place - 1)
   local reused = id ~= '' and isReused(id)
   if reused then event = string.sub(event, 1, -2) .. ',"reused":true}' end
-  -- The first write: without memory the script fails here.
   redis.call('XADD', history, cursor, '1', tip .. ' ' .. event)
   stored[#stored + 1] = cursor
   if id ~= '' and not reused then
@@ -131,7 +141,7 @@ local function store(place)
 end
 
 local done, failure = pcall(function()
-  for place = 1, count do store(place) end
+  for place = 1, count do (detailed[place] and store or storePlain)(place) end
   local newest = string.format('%.0f', number + count - 1)
   if last >= 0 and redis.call('HLEN', meta) > PUBLISHERS / 2 then redis.call('HDEL', meta, publisher) end
   if #stored == 0 then

@@ -135,6 +135,14 @@ local function isReused(id)
   end
   return false
 end
+local function storePlain(place)
+  local event, cursor = ARGV[BEFORE + place], stamp .. string.format('%.0f', n + place - 1)
+  redis.call('XADD', history, cursor, '1', tip .. ' ' .. event)
+  stored[#stored + 1] = cursor
+  messages[#messages + 1] = string.sub(event, string.find(event, ' ', 9, true) + 1, -2) .. ',"id":"' .. cursor
+    .. '","cursor":"' .. cursor .. '","prev":"' .. tip .. '"}'
+  tip = cursor
+end
 local function store(place)
   local event, start, id, idempotency, isTransient = eventAt(place)
   if isTransient then
@@ -166,7 +174,7 @@ local function store(place)
   tip = cursor
 end
 local done, failure = pcall(function()
-  for place = 1, count do store(place) end
+  for place = 1, count do (detailed[place] and store or storePlain)(place) end
   local newest = string.format('%.0f', number + count - 1)
   if last >= 0 and redis.call('HLEN', meta) > PUBLISHERS / 2 then redis.call('HDEL', meta, publisher) end
   if #stored == 0 then
