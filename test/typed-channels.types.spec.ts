@@ -129,7 +129,7 @@ const WRONG = {
   ],
   'a wrong event type in a list': [
     `await sse.publishAll([{ data: 1 }, { channel: orders({ id: 7 }), type: 'payed', data: { amount: 5 } }]);`,
-    `'"payed"' is not assignable`,
+    `Type 'string' is not assignable to type '"" | "status" | "paid" | "price"'`,
   ],
   'wrong data in a list': [
     `await sse.publishAll([{ channel: orders({ id: 7 }), type: 'paid', data: { amount: '5' } }]);`,
@@ -137,7 +137,7 @@ const WRONG = {
   ],
   'data of another event in a list': [
     `await sse.publishAll([{ channel: orders({ id: 7 }), type: 'status', data: { amount: 5 } }, { data: 1 }]);`,
-    `missing in type '{ amount: number; }'`,
+    `is missing the following properties from type '{ status: "open" | "sent"; at: Date; }'`,
   ],
   'no type in a list': [
     `await sse.publishAll([{ channel: orders({ id: 7 }), data: { amount: 5 } }]);`,
