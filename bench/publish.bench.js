@@ -101,12 +101,28 @@ try {
     }
   }
   say('| | Events/s | Redis, µs per event | Process, µs per event |\n| --- | ---: | ---: | ---: |');
+  const show = (values, digits) => {
+    const { median: middle, min, max } = median(values);
+    return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+  };
   for (const [way, runs] of Object.entries(results)) {
-    const cell = (key, digits) => {
-      const { median: middle, min, max } = median(runs.map((run) => run[key]));
-      return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
-    };
+    const cell = (key, digits) =>
+      show(
+        Array.from(runs, (run) => run[key]),
+        digits,
+      );
     say(`| ${way} | ${cell('rate', 0)} | ${cell('redis', 1)} | ${cell('process', 1)} |`);
+  }
+  say('\nIn the same round, against `publish()` with history:\n');
+  say('| | Events/s | Redis, CPU time | Process, CPU time |\n| --- | ---: | ---: | ---: |');
+  const base = results['`publish()` with history'];
+  for (const [way, runs] of Object.entries(results).filter(([name]) => name.includes('publishAll'))) {
+    const cell = (key) =>
+      show(
+        Array.from(runs, (run, round) => run[key] / base[round][key]),
+        2,
+      );
+    say(`| ${way} | × ${cell('rate')} | × ${cell('redis')} | × ${cell('process')} |`);
   }
 } finally {
   await context.close();

@@ -44,7 +44,7 @@ export class Publications {
   async publishAll(events: unknown): Promise<string[]> {
     const list = checkEvents(events, this.options.maxPayloadBytes);
     const start = performance.now();
-    const outcomes = new Array<PublishOutcome>(list.channels.length);
+    const outcomes: PublishOutcome[] = Array.from(list.channels, () => '');
     const publishing = [...placesOf(list.channels)].map(async ([channel, places]) => {
       const results = await this.#publishTo(channel, places, list);
       for (const [index, place] of places.entries()) {

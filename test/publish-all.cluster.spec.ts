@@ -1,17 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
-import { checkPublication, type PublishOptions } from '../src/event/event.js';
 import { CHANNELS, clusterBrokers, MODES } from './support/cluster-brokers.js';
-import { numbers } from './support/publishing.js';
+import { numbers, publishList } from './support/publishing.js';
 import { until } from './support/until.js';
-
-type Listed = PublishOptions & { data: unknown };
-
-const publishList = (broker: RedisSseBroker, channel: string, list: readonly Listed[]) =>
-  broker.publishAll(
-    channel,
-    list.map(({ data, ...options }) => checkPublication(data, options, 1_000)),
-  );
 
 describe.each(MODES)('Lists of events in a Redis Cluster, %s Pub/Sub', (_, shardedSubscribers) => {
   const { clusters, start, publish, subscribe, settled, halfway } = clusterBrokers();
@@ -33,10 +24,10 @@ describe.each(MODES)('Lists of events in a Redis Cluster, %s Pub/Sub', (_, shard
       { data: 2, idempotencyKey: 'k' },
       { data: 3, transient: true },
     ];
-    const lists = CHANNELS.map((channel) => publishList(one, channel, list));
+    const lists = CHANNELS.map((channel) => publishList(one, list, channel));
     const ids = await Promise.all(lists);
     expect(ids.map((each) => [each[1], each[3]])).toEqual(CHANNELS.map(() => ['own', '']));
-    await Promise.all(CHANNELS.map((channel) => publishList(one, channel, [{ data: 4, transient: true }])));
+    await Promise.all(CHANNELS.map((channel) => publishList(one, [{ data: 4, transient: true }], channel)));
     await until(() => calls.every((each) => each.join() === 'subscribed,0,1,2,3,4'));
     for (const channel of CHANNELS) expect(await read(other, channel)).toEqual([0, 1, 2]);
   });
@@ -48,14 +39,14 @@ describe.each(MODES)('Lists of events in a Redis Cluster, %s Pub/Sub', (_, shard
     const calls = subscribe(broker, 'a');
     await settled(calls);
     const migration = await halfway(cluster, 'a');
-    const before = publishList(broker, 'a', [{ data: 1 }, { data: 2 }]);
+    const before = publishList(broker, [{ data: 1 }, { data: 2 }], 'a');
     for (const name of ['history', 'meta']) await migration.carry(name);
-    const sent = publishList(broker, 'a', [{ data: 'sent', transient: true }]);
-    const after = publishList(broker, 'a', [{ data: 3 }, { data: 4 }]);
+    const sent = publishList(broker, [{ data: 'sent', transient: true }], 'a');
+    const after = publishList(broker, [{ data: 3 }, { data: 4 }], 'a');
     await Promise.all([before, sent, after]);
     await until(() => calls.includes('sent'));
     await migration.end();
-    await publishList(broker, 'a', [{ data: 5 }, { data: 6 }]);
+    await publishList(broker, [{ data: 5 }, { data: 6 }], 'a');
     expect(await read(broker, 'a')).toEqual(numbers(7));
   });
 });

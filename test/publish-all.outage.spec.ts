@@ -1,18 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { RedisSseBroker } from '../src/broker/redis/redis.broker.js';
-import { checkPublication, compareCursors, type PublishOptions } from '../src/event/event.js';
+import { compareCursors } from '../src/event/event.js';
 import { SseError } from '../src/common/sse.errors.js';
-import { numbers, publishing } from './support/publishing.js';
+import { type Listed, listOf, numbers, publishing, publishList } from './support/publishing.js';
+import { startService } from './support/typed-channels.js';
 import { until } from './support/until.js';
-
-type Listed = PublishOptions & { data: unknown };
-
-const publishList = (broker: RedisSseBroker, list: readonly Listed[], channel = 'a') =>
-  broker.publishAll(
-    channel,
-    list.map(({ data, ...options }) => checkPublication(data, options, 100_000)),
-  );
-const listOf = (from: number, to: number) => numbers(to - from).map((n) => ({ data: from + n }));
 
 /** Replies or requests get lost, or Redis refuses. Each event of a list is stored once, in its place. */
 describe('A list of events during an outage of Redis', () => {
@@ -139,7 +130,10 @@ describe('A list of events during an outage of Redis', () => {
       message: expect.stringContaining('await publish()'),
       mayBePublished: false,
     });
-    const large = await publishList(broker, Array<Listed>(700).fill({ data: 'x'.repeat(99_000) }));
+    const large = await publishList(
+      broker,
+      numbers(700).map(() => ({ data: 'x'.repeat(99_000) })),
+    );
     expect(new Set(large).size).toBe(1);
     const waiting = publishList(broker, listOf(0, 99_999));
     await Promise.all([
@@ -150,73 +144,49 @@ describe('A list of events during an outage of Redis', () => {
   });
 });
 
-/** Redis refuses the script as a whole, or from one of its commands on. */
-describe('A list of events that Redis refuses', () => {
-  const { redis, create, start, publish, entries, stored } = publishing();
-  const LIST = [{ data: 1 }, { data: 2, id: 'own', idempotencyKey: 'k' }, { data: 3 }];
+describe('The calls for a list', () => {
+  const { redis, create, start } = publishing();
+  const service = () => startService({ redis: redis.proxy.url });
+  const failing = (call: Promise<unknown>) => call.catch((error: unknown) => error) as Promise<SseError>;
 
-  it.each(['publish', 'pexpire', 'xtrim', 'set'])(
-    'is undone if the Redis user may not run %s',
-    async (name) => {
-      await redis.admin.acl('SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', `-${name}`);
-      const texts: string[] = [];
-      const listener = { onSubscribed: () => texts.push('subscribed'), onInterrupted: () => undefined };
-      const other = await start(redis.server.url);
-      other.subscribe('a', { ...listener, onMessage: (text) => texts.push(text) });
-      await until(() => texts.length === 1);
-      await publish(other, 0);
-      await redis.admin.persist('sse:{a}:history');
-      const before = [await entries(), await redis.admin.hget('sse:{a}:meta', 'cursor')];
-      const broker = create(redis.server.url.replace('//', '//app:secret@'));
-      await until(() => broker.connected);
-      if (name === 'pexpire') await redis.admin.pexpire('sse:{a}:history', 1_000);
-      const [first, ...rest] = await publishList(broker, LIST);
-      expect(first).toMatchObject({ code: 'SSE_UNAVAILABLE', mayBePublished: false });
-      expect(rest).toEqual([first, first]);
-      expect([await entries(), await redis.admin.hget('sse:{a}:meta', 'cursor')]).toEqual(before);
-      expect(await redis.admin.exists('sse:{a}:idempotency:k')).toBe(0);
-      expect(await redis.admin.hlen('sse:{a}:ids')).toBe(0);
-      await redis.admin.acl('SETUSER', 'app', `+${name}`);
-      const ids = await publishList(broker, LIST);
-      await until(() => texts.length === 5);
-      expect(await stored()).toEqual([0, 1, 2, 3]);
-      expect([ids[0], ids[2]]).toEqual([(await entries())[1], (await entries())[3]]);
-    },
-  );
-
-  it('is not stored without memory, and then in order', async () => {
+  it('are one for each 1,000 events and each 1 Mi characters of a channel', async () => {
     const broker = await start();
-    await publish(broker, 0);
-    const before = [await entries(), await redis.admin.hgetall('sse:{a}:meta')];
-    await redis.admin.config('SET', 'maxmemory', '1mb');
-    const calls = [publishList(broker, LIST), publish(broker, 4)];
-    await until(async () => (await redis.admin.info('errorstats')).includes('OOM'));
-    expect([await entries(), await redis.admin.hgetall('sse:{a}:meta')]).toEqual(before);
-    await redis.admin.config('SET', 'maxmemory', '0');
-    await Promise.all(calls);
-    expect(await stored()).toEqual([0, 1, 2, 3, 4]);
+    await publishList(broker, listOf(0, 1));
+    const calls = async (list: readonly Listed[]) => {
+      await redis.admin.config('RESETSTAT');
+      await publishList(broker, list);
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.admin.info('commandstats'))![1]);
+    };
+    expect(await calls(listOf(0, 1_000))).toBe(1);
+    expect(await calls(listOf(0, 2_001))).toBe(3);
+    expect(await calls(numbers(22).map(() => ({ data: 'x'.repeat(99_900) })))).toBe(3);
   });
 
-  it('keeps no idempotency key if PUBLISH is forbidden and history is off', async () => {
-    await redis.admin.acl('SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all');
-    const broker = create(redis.server.url.replace('//', '//app:secret@'), false);
-    const [first] = await publishList(broker, LIST);
-    expect(first).toMatchObject({ mayBePublished: false });
-    expect(await redis.admin.keys('*')).toEqual([]);
-    await redis.admin.acl('SETUSER', 'app', 'allchannels');
-    expect(await publishList(broker, LIST)).toEqual(['', 'own', '']);
-  });
-
-  it('loads its script again after Redis has flushed it, and keeps the order', async () => {
-    const broker = await start();
-    await publishList(broker, LIST.slice(0, 1));
-    await redis.admin.script('FLUSH');
-    const calls = [
-      publishList(broker, [{ data: 2 }]),
-      publish(broker, 3),
-      publishList(broker, [{ data: 4 }]),
+  it('give events that may be published as unknown, if Redis does not answer', async () => {
+    const sse = await service();
+    await sse.publish('first', { channel: 'a' });
+    redis.proxy.dropDown = true;
+    const list = [
+      { channel: 'a', data: 1 },
+      { channel: 'b', data: 2 },
+      { channel: 'a', data: 3, transient: true },
     ];
-    await Promise.all(calls);
-    expect(await stored()).toEqual(numbers(5).slice(1));
+    const error = await failing(sse.publishAll(list));
+    expect(error).toMatchObject({ code: 'SSE_UNAVAILABLE', mayBePublished: true });
+    expect(error.message).toMatch(/^Published 0 of 3 events: Redis did not answer/);
+    expect(error.outcomes.map(({ status }) => status)).toEqual(['unknown', 'unknown', 'unknown']);
+    expect(error.outcomes.map(({ id }) => id)).toEqual([undefined, undefined, undefined]);
+    expect(sse.stats()).toMatchObject({ published: 1, rejected: 3 });
+  });
+
+  it('give events as rejected if Redis is unreachable', async () => {
+    const broker = create('redis://127.0.0.1:1');
+    const sse = await startService({ redis: 'redis://127.0.0.1:1' });
+    const [error, outcomes] = await Promise.all([
+      failing(sse.publishAll([{ data: 1 }])),
+      publishList(broker, listOf(0, 3)),
+    ]);
+    expect(error).toMatchObject({ mayBePublished: false, outcomes: [{ status: 'rejected' }] });
+    for (const each of outcomes) expect(each).toMatchObject({ mayBePublished: false });
   });
 });

@@ -1,11 +1,5 @@
 import { checkKeys, errorAt, inputError, SseError } from '../common/sse.errors.js';
-import {
-  channelOf,
-  checkFields,
-  type Publication,
-  type PublishOptions,
-  type SseEventInput,
-} from '../event/event.js';
+import { channelOf, checkFields, type Publication, type SseEventInput } from '../event/event.js';
 import { SseTypedChannel } from '../event/typed-channel.js';
 import type { AnyDefinition, SseDataOf, SseEventTypeOf } from './define-channel.js';
 import {
@@ -28,8 +22,11 @@ const KEYS = ['channel', 'type', 'data', 'id', 'retry', 'idempotencyKey', 'trans
 export type SseTypedEventInput<Definition extends AnyDefinition> = Definition extends AnyDefinition
   ? {
       [Type in SseEventTypeOf<Definition>]: SseTypedPublishOptions & {
+        /** A channel of the definition. */
         channel: SseTypedChannel<Definition>;
+        /** One of its event types. */
         type: Type;
+        /** What the schema of this type accepts. */
         data: SseDataOf<Definition, Type>;
       };
     }[SseEventTypeOf<Definition>]
@@ -75,7 +72,7 @@ export function checkEvents(events: unknown, maxPayloadBytes: number): CheckedLi
     }
   } catch (error) {
     // Schemas of earlier events have been called already.
-    Promise.all(publications).catch(() => undefined);
+    allOf(publications).catch(() => undefined);
     throw error;
   }
   return { channels, publications: isPending ? allOf(publications) : (publications as Publication[]) };
@@ -103,15 +100,18 @@ function checkEvent(event: unknown, path: string, maxPayloadBytes: number): Chec
 }
 
 /** What an acceptable event of a list says. */
-export function callOfEvent({ data, ...options }: AnyEventInput): PublishCall {
-  const { channel, type, ...others } = options;
-  if (channel instanceof SseTypedChannel) return callOf([channel, type, data, others]);
-  return callOf([data, options as PublishOptions]);
+export function callOfEvent(event: AnyEventInput): PublishCall {
+  if (event.channel instanceof SseTypedChannel) {
+    const { channel, type, data, ...others } = event;
+    return callOf([channel, type, data, others]);
+  }
+  const { data, ...options } = event as SseEventInput;
+  return callOf([data, options]);
 }
 
 /** @throws the error of the first event that is not acceptable, in the order of the list */
 async function allOf(publications: readonly (Publication | Promise<Publication>)[]): Promise<Publication[]> {
-  const settled = await Promise.allSettled(publications);
+  const settled = await Promise.allSettled(publications.map(async (publication) => publication));
   return settled.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;

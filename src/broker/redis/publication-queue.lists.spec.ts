@@ -16,7 +16,7 @@ describe('A list of a publisher', () => {
 
   it('takes a number for each event, and later publications follow the last one', () => {
     void publish('a');
-    publishAll({ a1: 3, a2: 5 });
+    void publishAll({ a1: 3, a2: 5 });
     void publish('a3');
     const numbers = rig.sent.map(({ attempt }) => [attempt!.number, attempt!.after]);
     expect(numbers).toEqual([
@@ -73,7 +73,7 @@ describe('A list of a publisher', () => {
 
   it('counts each event against the bound, and is accepted as a whole or not at all', async () => {
     rig.connection.ready = false;
-    publishAll({ a1: 60_000 });
+    void publishAll({ a1: 60_000 });
     const refused = publishAll({ b1: 20_000, b2: 20_001 });
     for (const part of refused) await isRejected(part, false);
     const accepted = publishAll({ b1: 20_000, b2: 20_000 });

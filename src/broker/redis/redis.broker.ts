@@ -141,7 +141,7 @@ export class RedisSseBroker extends SseBroker {
     return outcomes.flatMap((outcome, part): readonly PublishOutcome[] =>
       outcome.status === 'fulfilled'
         ? outcome.value
-        : new Array<SseError>(commands[part]!.count).fill(outcome.reason as SseError),
+        : Array.from({ length: commands[part]!.count }, () => outcome.reason as SseError),
     );
   }
 

@@ -127,7 +127,7 @@ local size = maxEvents ~= '' and maxEvents or known[2] or 1000
 local ttl = tonumber(maxAgeMs ~= '' and maxAgeMs or known[3] or 600000)
 local stamp = string.format('%.0f-', ms)
 local answer, messages, stored, newIds, newKeys = { stamp .. string.format('%.0f', n) }, {}, {}, {}, {}
-local tip = prev
+local tip, idCount = prev, nil
 local function isReused(id)
   for _, key in ipairs({ olderIds, ids }) do
     local cursor = redis.call('HGET', key, id)
@@ -161,9 +161,13 @@ local function store(place)
   redis.call('XADD', history, cursor, '1', tip .. ' ' .. event)
   stored[#stored + 1] = cursor
   if id ~= '' and not reused then
-    if redis.call('HLEN', ids) >= tonumber(size) then redis.call('RENAME', ids, olderIds) end
+    idCount = idCount or redis.call('HLEN', ids)
+    if idCount >= tonumber(size) then
+      redis.call('RENAME', ids, olderIds)
+      idCount = 0
+    end
     newIds[#newIds + 1] = id
-    redis.call('HSET', ids, id, cursor)
+    idCount = idCount + redis.call('HSET', ids, id, cursor)
   end
   if idempotency then
     newKeys[#newKeys + 1] = idempotency

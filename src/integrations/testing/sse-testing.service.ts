@@ -64,7 +64,8 @@ export class SseTestingService extends SseService {
     events: readonly (Event & CheckedInput<Event>)[],
   ): Promise<string[]> {
     const calls = Array.isArray(events) ? [...events] : [];
-    const record = (place: number, id: string) => this.#record(callOfEvent(calls[place]!), id);
+    const record = (place: number, id: string) =>
+      this.#record(callOfEvent(calls[place] as AnyEventInput), id);
     try {
       const ids = await super.publishAll(events);
       for (const [place, id] of ids.entries()) record(place, id);
