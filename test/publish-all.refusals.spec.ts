@@ -52,11 +52,26 @@ describe('A list of events that Redis refuses', () => {
   it('keeps no idempotency key if PUBLISH is forbidden and history is off', async () => {
     await redis.admin.acl('SETUSER', 'app', 'on', '>secret', '~*', 'resetchannels', '+@all');
     const broker = create(redis.server.url.replace('//', '//app:secret@'), false);
-    const [first] = await publishList(broker, LIST);
+    const [first] = await publishList(broker, LIST.toReversed().slice(1));
     expect(first).toMatchObject({ mayBePublished: false });
     expect(await redis.admin.keys('*')).toEqual([]);
     await redis.admin.acl('SETUSER', 'app', 'allchannels');
     expect(await publishList(broker, LIST)).toEqual(['', 'own', '']);
+  });
+
+  it('is stored before the later ones of its channel, even if Redis has refused only the first', async () => {
+    const [broker, other] = [await start(), await start(redis.server.url)];
+    await publishList(broker, [{ data: 0 }]);
+    await redis.admin.script('FLUSH');
+    redis.proxy.holdDown = true;
+    const refused = publishList(broker, [{ data: 'refused' }, { data: 'too' }]);
+    await until(async () => (await redis.admin.info('errorstats')).includes('NOSCRIPT'));
+    await publishList(other, [{ data: 'loads the script' }]);
+    const later = publishList(broker, [{ data: 'later' }]);
+    await until(async () => (await redis.admin.info('errorstats')).includes('UNORDERED'));
+    redis.proxy.holdDown = false;
+    await Promise.all([refused, later]);
+    expect(await stored()).toEqual([0, 'loads the script', 'refused', 'too', 'later']);
   });
 
   it('loads its script again after Redis has flushed it, and keeps the order', async () => {

@@ -39,7 +39,7 @@ export const lists = [
     guard: 'a list is not stored before its predecessor',
     find: `if after ~= '' and last < tonumber(after) then`,
     replace: `if false then`,
-    tests: refusal('loads its script again after Redis has flushed it'),
+    tests: refusal('is stored before the later ones of its channel'),
   },
   {
     ...script,
