@@ -5,7 +5,7 @@ export type { SseFrom } from './channel/start.js';
 export type { DisconnectTarget } from './connections/disconnection.js';
 export type { SseFormatEvent, SseFormatRequest, SseStreamFormat } from './formats/sse-stream-format.js';
 export type { SseStreamFormatName } from './formats/formats.js';
-export type { PublishOptions, SseChannelLike, SseEvent } from './event/event.js';
+export type { PublishOptions, SseChannelLike, SseEvent, SseEventInput } from './event/event.js';
 export type { SseTypedChannel } from './event/typed-channel.js';
 export type { SseAuthorizer, SseRule } from './routes/authorizer.js';
 export { ChannelGuard, StreamGuard } from './routes/channel.guard.js';
@@ -31,6 +31,7 @@ export {
   type SseEventTypeOf,
   type SseParametersOf,
 } from './typed-channels/define-channel.js';
+export type { SseTypedEventInput } from './typed-channels/event-list.js';
 export type { Jsonify } from './typed-channels/jsonify.js';
 export {
   type InputOf,
@@ -54,6 +55,7 @@ export type { SseTypedPublishOptions } from './typed-channels/typed-publication.
 export {
   SseError,
   type SseErrorCode,
+  type SsePublishOutcome,
   type SseSchemaIssue,
   type SseSchemaPathSegment,
 } from './common/sse.errors.js';

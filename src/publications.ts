@@ -1,9 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import { Inject, Injectable } from '@nestjs/common';
-import { SseBroker } from './broker/broker.js';
+import { type PublishOutcome, SseBroker } from './broker/broker.js';
 import { FailureLog } from './common/failure-log.js';
-import { SseError } from './common/sse.errors.js';
+import { SseError, type SsePublishOutcome } from './common/sse.errors.js';
+import type { Publication } from './event/event.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
+import { type CheckedList, checkEvents } from './typed-channels/event-list.js';
 import { Turns } from './typed-channels/turns.js';
 import { checkArguments, type PublishArguments } from './typed-channels/typed-publication.js';
 
@@ -27,17 +29,35 @@ export class Publications {
   publish(args: PublishArguments): Promise<string> {
     const { channel, publication } = checkArguments(args, this.options.maxPayloadBytes);
     const start = performance.now();
-    const publishing = this.#turns.take(channel, publication, (checked) =>
+    const weight = { count: 1, size: 'then' in publication ? 0 : publication.data.length };
+    const publishing = this.#turns.take(channel, publication, weight, (checked) =>
       this.broker.publish(channel, checked),
     );
     publishing.then(
-      () => this.#count('published', start),
-      (error: unknown) => {
-        // Bad input is not counted, whenever it is found.
-        if (error instanceof SseError && error.code === 'SSE_UNAVAILABLE') this.#count('rejected', start);
-      },
+      (id) => this.#count(id, start),
+      (error: unknown) => this.#count(error as SseError, start),
     );
     return publishing;
+  }
+
+  /** @throws SseError for an unacceptable list; with the outcome of each event, if one of them is not confirmed */
+  async publishAll(events: unknown): Promise<string[]> {
+    const list = checkEvents(events, this.options.maxPayloadBytes);
+    const start = performance.now();
+    const outcomes: PublishOutcome[] = Array.from(list.channels, () => '');
+    const publishing = [...placesOf(list.channels)].map(async ([channel, places]) => {
+      const results = await this.#publishTo(channel, places, list);
+      for (const [index, place] of places.entries()) {
+        outcomes[place] = results[index]!;
+        this.#count(results[index]!, start);
+      }
+    });
+    await Promise.all(publishing);
+    // Of a list with an event that is not acceptable, nothing was published.
+    await list.publications;
+    const failed = outcomes.find((outcome) => outcome instanceof SseError);
+    if (failed) throw failureOf(outcomes, failed);
+    return outcomes as string[];
   }
 
   /** Hands on what waits for a schema, within 2 s. The broker accepts it until it closes. */
@@ -47,14 +67,56 @@ export class Publications {
     await Promise.race([this.#turns.settled(), late]);
   }
 
-  #count(outcome: 'published' | 'rejected', start: number): void {
-    if (outcome === 'published') this.published++;
+  /** Takes its turn in the call: no other publication comes between. */
+  async #publishTo(
+    channel: string,
+    places: readonly number[],
+    { publications }: CheckedList,
+  ): Promise<readonly PublishOutcome[]> {
+    const own = (all: readonly Publication[]) => places.map((place) => all[place]!);
+    const checked = 'then' in publications ? publications.then(own) : own(publications);
+    const size = 'then' in checked ? 0 : checked.reduce((sum, { data }) => sum + data.length, 0);
+    const weight = { count: places.length, size };
+    try {
+      return await this.#turns.take(channel, checked, weight, (all) => this.broker.publishAll(channel, all));
+    } catch (error) {
+      return places.map(() => error as SseError);
+    }
+  }
+
+  #count(outcome: PublishOutcome, start: number): void {
+    const isPublished = !(outcome instanceof SseError);
+    // Bad input is not counted, whenever it is found.
+    if (!isPublished && outcome.code !== 'SSE_UNAVAILABLE') return;
+    if (isPublished) this.published++;
     else this.rejected++;
     try {
-      this.options.metrics.publication(performance.now() - start, outcome);
+      this.options.metrics.publication(performance.now() - start, isPublished ? 'published' : 'rejected');
     } catch (error) {
       // A failing metrics adapter must not fail the publication.
       this.#failures.error('metrics', error);
     }
   }
+}
+
+/** The places of each channel in a list. */
+function placesOf(channels: readonly string[]): ReadonlyMap<string, number[]> {
+  const all = new Map<string, number[]>();
+  for (const [place, channel] of channels.entries()) {
+    const places = all.get(channel);
+    if (places) places.push(place);
+    else all.set(channel, [place]);
+  }
+  return all;
+}
+
+function failureOf(results: readonly PublishOutcome[], { code, message, cause }: SseError): SseError {
+  const outcomes = results.map((result): SsePublishOutcome => {
+    if (!(result instanceof SseError)) return { status: 'published', id: result };
+    return { status: result.mayBePublished ? 'unknown' : 'rejected', error: result };
+  });
+  const count = results.filter((result) => !(result instanceof SseError)).length;
+  const mayBePublished = outcomes.some(({ status }) => status !== 'rejected');
+  const text = `Published ${count} of ${results.length} events: ${message}`;
+  return new SseError(code, text, { cause, mayBePublished, outcomes });
 }

@@ -15,21 +15,21 @@ import {
 import { SseBroker } from './broker/broker.js';
 import { Channels } from './channel/channels.js';
 import { checkChannels, DEFAULT_CHANNEL } from './event/event.js';
-import type { PublishOptions, SseChannelLike, SseEvent } from './event/event.js';
+import type { SseChannelLike, SseEvent } from './event/event.js';
 import { SseTypedChannel } from './event/typed-channel.js';
 import { FailureLog } from './common/failure-log.js';
 import { checkKeys } from './common/sse.errors.js';
 import type { SseStats } from './options/sse.metrics.js';
 import { SseStreams } from './streams/sse-streams.service.js';
-import type { AnyDefinition, SseDataOf, SseEventTypeOf } from './typed-channels/define-channel.js';
+import type { AnyDefinition } from './typed-channels/define-channel.js';
 import type { SseEventOf } from './typed-channels/typed-event.js';
-import type { PublishArguments, SseTypedPublishOptions } from './typed-channels/typed-publication.js';
 import { Publications } from './publications.js';
+import { SsePublisher } from './sse.publisher.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from './options/sse.options.js';
 
 /** Publishes events to named channels, and subscribes to them. */
 @Injectable()
-export class SseService {
+export class SseService extends SsePublisher {
   readonly #failures = new FailureLog();
 
   /** @internal */
@@ -40,42 +40,9 @@ export class SseService {
     private readonly open: Connections,
     private readonly streams: SseStreams,
     @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
-    private readonly publications: Publications,
-  ) {}
-
-  /**
-   * Publishes an event to all subscribers of the channel, in any process.
-   *
-   * It retries for up to 4.5 s and stores each event exactly once, in the order of the calls of this process, also if they are not
-   * awaited. Storing and sending are atomic. Up to 100,000 events or 64 MiB may be pending.
-   * Cost: one script call in Redis (one PUBLISH if transient).
-   *
-   * @param data a string, sent unchanged, or any JSON value, sent as JSON, nested at most 500 levels deep
-   * @returns the event's public id, once the broker has confirmed it; '' for a transient event
-   * @throws SseError `SSE_INPUT` for an unacceptable argument, before anything is written; `SSE_UNAVAILABLE` within
-   *   5 s without a confirmation (`mayBePublished` says whether the event may have been published nevertheless)
-   */
-  publish(data: unknown, options?: PublishOptions): Promise<string>;
-  /**
-   * Publishes an event to a typed channel, in the same way. What the schema of the event type makes of the data is published.
-   *
-   * Where the schema is asynchronous, later events of the channel wait for it, up to 5 s, 10,000 events of the channel and 64 MiB of all. Do not change
-   * the data until then.
-   *
-   * @param channel a channel of `defineChannel()`
-   * @param type one of the event types of its definition
-   * @param data what the schema of this type accepts
-   * @throws SseError `SSE_INPUT`, with the `issues` of the schema, before anything is written; `SSE_UNAVAILABLE` where the schema fails, or does not
-   *   settle within 5 s
-   */
-  publish<D extends AnyDefinition, Type extends SseEventTypeOf<D>>(
-    channel: SseTypedChannel<D>,
-    type: Type,
-    data: SseDataOf<D, Type>,
-    options?: SseTypedPublishOptions,
-  ): Promise<string>;
-  async publish(...args: PublishArguments): Promise<string> {
-    return this.publications.publish(args);
+    publications: Publications,
+  ) {
+    super(publications);
   }
 
   /**

@@ -13,6 +13,7 @@ const LAYERS = [
   ['routes/'],
   ['http/', 'formats/'],
   ['sse.service.ts'],
+  ['sse.publisher.ts'],
   ['publications.ts'],
   ['streams/'],
   ['connections/'],

@@ -48,11 +48,11 @@ describe('A connection to Redis', () => {
   });
 
   it('does not rely on scripts that another server may not have', async () => {
-    connection.knowsScripts = true;
+    connection.knownScripts.add('any');
     await breakOff();
     proxy.refuse = false;
     await until(() => connection.ready);
-    expect(connection.knowsScripts).toBe(false);
+    expect(connection.knownScripts.size).toBe(0);
   });
 
   it('is reopened after ioredis has stopped reconnecting', async () => {

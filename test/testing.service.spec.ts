@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { PublishOptions, SseEvent } from 'nestjs-sse-channels';
+import { defineChannel, type PublishOptions, type SseEvent, SseStreams, type } from 'nestjs-sse-channels';
 import { compileTesting } from './support/testing-module.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -26,6 +26,34 @@ describe('SseTestingService', () => {
     expect([done, second, typing]).toEqual(['12345', first, '']);
     expect(sse.published[0]!.data).toBe(data);
     expect(Object.isFrozen(sse.published[0])).toBe(true);
+  });
+
+  it('records each event of publishAll() that was published', async () => {
+    const { module, sse } = await compileTesting();
+    const data = { code: 'ACK' };
+    const jobs = defineChannel('job:{id}', { done: type<number>() });
+    const ids = await sse.publishAll([
+      { channel: 'jobs', data, type: 'done', id: 12345 },
+      { channel: jobs({ id: 7 }), type: 'done', data: 1, retry: 5 },
+      { data: 'hello', transient: true },
+    ]);
+    expect(sse.published).toStrictEqual([
+      { channel: 'jobs', data, type: 'done', id: 12345, publishedId: '12345' },
+      { channel: 'job:7', data: 1, type: 'done', retry: 5, publishedId: ids[1] },
+      { channel: 'sse', data: 'hello', transient: true, publishedId: '' },
+    ]);
+    expect(sse.published[0]!.data).toBe(data);
+    sse.clear();
+    const writer = await module.get(SseStreams).open('stream');
+    const list = [
+      { channel: 'stream', data: 1 },
+      { channel: 'a', data: 2, id: 'own' },
+    ];
+    await expect(sse.publishAll(list)).rejects.toMatchObject({ code: 'SSE_INPUT' });
+    await expect(sse.publishAll([{ data: 1 }, { data: undefined }])).rejects.toThrow('events[1].data');
+    await expect(sse.publishAll('text' as never)).rejects.toThrow('Expected `events` to be a list');
+    expect(sse.published).toStrictEqual([{ channel: 'a', data: 2, id: 'own', publishedId: 'own' }]);
+    await writer.end();
   });
 
   it('records no rejected publication', async () => {

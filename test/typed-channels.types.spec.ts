@@ -5,7 +5,8 @@ import { compile } from './support/typescript.js';
 const HEAD = `
 import { type ExecutionContext, Param } from '@nestjs/common';
 import {
-  ChannelGuard, defineChannel, filterEvents, heartbeat, type Jsonify, SseChannel, type SseAuthorizer, type SseEventOf, SseService, type as typed,
+  ChannelGuard, defineChannel, filterEvents, heartbeat, type Jsonify, SseChannel, type SseAuthorizer, type SseEventInput,
+  type SseEventOf, SseService, type SseTypedEventInput, type as typed,
 } from 'nestjs-sse-channels';
 import { z } from 'zod';
 
@@ -31,6 +32,22 @@ const RIGHT = {
     await sse.publish(items({ id: 7, item: 8 }), 'moved', 1, { transient: true });
     await sse.publish(news(), 'message', 'text');
     await sse.publish({ any: 'data' }, { channel: 'order:7' });`,
+  'publish lists of events': `
+    await sse.publishAll([]);
+    await sse.publishAll([
+      { channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 } },
+      { channel: orders({ id: 7 }), type: 'status', data: { status: 'open', at: new Date() }, id: 'own' },
+      { channel: orders({ id: 7 }), type: '', data: 'text' },
+      { channel: items({ id: 7, item: 8 }), type: 'moved', data: 1, transient: true },
+      { channel: 'news', data: { any: ['data'] }, retry: 1_000 },
+      { data: null },
+    ]);
+    const rows = [{ id: 1, amount: 5 }];
+    await sse.publishAll(rows.map(({ id, amount }) => ({ channel: orders({ id }), type: 'paid' as const, data: { amount } })));
+    const events: (SseEventInput | SseTypedEventInput<typeof orders>)[] = [{ data: 1 }];
+    events.push({ channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 } });
+    await sse.publishAll(events);
+    await sse.publishAll([{ data: 1 }, { data: 'x', type: 'b' }] as const);`,
   'tell events apart': `
     for await (const event of sse.events(orders({ id: 7 }))) {
       if (event.type === 'status') is<typeof event.data, { status: 'open' | 'sent'; at: string }>(true);
@@ -109,6 +126,31 @@ const WRONG = {
   'data of another event': [
     `await sse.publish(orders({ id: 7 }), 'status', { amount: 5 });`,
     `'amount' does not exist in type`,
+  ],
+  'a wrong event type in a list': [
+    `await sse.publishAll([{ data: 1 }, { channel: orders({ id: 7 }), type: 'payed', data: { amount: 5 } }]);`,
+    `Type 'string' is not assignable to type '"" | "status" | `,
+  ],
+  'wrong data in a list': [
+    `await sse.publishAll([{ channel: orders({ id: 7 }), type: 'paid', data: { amount: '5' } }]);`,
+    `Type 'string' is not assignable to type 'number'`,
+  ],
+  'data of another event in a list': [
+    `await sse.publishAll([{ channel: orders({ id: 7 }), type: 'status', data: { amount: 5 } }, { data: 1 }]);`,
+    `is missing the following properties from type '{ status: "open" | "sent"; at: Date; }'`,
+  ],
+  'no type in a list': [
+    `await sse.publishAll([{ channel: orders({ id: 7 }), data: { amount: 5 } }]);`,
+    `Property 'type' is missing`,
+  ],
+  'an unknown key in a list': [
+    `await sse.publishAll([{ chanel: 'a', data: 1 }]);`,
+    `is not assignable to type 'never'`,
+  ],
+  'no data in a list': [`await sse.publishAll([{ channel: 'a' }]);`, `Property 'data' is missing`],
+  'a wrong option in a list': [
+    `await sse.publishAll([{ channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 }, id: true }]);`,
+    `Type 'true' is not assignable`,
   ],
   'the output of a transformation as its input': [
     `await sse.publish(orders({ id: 7 }), 'price', { price: '5' });`,

@@ -21,6 +21,9 @@ export const PAGE_BYTES = 524_288;
 export const closedError = (): SseError =>
   new SseError('SSE_UNAVAILABLE', 'Not published: the application is closing');
 
+/** The public id of an event of a list, or why it is not confirmed. */
+export type PublishOutcome = string | SseError;
+
 /** Receives one channel of a broker. Its methods must not throw. */
 export interface ChannelListener {
   /**
@@ -121,6 +124,14 @@ export abstract class SseBroker {
    * @throws SseError `SSE_UNAVAILABLE` within 5 s without a confirmation; `mayBePublished` says whether it was sent
    */
   abstract publish(channel: string, publication: Publication): Promise<string>;
+
+  /**
+   * Publishes events of one channel, in this order, as `publish()` does with each. Up to 1,000 events and 1 Mi characters are published
+   * together: all of them, or none. Of a longer list, no event is stored after one that is not.
+   *
+   * @returns the outcome of each event, once all are known
+   */
+  abstract publishAll(channel: string, publications: readonly Publication[]): Promise<PublishOutcome[]>;
 
   /** Subscribes to a channel; one listener per channel. Retries until it succeeds, or until `unsubscribe()`. */
   abstract subscribe(channel: string, listener: ChannelListener): void;

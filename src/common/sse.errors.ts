@@ -24,10 +24,25 @@ export interface SseSchemaPathSegment {
   readonly key: PropertyKey;
 }
 
+/** What has become of an event of `publishAll()`. */
+export interface SsePublishOutcome {
+  /**
+   * - `published`: the broker has confirmed it.
+   * - `rejected`: it was not published and will not be. It is safe to publish it again.
+   * - `unknown`: it may have been published, but its reply was lost. Without an `idempotencyKey`, publishing it again may publish it twice.
+   */
+  readonly status: 'published' | 'rejected' | 'unknown';
+  /** The public id of a published event; '' for a transient event. */
+  readonly id?: string;
+  /** Why it is not confirmed. */
+  readonly error?: SseError;
+}
+
 interface SseErrorDetails {
   readonly cause?: unknown;
   readonly mayBePublished?: boolean;
   readonly issues?: readonly SseSchemaIssue[];
+  readonly outcomes?: readonly SsePublishOutcome[];
 }
 
 const STATUS: Record<SseErrorCode, number> = {
@@ -55,9 +70,14 @@ export class SseError extends IntrinsicException {
   readonly expose: boolean;
   /**
    * Whether the event of a rejected `publish()` may have been published nevertheless: the command was sent, but
-   * its reply was lost. Always false for `SSE_INPUT` and `SSE_OPTIONS`.
+   * its reply was lost. Of a rejected `publishAll()`, whether any of its events was or may have been published.
    */
   readonly mayBePublished: boolean;
+  /**
+   * What has become of each event of a rejected `publishAll()`, in the order of the list. Empty for other calls, and where the list was
+   * refused before anything was written.
+   */
+  readonly outcomes: readonly SsePublishOutcome[];
   /** Why data does not fit the schema of a typed channel, as the schema reports it; otherwise empty. */
   readonly issues: readonly SseSchemaIssue[];
 
@@ -65,12 +85,13 @@ export class SseError extends IntrinsicException {
   constructor(
     readonly code: SseErrorCode,
     message: string,
-    { cause, mayBePublished = false, issues = [] }: SseErrorDetails = {},
+    { cause, mayBePublished = false, issues = [], outcomes = [] }: SseErrorDetails = {},
   ) {
     super(message);
     this.cause = cause;
     this.mayBePublished = mayBePublished;
     this.issues = issues;
+    this.outcomes = outcomes;
     this.status = this.statusCode = STATUS[code];
     this.expose = code === 'SSE_INPUT';
   }
@@ -79,6 +100,12 @@ export class SseError extends IntrinsicException {
 /** An `SSE_INPUT` error that names the argument, the expected values, and the given one. */
 export function inputError(name: string, expected: string, value: unknown): SseError {
   return new SseError('SSE_INPUT', `Expected \`${name}\` to be ${expected}, got ${show(value)}`);
+}
+
+/** The same error about a part of an argument. Messages name the argument first. */
+export function errorAt(path: string, error: unknown): unknown {
+  if (!(error instanceof SseError)) return error;
+  return new SseError(error.code, error.message.replace('`', `\`${path}.`), error);
 }
 
 /** An `SSE_OPTIONS` error that names the option, the expected values, and the given one. */

@@ -37,6 +37,12 @@ export interface PublishOptions {
   transient?: boolean;
 }
 
+/** An event of a list for `publishAll()`, and how it is published. */
+export interface SseEventInput extends PublishOptions {
+  /** A string, sent unchanged, or any JSON value, sent as JSON, nested at most 500 levels deep. */
+  data: unknown;
+}
+
 /** An event that passed every check, with its data serialised, as brokers publish it. */
 export interface Publication {
   readonly data: string;
@@ -139,6 +145,11 @@ export function checkPublication(
   maxPayloadBytes: number,
 ): Publication {
   checkKeys('SSE_INPUT', 'options', options, OPTIONS);
+  return checkFields(data, options, maxPayloadBytes);
+}
+
+/** The same, where keys are known. */
+export function checkFields(data: unknown, options: PublishOptions, maxPayloadBytes: number): Publication {
   if (data instanceof SseTypedChannel)
     throw inputError('type', 'an event type of the typed channel', undefined);
   const { transient = false, idempotencyKey, retry, type } = options;

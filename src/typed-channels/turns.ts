@@ -1,5 +1,4 @@
 import { SseError } from '../common/sse.errors.js';
-import type { Publication } from '../event/event.js';
 
 /** How many publications of a channel may wait, and the characters of all: a schema that is stuck must not fill the memory. */
 const MAX_WAITING = 10_000;
@@ -10,6 +9,12 @@ interface Queue {
   /** Resolves when the last of them has been handed on. */
   last: Promise<void>;
   waiting: number;
+}
+
+/** What a call publishes to a channel: events, and characters of their data, as far as they are known. */
+export interface Weight {
+  readonly count: number;
+  readonly size: number;
 }
 
 /** Keeps the order of the calls in each channel where the schema of one of them is asynchronous. */
@@ -23,17 +28,19 @@ export class Turns {
    * @param publish is called in the turn of the call, at once where nothing waits
    * @throws SseError `SSE_UNAVAILABLE`, by the promise, where too many wait
    */
-  take<R>(
+  take<Checked extends object, Result>(
     channel: string,
-    checked: Publication | Promise<Publication>,
-    publish: (publication: Publication) => Promise<R>,
-  ): Promise<R> {
+    checked: Checked | Promise<Checked>,
+    { count, size }: Weight,
+    publish: (checked: Checked) => Promise<Result>,
+  ): Promise<Result> {
     const waiting = this.#queues.get(channel);
     const isChecked = !('then' in checked);
     if (isChecked && !waiting) return publish(checked);
     const queue = waiting ?? { last: Promise.resolve(), waiting: 0 };
-    const size = isChecked ? checked.data.length : 0;
-    if (queue.waiting >= MAX_WAITING || this.#size + size > MAX_WAITING_SIZE) {
+    // A long list is accepted where nothing waits.
+    const isFull = waiting !== undefined && waiting.waiting + count > MAX_WAITING;
+    if (isFull || this.#size + size > MAX_WAITING_SIZE) {
       // The schema has been called already.
       if (!isChecked) checked.catch(() => undefined);
       return Promise.reject(tooMany());
@@ -41,10 +48,11 @@ export class Turns {
     const result = this.#inTurn(queue.last, checked, publish);
     const leave = () => {
       this.#size -= size;
-      if (--queue.waiting === 0) this.#queues.delete(channel);
+      queue.waiting -= count;
+      if (queue.waiting === 0) this.#queues.delete(channel);
     };
     this.#size += size;
-    queue.waiting++;
+    queue.waiting += count;
     // The next one waits until this one is handed on, not until it is confirmed.
     queue.last = result.then(leave, leave);
     this.#queues.set(channel, queue);
@@ -57,11 +65,11 @@ export class Turns {
   }
 
   /** In an object, because a promise would be awaited. */
-  async #inTurn<R>(
+  async #inTurn<Checked, Result>(
     before: Promise<void>,
-    checked: Publication | Promise<Publication>,
-    publish: (publication: Publication) => Promise<R>,
-  ): Promise<{ publishing: Promise<R> }> {
+    checked: Checked | Promise<Checked>,
+    publish: (checked: Checked) => Promise<Result>,
+  ): Promise<{ publishing: Promise<Result> }> {
     const [settled] = await Promise.allSettled([checked, before]);
     if (settled.status === 'rejected') throw settled.reason;
     const publishing = publish(settled.value);

@@ -132,7 +132,7 @@ export const cluster = [
   {
     guard: 'a publication that timed out frees its share',
     file: 'src/broker/redis/publication-queue.ts',
-    find: `    this.usage.count--;\n`,
+    find: `    this.usage.count -= publication.command.count;\n`,
     replace: `    if (this.#waiting === 0) this.usage.count--;\n`,
     tests: ['src/broker/redis/publication-queue.limits.spec.ts'],
   },

@@ -8,6 +8,7 @@ import { formats } from './formats.js';
 import { history } from './history.js';
 import { http } from './http.js';
 import { hub } from './hub.js';
+import { lists } from './lists.js';
 import { memory } from './memory.js';
 import { metrics } from './metrics.js';
 import { production } from './production.js';
@@ -38,6 +39,7 @@ export const MUTANTS = [
   ...publisher,
   ...cluster,
   ...scripts,
+  ...lists,
   ...access,
   ...connections,
   ...http,

@@ -16,21 +16,21 @@ export const publisher = [
   {
     guard: 'the number of pending publications is bounded',
     file: 'src/broker/redis/publisher.ts',
-    find: `this.#usage.count >= MAX_PENDING || `,
+    find: `count <= MAX_PENDING && `,
     replace: '',
     tests: inBounds('accepts a bounded number and size'),
   },
   {
     guard: 'the memory of pending publications is bounded',
     file: 'src/broker/redis/publisher.ts',
-    find: ` || this.#usage.size + command.size > MAX_PENDING_SIZE`,
+    find: ` && size <= MAX_PENDING_SIZE`,
     replace: '',
     tests: inBounds('accepts a bounded number and size'),
   },
   {
     guard: 'a closed publisher rejects publications',
     file: 'src/broker/redis/publisher.ts',
-    find: `    if (this.#closing) return Promise.reject(closedError());\n`,
+    find: `    if (this.#closing) return closedError();\n`,
     replace: '',
   },
   {
@@ -87,7 +87,7 @@ export const publisher = [
   },
   {
     guard: 'each publication names its unanswered predecessor',
-    find: `const after = this.#latest.get(command.channel)?.number;`,
+    find: `const after = this.#latest.get(command.channel)?.last;`,
     replace: `const after = undefined;`,
     tests: [SENDER_SPEC, ...inOrder('stores an event before the later ones of its channel')],
   },
@@ -116,14 +116,14 @@ export const publisher = [
   },
   {
     guard: 'the script text is sent after Redis has flushed it',
-    find: `      if (error.name === 'ReplyError') this.#route.connection.knowsScripts = false;\n`,
+    find: `      if (error.name === 'ReplyError') this.#route.connection.knownScripts.clear();\n`,
     replace: '',
     tests: inOrder('keeps the order of the calls when scripts are flushed'),
   },
   {
     guard: 'the script text is sent on a new connection',
     file: 'src/broker/redis/connection.ts',
-    find: `    this.client.on('close', () => (this.knowsScripts = false));\n`,
+    find: `    this.client.on('close', () => this.knownScripts.clear());\n`,
     replace: '',
     tests: ['test/connection.spec.ts'],
   },

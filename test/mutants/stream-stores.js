@@ -154,7 +154,7 @@ export const streamStores = [
   {
     file: 'src/broker/memory/memory.broker.ts',
     guard: 'nobody publishes to a stream (memory)',
-    find: `    if (!transient && this.streams.get(channel)) throw streamError(channel);\n`,
+    find: `    if (publications.some(({ transient }) => !transient)) throw streamError(channel);\n`,
     replace: '',
     tests: inMemory('take the place of no channel'),
   },

@@ -42,7 +42,7 @@ export async function startInput(platform: Platform) {
 }
 
 /** The sections of docs/input.md whose rows have tests. */
-const SECTIONS = ['Publishing', 'Streams', 'Subscribing', 'Typed channels', 'Tickets'] as const;
+const SECTIONS = ['Publishing', 'Lists', 'Streams', 'Subscribing', 'Typed channels', 'Tickets'] as const;
 
 const rowsOf = (document: string) =>
   [...document.matchAll(/^\| (.+?) \| .+ \|$/gm)]

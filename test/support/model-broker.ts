@@ -114,6 +114,7 @@ export class ModelBroker extends SseBroker {
   }
 
   publish = () => Promise.reject(new Error('The store publishes'));
+  publishAll = () => Promise.reject(new Error('The store publishes'));
   close = () => Promise.resolve();
 
   subscribe(_channel: string, listener: ChannelListener): void {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, jest } from '@jest/globals';
 import { SseError } from '../../src/common/sse.errors.js';
 import type { Attempt, Find, PublishCommand } from '../../src/broker/redis/publication.js';
 import { RedisPublisher } from '../../src/broker/redis/publisher.js';
+import { SCRIPTS } from '../../src/broker/redis/script.js';
 import type { RedisTopology } from '../../src/broker/redis/topology.js';
 import { within } from './until.js';
 
@@ -44,11 +45,17 @@ export class PublisherRig {
 
   /** An event with the name `<channel><number>`. */
   readonly publish = (name: string, isRepeatable = true, size = 1) => {
-    const send: PublishCommand['send'] = (_, attempt) => this.#record(name, attempt);
-    const command = { channel: name[0]!, size, isRepeatable, send, idOf: (cursor: string) => cursor };
-    const id = this.publisher.publish(command);
+    const id = this.publisher.publish(this.#command(name, isRepeatable, size));
     id.catch(() => undefined);
     return id;
+  };
+
+  /** A list in parts, each of as many events as given. */
+  readonly publishAll = (parts: Readonly<Record<string, number>>) => {
+    const commands = Object.entries(parts).map(([name, count]) => ({ ...this.#command(name), count }));
+    const ids = this.publisher.publishAll(commands);
+    for (const id of ids) id.catch(() => undefined);
+    return ids;
   };
 
   readonly names = () => this.sent.map(({ name }) => name);
@@ -65,7 +72,14 @@ export class PublisherRig {
 
   #newConnection() {
     const unreachable = () => new SseError('SSE_UNAVAILABLE', 'Redis is unreachable');
-    return { ready: true, knowsScripts: false, reason: 'it hangs', unreachable };
+    return { ready: true, knownScripts: new Set(), reason: 'it hangs', unreachable };
+  }
+
+  #command(name: string, isRepeatable = true, size = 1): PublishCommand {
+    const script = isRepeatable ? SCRIPTS.publish : undefined;
+    const send = (_: unknown, attempt: Attempt) => this.#record(name, attempt) as Promise<string>;
+    const resultOf = (cursors: ReadonlyMap<number, string>, number: number) => cursors.get(number);
+    return { channel: name[0]!, count: 1, size, isRepeatable, script, send, resultOf };
   }
 
   #record(name: string, attempt?: Attempt) {

@@ -8,6 +8,20 @@ import { Proxy } from './proxy.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { until } from './until.js';
 
+/** An event of a list. */
+export type Listed = PublishOptions & { data: unknown };
+
+/** Events with the numbers as their data. */
+export const listOf = (from: number, to: number): Listed[] =>
+  numbers(to - from).map((n) => ({ data: from + n }));
+
+/** Publishes a list to a channel. */
+export const publishList = (broker: RedisSseBroker, list: readonly Listed[], channel = 'a') =>
+  broker.publishAll(
+    channel,
+    list.map(({ data, ...options }) => checkPublication(data, options, 100_000)),
+  );
+
 export const numbers = (to: number): number[] => Array.from({ length: to }, (_, n) => n);
 
 /** Gives each test a redis-server behind a proxy, and brokers that publish to it. To be called within a `describe()`. */

@@ -26,8 +26,11 @@ export async function startService(options: SseModuleOptions = {}): Promise<SseS
   return sse;
 }
 
+/** The module of a service. */
+export const moduleOf = (sse: SseService): TestingModule => modules.get(sse)!;
+
 /** Closes the application of a service. */
-export const closeModule = (sse: SseService): Promise<void> => modules.get(sse)!.close();
+export const closeModule = (sse: SseService): Promise<void> => moduleOf(sse).close();
 
 /** A schema whose results come when the test says so. */
 export function manual() {

@@ -1,3 +1,4 @@
+import type { SseError } from '../../common/sse.errors.js';
 import type { Publication } from '../../event/event.js';
 import { type History, HISTORY_DEFAULTS } from '../../options/sse.options.js';
 import {
@@ -9,6 +10,7 @@ import {
   type Newest,
   type Page,
   POSITION_MS,
+  type PublishOutcome,
   type ReplayBounds,
   SseBroker,
   UNUSED_MS,
@@ -57,10 +59,28 @@ export class MemorySseBroker extends SseBroker {
   }
 
   async publish(channel: string, publication: Publication): Promise<string> {
+    this.#check(channel, [publication]);
+    return this.#publish(channel, publication);
+  }
+
+  async publishAll(channel: string, publications: readonly Publication[]): Promise<PublishOutcome[]> {
+    try {
+      this.#check(channel, publications);
+    } catch (error) {
+      return publications.map(() => error as SseError);
+    }
+    return publications.map((publication) => this.#publish(channel, publication));
+  }
+
+  #check(channel: string, publications: readonly Publication[]): void {
     if (this.#closed) throw closedError();
     this.#expire();
+    if (!this.streams.get(channel)) return;
+    if (publications.some(({ transient }) => !transient)) throw streamError(channel);
+  }
+
+  #publish(channel: string, publication: Publication): string {
     const { id, idempotencyKey, transient } = publication;
-    if (!transient && this.streams.get(channel)) throw streamError(channel);
     const key = idempotencyKey === undefined ? undefined : `${channel} ${idempotencyKey}`;
     const first = key === undefined ? undefined : this.#published.get(key);
     if (first !== undefined) return first;

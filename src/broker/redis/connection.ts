@@ -24,8 +24,8 @@ const MAX_WAITING = 1_000;
  */
 export class RedisConnection {
   readonly client: Redis;
-  /** Whether the server knows the module's scripts by their hashes. */
-  knowsScripts = false;
+  /** Scripts of the module that the server knows by their hashes. */
+  readonly knownScripts = new Set<unknown>();
   readonly #waiting = new Set<{ send: () => void; fail: (error: SseError) => void }>();
   /** The first error of the current outage. */
   #firstError: Error | undefined;
@@ -66,7 +66,7 @@ export class RedisConnection {
       // ioredis would use database 0 if it cannot select the given one.
       if (error.message.includes('DB index') && !this.ready) this.client.disconnect(true);
     });
-    this.client.on('close', () => (this.knowsScripts = false));
+    this.client.on('close', () => this.knownScripts.clear());
     // ioredis stops reconnecting after a `disconnect()` during the search for a server.
     this.client.on('end', () => {
       if (this.#closed) return;

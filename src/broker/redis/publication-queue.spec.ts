@@ -68,7 +68,7 @@ describe('A publisher', () => {
 
   it('sends the script text on a new connection, and the hash afterwards', () => {
     for (const name of ['a1', 'a2']) void publish(name);
-    rig.connection.knowsScripts = false;
+    rig.connection.knownScripts.clear();
     for (const name of ['a3', 'a4']) void publish(name);
     expect(rig.sent.map(({ attempt }) => attempt!.whole)).toEqual([true, false, true, false]);
   });
@@ -77,7 +77,7 @@ describe('A publisher', () => {
     void publish('a1');
     rig.sent[0]!.fail(FOR_A_WHILE);
     await turn();
-    expect(rig.connection.knowsScripts).toBe(false);
+    expect(rig.connection.knownScripts.size).toBe(0);
   });
 
   it('searches for stored publications once per channel, and sends new ones meanwhile', async () => {

@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks';
-import type { SseError } from '../../common/sse.errors.js';
 import {
   isFinal,
   isRepeated,
   PendingPublication as Pending,
   type PublishCommand,
   type Routing,
+  storedIn,
   type Usage,
 } from './publication.js';
 import type { Route } from './topology.js';
@@ -58,20 +58,22 @@ export class PublicationQueue {
     return this.#publications.size === 0;
   }
 
-  publish(command: PublishCommand, number: number): Promise<string> {
+  /** @param before the part of the same list before it, in the call before this one */
+  publish(command: PublishCommand<unknown>, number: number, before?: Pending): Pending {
     const publication = new Pending(command, number);
+    if (before) before.next = publication;
     this.#publications.add(publication);
-    this.usage.count++;
+    this.usage.count += command.count;
     this.usage.size += command.size;
     // Usually none waits. There may be 100,000 in flight, so this does not iterate them.
     if (this.#waiting++ > 0) this.flush();
     else if (this.#state === 'open' && this.#isReady()) this.#send(publication);
-    return publication.id;
+    return publication;
   }
 
   /** Resolves once the outcome of every publication is known. */
   settled(): Promise<unknown> {
-    return Promise.allSettled(Array.from(this.#publications, ({ id }) => id));
+    return Promise.allSettled(Array.from(this.#publications, ({ result }) => result));
   }
 
   /** Gives up all publications. */
@@ -112,25 +114,23 @@ export class PublicationQueue {
   #send(publication: Pending): void {
     const { command, number } = publication;
     const { connection } = this.#route;
-    const after = this.#latest.get(command.channel)?.number;
-    const attempt = { publisher: this.routing.publisher, number, after, whole: !connection.knowsScripts };
+    const after = this.#latest.get(command.channel)?.last;
+    const whole = !connection.knownScripts.has(command.script);
+    const attempt = { publisher: this.routing.publisher, number, after, whole };
     publication.state = 'sent';
     this.#waiting--;
     this.#inFlight++;
-    if (command.isRepeatable) {
-      this.#latest.set(command.channel, publication);
-      // A repeatable command is a script call, so Redis knows the script from now on.
-      connection.knowsScripts = true;
-    }
+    if (command.isRepeatable) this.#latest.set(command.channel, publication);
+    if (command.script) connection.knownScripts.add(command.script);
     command.send(this.#route, attempt).then(
-      (answer) => this.#succeed(publication, answer as string),
+      (result) => this.#succeed(publication, result),
       (error: Error) => this.#fail(publication, error),
     );
   }
 
-  #succeed(publication: Pending, id: string): void {
+  #succeed(publication: Pending, result: unknown): void {
     this.#land(publication);
-    this.#settle(publication, id);
+    this.#settle(publication, result);
     if (!this.#route.asking) this.#refusal = undefined;
     this.#goOn();
   }
@@ -147,7 +147,7 @@ export class PublicationQueue {
       this.#waiting++;
       this.#state = 'paused';
       // A script that was refused before it ran is not known.
-      if (error.name === 'ReplyError') this.#route.connection.knowsScripts = false;
+      if (error.name === 'ReplyError') this.#route.connection.knownScripts.clear();
       this.#refuse(error);
       this.#retryLater();
     } else {
@@ -195,14 +195,7 @@ export class PublicationQueue {
 
   /** Searches for the ids of publications that an earlier attempt has stored. */
   async #find(): Promise<void> {
-    const channels = new Map<string, Pending[]>();
-    for (const publication of this.#publications) {
-      if (publication.state !== 'stored') continue;
-      const stored = channels.get(publication.command.channel);
-      if (stored) stored.push(publication);
-      else channels.set(publication.command.channel, [publication]);
-    }
-    const all = [...channels];
+    const all = storedIn(this.#publications);
     for (let n = 0; n < all.length; n += FIND_BATCH) {
       await Promise.all(all.slice(n, n + FIND_BATCH).map((each) => this.#findIn(...each)));
     }
@@ -223,20 +216,27 @@ export class PublicationQueue {
       if (!isFinal(error as Error)) return;
     }
     for (const publication of publications) {
-      const cursor = cursors.get(publication.number);
-      if (cursor === undefined) this.#giveUp(publication);
-      else this.#settle(publication, publication.command.idOf(cursor));
+      const result = publication.command.resultOf(cursors, publication.number);
+      if (result === undefined) this.#giveUp(publication);
+      else this.#settle(publication, result);
     }
   }
 
   #giveUp(publication: Pending): void {
     if (publication.settled) return;
-    const isSent = publication.state === 'sent';
-    this.#settle(publication, publication.failure(this.#route.connection, isSent));
+    const { next, state } = publication;
+    this.#settle(publication, publication.failure(this.#route.connection, state === 'sent'));
+    if (next) this.#orphan(next);
+  }
+
+  /** What is in flight may be stored: its answer decides. */
+  #orphan(publication: Pending): void {
+    publication.isOrphaned = true;
+    if (publication.state === 'waiting') this.#giveUp(publication);
   }
 
   /** A publication in flight stays in the queue until its answer arrives. */
-  #settle(publication: Pending, outcome: string | SseError): void {
+  #settle(publication: Pending, outcome: unknown): void {
     publication.settle(outcome);
     if (publication.state !== 'sent') this.#remove(publication);
   }
@@ -244,7 +244,7 @@ export class PublicationQueue {
   #remove(publication: Pending): void {
     if (!this.#publications.delete(publication)) return;
     if (publication.state === 'waiting') this.#waiting--;
-    this.usage.count--;
+    this.usage.count -= publication.command.count;
     this.usage.size -= publication.command.size;
   }
 }

@@ -3,26 +3,31 @@ import { performance } from 'node:perf_hooks';
 import { SseError } from '../../common/sse.errors.js';
 import { streamError } from '../streams.js';
 import type { RedisConnection } from './connection.js';
+import type { RedisScript } from './script.js';
 import type { Route } from './topology.js';
 
-/** A command that publishes an event. */
-export interface PublishCommand {
+/** A command that publishes one or more events of a channel. */
+export interface PublishCommand<Result = string> {
   readonly channel: string;
+  /** Events. Each takes a number. */
+  readonly count: number;
   /** In characters. */
   readonly size: number;
   /** Whether a retry is safe although Redis may have executed it: the script then refuses the second attempt. */
   readonly isRepeatable: boolean;
-  send(route: Route, attempt: Attempt): Promise<unknown>;
-  /** The event's public id, given its cursor. */
-  idOf(cursor: string): string;
+  /** What it calls, if it is a script. */
+  readonly script?: RedisScript;
+  send(route: Route, attempt: Attempt): Promise<Result>;
+  /** The result, given cursors of its events by their numbers. @returns undefined if the cursors are not enough */
+  resultOf(cursors: ReadonlyMap<number, string>, number: number): Result | undefined;
 }
 
 export interface Attempt {
   /** Name of the publisher: one for each process. */
   readonly publisher: string;
-  /** Number of the publication, increasing with the calls. */
+  /** Number of the publication, increasing with the calls; of several events, that of the first one. */
   readonly number: number;
-  /** The number of its predecessor in the channel, if that is in flight: the script stores no publication before it. */
+  /** The (last) number of its predecessor in the channel, if that is in flight: the script stores no publication before it. */
   readonly after: number | undefined;
   /** Whether to send the text of the script: the server may not have it. */
   readonly whole: boolean;
@@ -34,7 +39,7 @@ export type Find = (
   where: { channel: string; publisher: string; first: number },
 ) => Promise<ReadonlyMap<number, string>>;
 
-/** How many publications all queues hold, and how many characters. */
+/** How many events all queues hold, and how many characters. */
 export interface Usage {
   count: number;
   size: number;
@@ -68,6 +73,12 @@ export const isTemporary = (error: Error): boolean => error.name === 'ReplyError
 export const isRepeated = ({ name, message }: Error): boolean =>
   name === 'ReplyError' && message.startsWith('REPEATED');
 
+/** What the script says, for a script that reports it in another way. */
+export const repeatedError = (): Error =>
+  Object.assign(new Error('REPEATED: the channel has taken these events, or a later one'), {
+    name: 'ReplyError',
+  });
+
 /** A random name for a publisher, of 48 bits. */
 export const newPublisher = () => randomBytes(6).toString('base64url');
 
@@ -76,30 +87,38 @@ export class PendingPublication {
   /**
    * - `waiting`: to be sent, for the first time or again.
    * - `sent`: in flight.
-   * - `stored`: an earlier attempt has stored it; its id is not known yet.
+   * - `stored`: an earlier attempt has stored it; its result is not known yet.
    * - `answered`: its outcome is known.
    */
   state: 'waiting' | 'sent' | 'stored' | 'answered' = 'waiting';
-  /** The event's public id. */
-  readonly id: Promise<string>;
+  readonly result: Promise<unknown>;
   readonly since = performance.now();
-  /** Whether an attempt got no answer: then the event may have been published. */
+  /** The next part of the same list: it must not be published if this part is not. */
+  next: PendingPublication | undefined;
+  /** Whether the part before it was given up. */
+  isOrphaned = false;
+  /** Whether an attempt got no answer: then it may have been published. */
   unanswered = false;
   /** Why the last attempt failed. */
   error: Error | undefined;
   settled = false;
-  #resolve!: (id: string) => void;
+  #resolve!: (result: unknown) => void;
   #reject!: (error: SseError) => void;
 
-  /** @param number counts up with the calls */
+  /** @param number counts up with the events */
   constructor(
-    readonly command: PublishCommand,
+    readonly command: PublishCommand<unknown>,
     readonly number: number,
   ) {
-    this.id = new Promise((resolve, reject) => {
+    this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  /** The number of its last event. */
+  get last(): number {
+    return this.number + this.command.count - 1;
   }
 
   /** An attempt has failed. @returns whether it may be sent again */
@@ -108,24 +127,43 @@ export class PendingPublication {
     const refused = error.name === 'ReplyError';
     const wasSent = refused || !error.message.startsWith('Stream isn');
     this.unanswered ||= wasSent && !refused;
+    if (this.isOrphaned) return false;
     return refused ? !isFinal(error) : !wasSent || this.command.isRepeatable;
   }
 
-  /** The error for a publication whose id is not known. @param isSent whether it is in flight */
+  /** The error for a publication whose result is not known. @param isSent whether it is in flight */
   failure(connection: RedisConnection, isSent: boolean): SseError {
     const { error: cause, unanswered } = this;
     if (cause?.message.startsWith('STREAM')) return streamError(this.command.channel);
     const mayBePublished = unanswered || isSent;
+    if (this.isOrphaned && !mayBePublished) return orphanError();
     if (!cause && !mayBePublished) return connection.unreachable();
     const refused = cause?.name === 'ReplyError';
     const what = refused ? `refused: ${cause.message}` : `did not answer: ${connection.reason}`;
     return new SseError('SSE_UNAVAILABLE', `Redis ${what}`, { cause, mayBePublished });
   }
 
-  /** @param outcome its id or an error; only the first outcome counts */
-  settle(outcome: string | SseError): void {
+  /** @param outcome its result or an error; only the first outcome counts */
+  settle(outcome: unknown): void {
     this.settled = true;
-    if (typeof outcome === 'string') this.#resolve(outcome);
-    else this.#reject(outcome);
+    if (outcome instanceof SseError) this.#reject(outcome);
+    else this.#resolve(outcome);
   }
+}
+
+const orphanError = () =>
+  new SseError('SSE_UNAVAILABLE', 'Not published: an earlier event of the list and channel was not');
+
+/** Those that an earlier attempt has stored, by channel. */
+export function storedIn(
+  publications: Iterable<PendingPublication>,
+): readonly [channel: string, stored: readonly PendingPublication[]][] {
+  const channels = new Map<string, PendingPublication[]>();
+  for (const publication of publications) {
+    if (publication.state !== 'stored') continue;
+    const stored = channels.get(publication.command.channel);
+    if (stored) stored.push(publication);
+    else channels.set(publication.command.channel, [publication]);
+  }
+  return [...channels];
 }

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../../common/sse.errors.js';
 import { closedError } from '../broker.js';
 import { PublicationQueue } from './publication-queue.js';
-import { type Find, newPublisher, type PublishCommand, type Routing } from './publication.js';
+import {
+  type Find,
+  newPublisher,
+  type PendingPublication,
+  type PublishCommand,
+  type Routing,
+} from './publication.js';
 import type { RedisTopology } from './topology.js';
 
 /** How many publications may be pending at once, and their characters: an outage must not fill the memory. */
@@ -30,14 +36,26 @@ export class RedisPublisher {
   ) {}
 
   /** @throws SseError `SSE_UNAVAILABLE` */
-  publish(command: PublishCommand): Promise<string> {
-    if (this.#closing) return Promise.reject(closedError());
-    if (this.#usage.count >= MAX_PENDING || this.#usage.size + command.size > MAX_PENDING_SIZE) {
-      const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
-      return Promise.reject(new SseError('SSE_UNAVAILABLE', message));
-    }
+  publish<Result>(command: PublishCommand<Result>): Promise<Result> {
+    return this.publishAll([command])[0]!;
+  }
+
+  /**
+   * The parts of a list for one channel, in order. No part is published after one that is not.
+   *
+   * @throws SseError `SSE_UNAVAILABLE`, by the promise of each part
+   */
+  publishAll<Result>(parts: readonly PublishCommand<Result>[]): Promise<Result>[] {
+    const refusal = this.#refusalOf(parts);
+    if (refusal) return parts.map(() => Promise.reject(refusal));
     this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
-    return this.#queueOf(command.channel).publish(command, this.#count++);
+    const queue = this.#queueOf(parts[0]!.channel);
+    let before: PendingPublication | undefined;
+    return parts.map((part) => {
+      before = queue.publish(part, this.#count, before);
+      this.#count += part.count;
+      return before.result as Promise<Result>;
+    });
   }
 
   /** Sends publications that waited for a server. */
@@ -53,6 +71,18 @@ export class RedisPublisher {
     await Promise.race([settled, sleep(CLOSE_MS, undefined, { ref: false })]);
     clearInterval(this.#sweep);
     for (const queue of queues) queue.close();
+  }
+
+  #refusalOf(parts: readonly PublishCommand<unknown>[]): SseError | undefined {
+    if (this.#closing) return closedError();
+    let { count, size } = this.#usage;
+    for (const part of parts) {
+      count += part.count;
+      size += part.size;
+    }
+    if (count <= MAX_PENDING && size <= MAX_PENDING_SIZE) return undefined;
+    const message = `More than ${MAX_PENDING} events or ${MAX_PENDING_SIZE} bytes are waiting to be published: await publish()`;
+    return new SseError('SSE_UNAVAILABLE', message);
   }
 
   #queueOf(channel: string): PublicationQueue {

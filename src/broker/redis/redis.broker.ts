@@ -11,16 +11,18 @@ import {
   CONTROL_KEEPS,
   type Newest,
   type Page,
+  type PublishOutcome,
   type ReplayBounds,
   SseBroker,
 } from '../broker.js';
-import { decodeEntry, encodeBody } from '../../event/message.js';
+import { decodeEntry } from '../../event/message.js';
 import { type Findings, inspect } from './inspect.js';
 import { RedisCluster } from './cluster.js';
 import { RedisOutage } from './outage.js';
 import { RedisNames } from './names.js';
 import type { Find } from './publication.js';
 import { RedisProbe } from './probe.js';
+import { PublishCommands } from './publish-commands.js';
 import { RedisPublisher } from './publisher.js';
 import { RedisStreams } from './redis.streams.js';
 import { RedisTickets } from './redis.tickets.js';
@@ -47,6 +49,7 @@ export class RedisSseBroker extends SseBroker {
   readonly #topology: RedisTopology;
   readonly #isCluster: boolean;
   readonly #publisher: RedisPublisher;
+  readonly #commands: PublishCommands;
   readonly #names: RedisNames;
   readonly streams: RedisStreams;
   readonly tickets: RedisTickets;
@@ -79,6 +82,8 @@ export class RedisSseBroker extends SseBroker {
       : new StandaloneRedis(source, listener);
     this.streams = new RedisStreams(this.#topology, this.#names);
     this.tickets = new RedisTickets(this.#topology, this.#names);
+    const keptOf = (channel: string) => this.#keptOf(channel);
+    this.#commands = new PublishCommands(this.#topology, this.#names, history !== false, keptOf);
     this.#publisher = new RedisPublisher(this.#topology, (route, where) => this.#find(route, where));
     this.#subscriptions = new RedisSubscriptions(
       this.#topology,
@@ -88,7 +93,9 @@ export class RedisSseBroker extends SseBroker {
     );
     this.#probe = new RedisProbe(
       (text) =>
-        this.#topology.run(this.#probe.channel, (route) => this.#send(route, this.#probe.channel, text)),
+        this.#topology.run(this.#probe.channel, (route) =>
+          this.#commands.send(route, this.#probe.channel, text),
+        ),
       (isDeaf, isStill) => this.#reconnect(isDeaf, isStill),
       probeMs,
     );
@@ -125,33 +132,17 @@ export class RedisSseBroker extends SseBroker {
   }
 
   publish(channel: string, publication: Publication): Promise<string> {
-    const { id = '', idempotencyKey, transient } = publication;
-    const kept = !transient && this.history !== false;
-    const body = encodeBody(publication, kept);
-    const size = body.length;
-    if (!kept && idempotencyKey === undefined) {
-      const send = (route: Route) => this.#send(route, channel, body).then(() => id);
-      return this.#publisher.publish({ channel, size, isRepeatable: false, send, idOf: () => id });
-    }
-    const keys = this.#names.keys(channel, id !== '');
-    if (idempotencyKey !== undefined) keys.push(this.#names.key(channel, `idempotency:${idempotencyKey}`));
-    return this.#publisher.publish({
-      channel,
-      size,
-      isRepeatable: true,
-      send: (route, { publisher, number, after = '', whole }) => {
-        const event = [
-          this.#names.live(channel),
-          body,
-          id,
-          publisher + number.toString(36),
-          randomInt(2 ** 20),
-        ];
-        const args = [...event, ...this.#keptOf(channel), this.#names.command, number, after];
-        return SCRIPTS.publish[whole ? 'load' : 'call'](route, keys, args);
-      },
-      idOf: (cursor) => id || cursor,
-    });
+    return this.#publisher.publish(this.#commands.event(channel, publication));
+  }
+
+  async publishAll(channel: string, publications: readonly Publication[]): Promise<PublishOutcome[]> {
+    const commands = this.#commands.list(channel, publications);
+    const outcomes = await Promise.allSettled(this.#publisher.publishAll(commands));
+    return outcomes.flatMap((outcome, part): readonly PublishOutcome[] =>
+      outcome.status === 'fulfilled'
+        ? outcome.value
+        : Array.from({ length: commands[part]!.count }, () => outcome.reason as SseError),
+    );
   }
 
   subscribe(channel: string, listener: ChannelListener): void {
@@ -225,13 +216,6 @@ export class RedisSseBroker extends SseBroker {
   #keptOf(channel: string): readonly (number | '')[] {
     const isControl = channel === CONTROL_CHANNEL && this.history !== false;
     return isControl ? [CONTROL_KEEPS.maxEvents, CONTROL_KEEPS.maxAgeMs] : this.#kept;
-  }
-
-  /** Sends a message that is not stored. */
-  #send(route: Route, channel: string, text: string): Promise<unknown> {
-    // While a slot migrates, its subscribers are still on the server that it leaves.
-    const { client } = (route.asking ? this.#topology.routeOf(channel) : route).connection;
-    return client[this.#topology.sharded ? 'spublish' : 'publish'](this.#names.live(channel), text);
   }
 
   #change(): void {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Route } from './topology.js';
-import { APPEND, FIND, PUBLISH, READ, STREAM } from './scripts.js';
+import { APPEND, FIND, PUBLISH, PUBLISH_ALL, READ, STREAM } from './scripts.js';
 
 type Call = [keys: readonly string[], args: readonly (string | number)[]];
 
@@ -42,6 +42,7 @@ export function clientOf({ connection: { client }, asking }: Route): Route['conn
 
 export const SCRIPTS = {
   publish: new RedisScript(PUBLISH),
+  publishAll: new RedisScript(PUBLISH_ALL),
   find: new RedisScript(FIND),
   read: new RedisScript(READ),
   append: new RedisScript(APPEND),

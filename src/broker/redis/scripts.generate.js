@@ -14,7 +14,7 @@ const constants = readdirSync(dir)
   .map((name) => {
     const lua = readFileSync(join(dir, name), 'utf8').replaceAll(/^\s*(--.*)?\n/gm, '');
     if (/[`\\]|\$\{/.test(lua)) throw new Error(`A template literal would change a character of ${name}`);
-    return `export const ${name.replace('.lua', '').toUpperCase()} = \`${lua}\`;\n`;
+    return `export const ${name.replace('.lua', '').replaceAll('-', '_').toUpperCase()} = \`${lua}\`;\n`;
   });
 const text = [
   '/* oxlint-disable max-lines */\n// Generated from the .lua files by scripts.generate.js: change those.\n',

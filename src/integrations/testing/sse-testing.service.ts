@@ -7,14 +7,16 @@ import { SseError } from '../../common/sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/sse.options.js';
 import { SseService } from '../../sse.service.js';
 import type { AnyDefinition, SseDataOf, SseEventTypeOf } from '../../typed-channels/define-channel.js';
+import { type AnyEventInput, callOfEvent, type CheckedInput } from '../../typed-channels/event-list.js';
 import {
   callOf,
   checkArguments,
   type PublishArguments,
+  type PublishCall,
   type SseTypedPublishOptions,
 } from '../../typed-channels/typed-publication.js';
 
-/** An accepted call of `publish()`: its data and options as the caller gave them, and its result. */
+/** An accepted call of `publish()`, or event of `publishAll()`: its data and options as the caller gave them, and its result. */
 export interface SsePublication extends Readonly<PublishOptions> {
   /** In canonical form; `sse` if the caller named none. */
   readonly channel: string;
@@ -54,9 +56,25 @@ export class SseTestingService extends SseService {
   ): Promise<string>;
   override async publish(...args: PublishArguments): Promise<string> {
     const publishedId = await super.publish(...(args as [unknown]));
-    const { channel, data, options } = callOf(args);
-    this.#published.push(Object.freeze({ ...options, channel, data, publishedId }));
+    this.#record(callOf(args), publishedId);
     return publishedId;
+  }
+
+  override async publishAll<Event extends AnyEventInput>(
+    events: readonly (Event & CheckedInput<Event>)[],
+  ): Promise<string[]> {
+    const calls = Array.isArray(events) ? [...events] : [];
+    const record = (place: number, id: string) =>
+      this.#record(callOfEvent(calls[place] as AnyEventInput), id);
+    try {
+      const ids = await super.publishAll(events);
+      for (const [place, id] of ids.entries()) record(place, id);
+      return ids;
+    } catch (error) {
+      const { outcomes } = error as SseError;
+      for (const [place, { id }] of outcomes.entries()) if (id !== undefined) record(place, id);
+      throw error;
+    }
   }
 
   /**
@@ -82,6 +100,10 @@ export class SseTestingService extends SseService {
     const { channel, publication } = checkArguments(args, this.resolved.maxPayloadBytes);
     const publish = (checked: Publication) => this.memory.publish(channel, checked);
     return publication instanceof Promise ? publication.then(publish) : publish(publication);
+  }
+
+  #record({ channel, data, options }: PublishCall, publishedId: string): void {
+    this.#published.push(Object.freeze({ ...options, channel, data, publishedId }));
   }
 
   /**

@@ -1,0 +1,205 @@
+const ALL_SPEC = 'test/publish-all.spec.ts';
+const OUTAGE_SPEC = 'test/publish-all.outage.spec.ts';
+const REFUSALS_SPEC = 'test/publish-all.refusals.spec.ts';
+const TYPED_SPEC = 'test/publish-all.typed.spec.ts';
+const INPUT_SPEC = 'test/input.lists.spec.ts';
+const QUEUE_SPEC = 'src/broker/redis/publication-queue.lists.spec.ts';
+const onRedis = (name) => [`${ALL_SPEC} › on Redis ${name}`];
+const outage = (name) => [`${OUTAGE_SPEC} › ${name}`];
+const refusal = (name) => [`${REFUSALS_SPEC} › ${name}`];
+
+const script = { file: 'src/broker/redis/publish-all.lua' };
+const undone = (find) => ({
+  ...script,
+  guard: `undone: ${find.trim()}`,
+  find,
+  replace: '',
+  tests: refusal('is undone if the Redis user may not run'),
+});
+const queue = { file: 'src/broker/redis/publication-queue.ts', tests: [QUEUE_SPEC] };
+const command = { file: 'src/broker/redis/list-command.ts' };
+const commands = {
+  file: 'src/broker/redis/publish-commands.ts',
+  tests: outage('are one for each 1,000 events'),
+};
+const publications = { file: 'src/publications.ts' };
+const list = { file: 'src/typed-channels/event-list.ts' };
+
+/** Guards of `publishAll()`. */
+export const lists = [
+  {
+    ...script,
+    guard: 'a list is stored once',
+    find: `if last >= tonumber(number) then`,
+    replace: `if false then`,
+    tests: outage('is stored once when its reply is lost'),
+  },
+  {
+    ...script,
+    guard: 'a list is not stored before its predecessor',
+    find: `if after ~= '' and last < tonumber(after) then`,
+    replace: `if false then`,
+    tests: refusal('is stored before the later ones of its channel'),
+  },
+  {
+    ...script,
+    guard: 'nobody publishes a list to a stream',
+    find: `if known[5] then return`,
+    replace: `if false then return`,
+    tests: onRedis('says of each event'),
+  },
+  {
+    ...script,
+    guard: 'a key of a list counts once',
+    find: `  local first = idempotency and redis.call('GET', idempotency)\n  if first then\n    answer[#answer + 1] = place\n`,
+    replace: `  local first = false\n  if first then\n    answer[#answer + 1] = place\n`,
+    tests: onRedis('publishes once for each idempotency key'),
+  },
+  {
+    ...script,
+    guard: 'a repeated list knows the ids of its keys',
+    find: `    if detail[3] > 0 then`,
+    replace: `    if false then`,
+    tests: outage('knows the ids of its idempotency keys'),
+  },
+  {
+    ...script,
+    guard: 'an id that is used twice means its first event',
+    find: `reused = id ~= '' and isReused(id)`,
+    replace: `reused = false`,
+    tests: onRedis('resumes after the first event'),
+  },
+  {
+    ...script,
+    guard: 'a list is trimmed',
+    find: `    redis.call('XTRIM', history, 'MAXLEN', '~', size)\n`,
+    replace: '',
+    tests: outage('is found by its last events'),
+  },
+  undone(`for _, cursor in ipairs(stored) do redis.pcall('XDEL', history, cursor) end\n`),
+  undone(`  redis.pcall('HSET', meta, 'cursor', prev)\n`),
+  undone(`  redis.pcall('HDEL', ids, id)\n`),
+  undone(`for _, key in ipairs(newKeys) do redis.pcall('DEL', key) end\n`),
+  {
+    ...script,
+    guard: 'a key without history is forgotten where nothing was sent',
+    find: `        if idempotency then redis.call('DEL', idempotency) end\n`,
+    replace: '',
+    tests: refusal('keeps no idempotency key if PUBLISH is forbidden'),
+  },
+  {
+    ...queue,
+    guard: 'each event of a list is counted',
+    find: `    this.usage.count += command.count;\n`,
+    replace: `    this.usage.count++;\n`,
+  },
+  {
+    ...queue,
+    guard: 'a part of a list is not sent after one that was given up',
+    find: `    if (publication.state === 'waiting') this.#giveUp(publication);\n`,
+    replace: '',
+  },
+  {
+    ...queue,
+    guard: 'a part of a list in flight is decided by its answer',
+    find: `    if (publication.state === 'waiting') this.#giveUp(publication);\n`,
+    replace: `    this.#giveUp(publication);\n`,
+  },
+  {
+    ...queue,
+    guard: 'a part of a list that was refused is not sent again after one that was given up',
+    file: 'src/broker/redis/publication.ts',
+    find: `    if (this.isOrphaned) return false;\n`,
+    replace: '',
+  },
+  {
+    ...queue,
+    guard: 'each event of a list has a number',
+    file: 'src/broker/redis/publisher.ts',
+    find: `this.#count += part.count`,
+    replace: `this.#count++`,
+  },
+  {
+    ...commands,
+    guard: 'a call has a bounded number of events',
+    find: `part.length >= CALL_EVENTS || `,
+    replace: '',
+  },
+  {
+    ...commands,
+    guard: 'a call has a bounded size',
+    find: ` || size + body.length > CALL_SIZE`,
+    replace: '',
+  },
+  {
+    ...command,
+    guard: 'the ids of a list follow from any of its cursors',
+    find: `Number(n) - place`,
+    replace: `Number(n)`,
+    tests: outage('is found by its last events'),
+  },
+  {
+    ...command,
+    guard: 'what is only sent goes to the server that a channel leaves',
+    find: `route.asking && !this.#isStored && !this.#isKeyed`,
+    replace: `false`,
+    tests: ['test/publish-all.cluster.spec.ts › sharded Pub/Sub follow a channel that moves'],
+  },
+  {
+    ...publications,
+    guard: 'an event without an answer may be published',
+    find: `result.mayBePublished ? 'unknown' : 'rejected'`,
+    replace: `'rejected'`,
+    tests: outage('give events that may be published as unknown'),
+  },
+  {
+    ...publications,
+    guard: 'a list of which an event is published is not to be repeated',
+    find: `outcomes.some(({ status }) => status !== 'rejected')`,
+    replace: `outcomes.some(({ status }) => status === 'unknown')`,
+    tests: [INPUT_SPEC],
+  },
+  {
+    ...publications,
+    guard: 'a list that waits for a schema takes its turn',
+    file: 'src/typed-channels/turns.ts',
+    find: `if (isChecked && !waiting) return`,
+    replace: `if (isChecked) return`,
+    tests: [TYPED_SPEC],
+  },
+  {
+    ...list,
+    guard: 'a list has a bounded number of events',
+    find: `  if (length > MAX_EVENTS) {`,
+    replace: `  if (length < 0) {`,
+    tests: [INPUT_SPEC],
+  },
+  {
+    ...list,
+    guard: 'an unknown key of an event is refused',
+    find: `  checkKeys('SSE_INPUT', path, event as object, KEYS);\n`,
+    replace: '',
+    tests: [INPUT_SPEC],
+  },
+  {
+    ...list,
+    guard: 'the first event that is refused counts',
+    find: `await Promise.allSettled(publications.map(async (publication) => publication));`,
+    replace: `(await Promise.all(publications)).map((value) => ({ status: 'fulfilled', value }) as const);`,
+    tests: [TYPED_SPEC],
+  },
+  {
+    ...list,
+    guard: 'a schema that refuses an event of a refused list is no unhandled rejection',
+    find: `    allOf(publications).catch(() => undefined);\n`,
+    replace: '',
+    tests: [TYPED_SPEC],
+  },
+  {
+    file: 'src/broker/memory/memory.broker.ts',
+    guard: 'nothing of a list is published where one event is refused',
+    find: `    try {\n      this.#check(channel, publications);\n    } catch (error) {\n      return publications.map(() => error as SseError);\n    }\n`,
+    replace: '',
+    tests: [`${ALL_SPEC} › in memory says of each event`],
+  },
+];
