@@ -1,5 +1,8 @@
 import type { Frame } from './frame.js';
 
+/** From this length on, waiting for further frames saves hardly anything. */
+const LARGE = 65_536;
+
 /**
  * The frames that a client gets in one turn of the event loop, as the last step of a path of frames.
  *
@@ -32,6 +35,10 @@ export class Batch {
 
   get isEmpty(): boolean {
     return this.text === '';
+  }
+
+  get isLarge(): boolean {
+    return this.text.length >= LARGE;
   }
 
   get bytes(): Buffer {

@@ -60,6 +60,23 @@ describe('The response of a connection', () => {
     expect(socket!.bytesWritten).toBe(waiting);
   });
 
+  it('sends a heartbeat at once and apart from events, and none while events wait', async () => {
+    const { response, answer } = await request();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    await turn();
+    const sent = response.socket!.bytesWritten;
+    const begin = jest.spyOn(outbox, 'begin');
+    sse.heartbeat();
+    expect(response.socket!.bytesWritten).toBeGreaterThan(sent);
+    expect(begin).not.toHaveBeenCalled();
+    begin.mockRestore();
+    sse.next(eventOf('a'));
+    sse.heartbeat();
+    sse.complete();
+    expect(await text(await answer)).toBe('retry: 1\n\n:\nid: a\ndata: a\n\n');
+  });
+
   it.each<[string, (sse: SseResponse) => unknown]>([
     ['at the end of a turn', (sse) => sse.flush()],
     ['with a page of history', (sse) => sse.drained()],

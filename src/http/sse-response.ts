@@ -4,7 +4,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { causeOf } from '../common/sse.errors.js';
-import type { Batch } from './batch.js';
+import { Batch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './frame.js';
 import type { Outbox, Outgoing } from './outbox.js';
@@ -15,6 +15,7 @@ import { ResponseWriter } from './response-writer.js';
 const MAX_LIVE_BYTES = 524_288;
 /** A client with so many more unread bytes, of events that are not stored, is disconnected. */
 const MAX_PENDING_BYTES = 1_048_576;
+const BEAT = new Batch().with(HEARTBEAT);
 
 export const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -36,9 +37,9 @@ export interface SseResponseOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
+/** One HTTP response that subscribes to channels. It is written once per turn of the event loop, or per interval. */
 export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
-  /** The frames of this turn. */
+  /** The frames of this turn, or interval. */
   #batch: Batch | undefined;
   readonly #writer: ResponseWriter;
   #isOpen = false;
@@ -49,6 +50,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   /** The position of the connection, while the client does not know it: the last events were filtered out, or channels were added. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
+  writtenIn = 0;
 
   constructor(
     protected readonly response: AnyResponse,
@@ -139,7 +141,8 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   /** Sends a comment, or the position, on a quiet connection whose headers are sent. */
   heartbeat(): void {
     if (!this.response.headersSent || this.pending > 0) return;
-    if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT);
+    // Not by the outbox: after a comment, too, the next event is the first one after a silence. Waiting events make it unnecessary.
+    if ((this.#isNew || !this.#tellPosition()) && !this.#batch) this.write(BEAT);
     this.#isNew = false;
   }
 
@@ -183,11 +186,12 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
   }
 
   protected append(frame: Frame, id?: string): void {
-    this.#batch = (this.#batch ?? this.outbox.begin(this)).with(frame, id);
+    const before = this.#batch ?? this.outbox.begin(this);
+    this.#batch = before.with(frame, id);
+    if (this.#batch.isLarge && !before.isLarge) this.outbox.hurry(this);
   }
 
-  protected write(): void {
-    const batch = this.#batch;
+  protected write(batch = this.#batch): void {
     if (!batch) return;
     this.#batch = undefined;
     try {

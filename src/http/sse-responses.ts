@@ -39,12 +39,14 @@ export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | '
   readonly askedAt?: number;
   /** How its events are written, if not as ordinary server-sent events. */
   readonly formatting?: Formatting;
+  /** @default that of the module */
+  readonly writeIntervalMs?: number;
 }
 
 /** Turns HTTP responses into connections. */
 @Injectable()
 export class SseResponses implements OnModuleInit {
-  readonly #outbox = new Outbox();
+  readonly #outboxes = new Map<number, Outbox>();
   readonly #pipelining = new Pipelining();
   readonly #failures = new FailureLog();
   readonly #first: readonly Batch[];
@@ -53,9 +55,10 @@ export class SseResponses implements OnModuleInit {
   constructor(
     private readonly channels: Channels,
     private readonly connections: Connections,
-    @Inject(RESOLVED_OPTIONS) { retryMs, heartbeatMs }: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly host: HttpAdapterHost,
   ) {
+    const { retryMs, heartbeatMs } = options;
     this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new Batch().with(frame));
   }
 
@@ -111,6 +114,7 @@ export class SseResponses implements OnModuleInit {
       return;
     }
     const resumes = lastEventId !== undefined;
+    const outbox = this.#outboxOf(target.writeIntervalMs);
     const options = {
       channels,
       filter,
@@ -120,8 +124,8 @@ export class SseResponses implements OnModuleInit {
       headers,
     };
     const sse = formatting
-      ? new FormattedResponse(raw, this.#outbox, options, formatting)
-      : new SseResponse(raw, this.#outbox, options);
+      ? new FormattedResponse(raw, outbox, options, formatting)
+      : new SseResponse(raw, outbox, options);
     let unsubscribe = () => {};
     let onReady = () => {};
     const ready = new Promise<void>((resolve) => (onReady = resolve));
@@ -159,5 +163,12 @@ export class SseResponses implements OnModuleInit {
     if (raw.headersSent) return;
     await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
     sse.begin();
+  }
+
+  /** The outbox of all responses with an interval, so that they share batches and a timer. */
+  #outboxOf(intervalMs = this.options.writeIntervalMs): Outbox {
+    const outbox = this.#outboxes.get(intervalMs) ?? new Outbox(intervalMs);
+    this.#outboxes.set(intervalMs, outbox);
+    return outbox;
   }
 }

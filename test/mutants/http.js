@@ -105,8 +105,8 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat sends the position after filtered events',
-    find: `if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT)`,
-    replace: `this.append(HEARTBEAT)`,
+    find: `if ((this.#isNew || !this.#tellPosition()) && !this.#batch) this.write(BEAT)`,
+    replace: `this.write(BEAT)`,
     tests: ['test/filters.spec.ts › sends the position with the next heartbeat'],
   },
   {
@@ -214,8 +214,8 @@ export const http = [
   {
     file: 'src/http/outbox.ts',
     guard: 'each turn starts empty',
-    find: `    this.#start = new Batch();\n    for`,
-    replace: `    for`,
+    find: `    this.#start = new Batch();\n    for (const response`,
+    replace: `    for (const response`,
     tests: [STREAM_SPEC],
   },
   {
