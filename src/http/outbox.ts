@@ -1,4 +1,4 @@
-import { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 
 /** A response with frames to send. */
 export interface Outgoing {
@@ -10,7 +10,7 @@ export interface Outgoing {
 
 /** Responses that are written together. Those that get the same frames share batches. */
 class Round {
-  #start = new Batch();
+  #start = new SharedBatch();
   #waiting: Outgoing[] = [];
 
   get isEmpty(): boolean {
@@ -26,7 +26,7 @@ class Round {
   flush(interval: number): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#start = new Batch();
+    this.#start = new SharedBatch();
     for (const response of waiting) {
       response.writtenIn = interval;
       response.flush();

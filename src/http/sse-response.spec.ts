@@ -30,7 +30,7 @@ describe('The response of a connection', () => {
   });
 
   it('starts each turn empty, so that events of the previous turn can be freed', async () => {
-    const nobody = { flush: () => undefined };
+    const nobody = { writtenIn: 0, flush: () => undefined };
     const before = outbox.begin(nobody);
     await turn();
     expect(outbox.begin(nobody)).not.toBe(before);

@@ -4,7 +4,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { causeOf } from '../common/sse.errors.js';
-import { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './frame.js';
 import type { Outbox, Outgoing } from './outbox.js';
@@ -15,7 +15,7 @@ import { ResponseWriter } from './response-writer.js';
 const MAX_LIVE_BYTES = 524_288;
 /** A client with so many more unread bytes, of events that are not stored, is disconnected. */
 const MAX_PENDING_BYTES = 1_048_576;
-const BEAT = new Batch().with(HEARTBEAT);
+const BEAT = new SharedBatch().with(HEARTBEAT);
 
 export const HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
@@ -77,14 +77,14 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     if (!this.#position) this.append(controlFrame(type, cursor, live, isTruncated));
   }
 
-  next(event: ChannelEvent, id?: string): void {
+  next(event: ChannelEvent, id?: string, isOwn?: boolean): void {
     const { filter } = this.options;
     if (filter && !event.type?.startsWith('sse.') && !filter(event.event)) {
       this.#position = id ?? event.cursor;
       return;
     }
     this.#position = undefined;
-    this.append(frameOf(event), id);
+    this.append(frameOf(event), id, isOwn);
   }
 
   /** When the client has read what was written. */
@@ -185,9 +185,9 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     return true;
   }
 
-  protected append(frame: Frame, id?: string): void {
+  protected append(frame: Frame, id?: string, isOwn?: boolean): void {
     const before = this.#batch ?? this.outbox.begin(this);
-    this.#batch = before.with(frame, id);
+    this.#batch = before.with(frame, id, isOwn);
     if (this.#batch.isLarge && !before.isLarge) this.outbox.hurry(this);
   }
 

@@ -7,7 +7,7 @@ import { Channels } from '../channel/channels.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
-import { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { FormattedResponse, type Formatting } from './formatted-response.js';
 import { firstFrames } from './frame.js';
@@ -59,7 +59,7 @@ export class SseResponses implements OnModuleInit {
     private readonly host: HttpAdapterHost,
   ) {
     const { retryMs, heartbeatMs } = options;
-    this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new Batch().with(frame));
+    this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new SharedBatch().with(frame));
   }
 
   onModuleInit(): void {
