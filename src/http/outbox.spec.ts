@@ -91,6 +91,8 @@ describe('An outbox with an interval', () => {
     for (const { next } of responses) next(a);
     goTo(10);
     for (const { next } of responses) next(b);
+    startResponse().next(c);
+    goTo(11);
     expect(jest.getTimerCount()).toBe(1);
     goTo(60);
     expect(jest.getTimerCount()).toBe(1);
