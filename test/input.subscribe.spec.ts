@@ -1,10 +1,11 @@
 import { request } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { SseService } from 'nestjs-sse-channels';
+import { SseChannel, SseModule, type SseService } from 'nestjs-sse-channels';
 import { platforms } from './support/app.js';
 import { connect, type SseClient } from './support/client.js';
 import { BAD_CHANNELS, documentedInputs, startInput } from './support/input-app.js';
+import { compileModule } from './support/nest-module.js';
 import { until } from './support/until.js';
 
 const JUNK_IDS = [
@@ -140,6 +141,16 @@ const rows: Record<string, () => Promise<void>> = {
     expect(text).toMatch(
       /\r\n\r\nretry: \d+\n:heartbeat \d+\nevent: sse\.open\nid: \S+\ndata: .*\n\nid: \S+\ndata: old\n\n$/,
     );
+  },
+  'a `writeIntervalMs` of the module or of a route that is not a whole number from 0 to 1,000': async () => {
+    for (const ms of [-1, 1_001, 2.5, '20', null]) {
+      const options = { writeIntervalMs: ms as number };
+      expect(() => SseChannel('x', options)).toThrow('expected `writeIntervalMs` to be a whole number');
+      const application = compileModule({ imports: [SseModule.forRoot(options)] });
+      await expect(application).rejects.toThrow(
+        'expected `writeIntervalMs` to be a whole number from 0 to 1000',
+      );
+    }
   },
 };
 

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { get, type Server } from 'node:http';
-import { connect as connectSocket, type Socket } from 'node:net';
 import fastifyCompress from '@fastify/compress';
 import { describe, expect, it } from '@jest/globals';
 import { Controller, Get, type INestApplication, Query } from '@nestjs/common';
@@ -10,6 +9,7 @@ import compression from 'compression';
 import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
 import { type Platform, platforms, startApp } from './support/app.js';
 import { connect } from './support/client.js';
+import { chunksOf, connectRaw } from './support/raw-connection.js';
 import { until } from './support/until.js';
 
 @Controller()
@@ -37,19 +37,6 @@ class WritesController {
 
 const start = (platform: Platform, configure?: (app: INestApplication) => void, options = {}) =>
   startApp(platform, { imports: [SseModule.forRoot(options)], controllers: [WritesController] }, configure);
-
-/** Opens a connection and records all its bytes. Resolves after the first event. */
-async function connectRaw(url: string, request: string): Promise<{ socket: Socket; text: () => string }> {
-  const socket = connectSocket(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
-  let text = '';
-  socket.on('data', (chunk: string) => (text += chunk));
-  socket.on('error', () => undefined);
-  socket.write(request);
-  await until(() => text.includes('sse.open'));
-  return { socket, text: () => text };
-}
-
-const chunksOf = (text: string) => [...text.matchAll(/^([\da-f]+)\r\n([^]*?\n)\r\n/gm)];
 
 describe.each(platforms)('Writes to the socket on %s', (name, platform) => {
   it('send each client all events of one turn of the event loop as one chunk', async () => {

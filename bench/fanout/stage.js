@@ -13,12 +13,15 @@ const residentBytes = (pid) =>
 const writesOf = (pid) => Number(/syscw: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
 
 export class Stage {
-  /** @param redis the Redis for events; undefined: the server process publishes them itself */
-  static async set(name, { redis, profile }) {
+  /**
+   * @param redis the Redis for events; undefined: the server process publishes them itself
+   * @param more further options of the server
+   */
+  static async set(name, { redis, profile, ...more }) {
     const { file, options, wire, publishes } = RIVALS[name];
     const execArgv = ['--expose-gc', ...(profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [])];
     await redis?.admin.flushall();
-    const server = await start(`servers/${file}.js`, { ...options, redis: redis?.url }, execArgv);
+    const server = await start(`servers/${file}.js`, { ...options, redis: redis?.url, ...more }, execArgv);
     const load = await start('load.js');
     const publisher =
       redis && !publishes

@@ -26,13 +26,12 @@ describe('The channels of a connection that catches up', () => {
 
   /** A position in all channels, before events that no ring contains. */
   const behind = async (names: readonly string[], count: number) => {
-    const parts: string[] = [];
-    const set = new ChannelSet(names);
-    for (const [index, name] of names.entries()) {
-      parts.push(set.part(index, (await rig.broker.read(name, [], 0)).tip));
+    const cursors: string[] = [];
+    for (const name of names) {
+      cursors.push((await rig.broker.read(name, [], 0)).tip);
       for (let n = 0; n < count; n++) await publish(name, `${name}${n}`);
     }
-    return set.at(parts).id;
+    return new ChannelSet(names).idAt(cursors);
   };
   const NAMES = Array.from({ length: 20 }, (_, n) => `c${n}`);
 

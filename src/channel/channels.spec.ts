@@ -5,7 +5,6 @@ import { useChannels } from '../../test/support/channels.js';
 import { Recorder, SlowBroker } from '../../test/support/slow-broker.js';
 import { until } from '../../test/support/until.js';
 import { Channels } from './channels.js';
-import type { Subscriber } from './subscribers.js';
 
 describe('Connections with several channels', () => {
   const rig = useChannels();
@@ -99,7 +98,7 @@ describe('Connections with several channels', () => {
     await until(() => all.subscriber.events.length === 3);
     let unsubscribe = () => {};
     const leaving = new (class extends Recorder {
-      override next(...delivery: Parameters<Subscriber['next']>): void {
+      override next(...delivery: Parameters<Recorder['next']>): void {
         super.next(...delivery);
         unsubscribe();
       }

@@ -213,8 +213,7 @@ export class Channels {
     const pages = await Promise.all(channels.map(read));
     const cursors = pages.map((page) => page!.tip);
     if (cursors.length === 1) return cursors[0]!;
-    const set = new ChannelSet(channels);
-    return set.at(cursors.map((cursor, index) => set.part(index, cursor))).id;
+    return new ChannelSet(channels).idAt(cursors);
   }
 
   #drop(channel: string): void {

@@ -5,10 +5,8 @@ import { ChannelSet, CompositeSubscriber, splitLastEventId, tagOf } from './comp
 const A = '1763884800000-1048575';
 const B = '1763884800001-7';
 const C = '1763884800002-1';
-const idOf = (cursors: Record<string, string>) => {
-  const set = new ChannelSet(Object.keys(cursors));
-  return set.at(Object.values(cursors).map((cursor, index) => set.part(index, cursor))).id;
-};
+const idOf = (cursors: Record<string, string>) =>
+  new ChannelSet(Object.keys(cursors)).idAt(Object.values(cursors));
 const both = idOf({ a: A, b: B });
 const LARGEST = '9007199254740991-9007199254740991';
 
@@ -136,7 +134,8 @@ describe('A connection with several channels', () => {
 
   it('shares ids with connections of the same channels once they are at the same position', () => {
     const set = new ChannelSet(['a', 'b']);
-    const made = jest.spyOn(set, 'at');
+    set.connections = 2;
+    const made = jest.spyOn(set, 'part');
     const connections = [A, B].map((cursor) => {
       const { calls, composite } = connectionOf(set);
       composite.legs[0]!.open(cursor, []);
@@ -152,6 +151,48 @@ describe('A connection with several channels', () => {
     expect(connections.map(({ calls }) => calls.at(-1))).toEqual(
       connections.map(() => ['of b', idOf({ a: C, b: C })]),
     );
+  });
+
+  it.each([1, 3])('has the positions of all channels in each id, with %i connections', (count) => {
+    const names = ['a', 'b', 'c', 'd'];
+    const set = new ChannelSet(names);
+    set.connections = count;
+    const connections = Array.from({ length: count }, () => {
+      const { calls, composite } = connectionOf(set);
+      const cursors: Record<string, string> = {};
+      return { calls, composite, cursors };
+    });
+    let seed = 5;
+    const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below;
+    for (let n = 0; n < 2_000; n++) {
+      // Mostly the same channel several times, and now and then a connection misses an event, or opens a channel.
+      const name = names[Math.floor(n / (1 + random(3))) % 4]!;
+      const index = names.indexOf(name);
+      const next = event(name, `${1_763_884_800_000 + n}-${random(1_048_576)}`);
+      for (const { calls, composite, cursors } of connections) {
+        if (random(20) === 0) continue;
+        cursors[name] = next.cursor;
+        if (random(20) === 0) {
+          composite.legs[index]!.open(next.cursor, []);
+          composite.open([name]);
+        } else composite.legs[index]!.next(next);
+        const known = names.filter((each) => each in cursors);
+        const id = idOf(Object.fromEntries(known.map((each) => [each, cursors[each]!])));
+        expect((calls.at(-1) as unknown[])[1]).toBe(id);
+      }
+    }
+  });
+
+  it('says whether another connection may get an event with the same id', () => {
+    const set = new ChannelSet(['a', 'b']);
+    const next = jest.fn();
+    const nothing = () => undefined;
+    const { legs } = new CompositeSubscriber(set, { open: nothing, next, complete: nothing });
+    for (const [index, connections] of [1, 2].entries()) {
+      set.connections = connections;
+      legs[index]!.next(event('a', A));
+      expect(next).toHaveBeenLastCalledWith(expect.anything(), expect.any(String), connections === 1);
+    }
   });
 
   it('passes back-pressure and closing between its subscriber and its channels', () => {

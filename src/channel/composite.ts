@@ -15,12 +15,16 @@ export function tagOf(channel: string, length = SHORT): string {
   return createHash('sha256').update(channel).digest('base64url').slice(0, length);
 }
 
-/** The position of a connection in several channels. */
-interface Position {
-  /** One per channel; undefined while the channel has no position. */
-  readonly parts: readonly (string | undefined)[];
-  readonly id: string;
+/** A connection moves from one id to another, by an event that moves one part. */
+interface Step {
+  readonly from: string;
+  readonly event: ChannelEvent;
+  readonly part: string;
+  readonly to: string;
 }
+
+const joined = (parts: readonly (string | undefined)[]) =>
+  parts.filter((part) => part !== undefined).join('~');
 
 /**
  * Makes the ids of connections with the same channels. An id is a composite cursor: one part `<tag>.<cursor>` per channel, joined by `~`.
@@ -31,10 +35,11 @@ interface Position {
  * Last-Event-ID to another origin without a preflight request.
  */
 export class ChannelSet {
-  /** How many connections use this object. Connections at the same position share ids, so each id is made once. */
+  /** How many connections use this object. Those at the same position share ids, so each id is made once. */
   connections = 0;
+  /** The last step: each event goes to all connections in a row, and most of them are at the same position. */
+  last: Step | undefined;
   readonly #tags: readonly string[];
-  #last: { readonly from: Position; readonly event: ChannelEvent; readonly to: Position } | undefined;
 
   constructor(readonly channels: readonly string[]) {
     const tags = channels.map((channel) => tagOf(channel));
@@ -46,18 +51,42 @@ export class ChannelSet {
     return `${this.#tags[index]}.${shorten(cursor)}`;
   }
 
-  at(parts: Position['parts'], id = parts.filter((part) => part !== undefined).join('~')): Position {
-    return this.#last?.to.id === id ? this.#last.to : { parts, id };
+  /** The id at these cursors, one per channel. */
+  idAt(cursors: readonly string[]): string {
+    return joined(cursors.map((cursor, index) => this.part(index, cursor)));
+  }
+}
+
+/** Subscribes to one channel of a connection. */
+class Leg implements Subscriber {
+  constructor(
+    private readonly composite: CompositeSubscriber,
+    private readonly index: number,
+    readonly turns: Limiter,
+  ) {}
+
+  open(cursor: string | undefined, _live: readonly string[], isTruncated = false): void {
+    this.composite.opened(this.index, cursor!, isTruncated);
   }
 
-  /** Caches the last step: each event goes to all connections in a row, and most of them are at the same position. */
-  after(from: Position, event: ChannelEvent, index: number): Position {
-    if (this.#last?.from === from && this.#last.event === event) return this.#last.to;
-    const [before, part] = [from.parts[index], this.part(index, event.cursor)];
-    const id = before === undefined ? undefined : from.id.replace(before, part);
-    const to = this.at(from.parts.with(index, part), id);
-    this.#last = { from, event, to };
-    return to;
+  next(event: ChannelEvent): void {
+    this.composite.next(event, this.index);
+  }
+
+  complete(): void {
+    this.composite.subscriber.complete();
+  }
+
+  drained(): Promise<void> | undefined {
+    return this.composite.subscriber.drained?.();
+  }
+
+  disconnectSlow(): void {
+    this.composite.subscriber.disconnectSlow?.();
+  }
+
+  get isBehind(): boolean | undefined {
+    return this.composite.subscriber.isBehind;
   }
 }
 
@@ -65,49 +94,83 @@ export class ChannelSet {
 export class CompositeSubscriber {
   readonly legs: readonly Subscriber[];
   readonly #opened = new Map<number, string>();
-  #position: Position;
   #isTruncated = false;
+  /** One part per channel; undefined while the channel has no position. */
+  #parts: (string | undefined)[];
+  #id: string;
+  /** The channel that has moved last, and the id around its part: usually the next event is of the same channel. */
+  #moving = -1;
+  #before = '';
+  #after = '';
 
   constructor(
     private readonly set: ChannelSet,
-    private readonly subscriber: Subscriber,
-    starts: Starts = new Map(),
+    readonly subscriber: Subscriber,
+    private readonly starts: Starts = new Map(),
   ) {
     // A channel that is not open yet keeps the client's own position in the ids, so that a reconnection loses nothing.
     const partOf = (channel: string, index: number) => {
       const start = starts.get(channel);
       return isCursor(start) ? set.part(index, start) : undefined;
     };
-    this.#position = set.at(set.channels.map(partOf));
+    this.#parts = set.channels.map(partOf);
+    this.#id = joined(this.#parts);
     const turns = new Limiter(1);
-    this.legs = set.channels.map((channel, index) => ({
-      open: (cursor, _, isTruncated = false) => {
-        this.#isTruncated ||= isTruncated;
-        // A client with an unusable id has no position before it has got the reset.
-        if (starts.get(channel) !== '') this.#opened.set(index, set.part(index, cursor!));
-      },
-      next: (event) => {
-        this.#position = set.after(this.#position, event, index);
-        subscriber.next(event, this.#position.id);
-      },
-      complete: () => subscriber.complete(),
-      disconnectSlow: subscriber.disconnectSlow && (() => subscriber.disconnectSlow!()),
-      drained: () => subscriber.drained?.(),
-      get isBehind() {
-        return subscriber.isBehind;
-      },
-      turns,
-    }));
+    this.legs = set.channels.map((_, index) => new Leg(this, index, turns));
+  }
+
+  /** A leg was opened. */
+  opened(index: number, cursor: string, isTruncated: boolean): void {
+    this.#isTruncated ||= isTruncated;
+    const start = this.starts.get(this.set.channels[index]!);
+    // A client with an unusable id has no position before it has got the reset.
+    if (start !== '') this.#opened.set(index, this.set.part(index, cursor));
+  }
+
+  /** A leg got an event. */
+  next(event: ChannelEvent, index: number): void {
+    const { set } = this;
+    const isOwn = set.connections < 2;
+    this.#id = isOwn ? this.#move(index, set.part(index, event.cursor)) : this.#moveWithOthers(event, index);
+    this.subscriber.next(event, this.#id, isOwn);
   }
 
   /** Opens the subscriber, or adds further channels, after their legs were opened. See `Subscriber.open()`. */
   open(live: readonly string[]): void {
-    const { parts } = this.#position;
-    this.#position = this.set.at(parts.map((part, index) => this.#opened.get(index) ?? part));
+    this.#parts = this.#parts.map((part, index) => this.#opened.get(index) ?? part);
     this.#opened.clear();
+    this.#moving = -1;
+    this.#id = joined(this.#parts);
     const isTruncated = this.#isTruncated;
     this.#isTruncated = false;
-    this.subscriber.open(this.#position.id, live, isTruncated);
+    this.subscriber.open(this.#id, live, isTruncated);
+  }
+
+  /** @returns the id with another part of one channel */
+  #move(index: number, part: string): string {
+    if (index !== this.#moving) {
+      const before = joined(this.#parts.slice(0, index));
+      const after = joined(this.#parts.slice(index + 1));
+      this.#before = before && `${before}~`;
+      this.#after = after && `~${after}`;
+      this.#moving = index;
+    }
+    this.#parts[index] = part;
+    return this.#before + part + this.#after;
+  }
+
+  /** The same, with the id that another connection has made if that was at the same position. */
+  #moveWithOthers(event: ChannelEvent, index: number): string {
+    const { last } = this.set;
+    if (last?.event === event && last.from === this.#id) {
+      if (index !== this.#moving) this.#moving = -1;
+      this.#parts[index] = last.part;
+      return last.to;
+    }
+    const part = this.set.part(index, event.cursor);
+    const to = this.#move(index, part);
+    this.set.last = { from: this.#id, event, part, to };
+    return to;
   }
 }
 
@@ -147,22 +210,22 @@ function parseCompositeCursor(text: string): Map<string, string> | undefined {
   return parts;
 }
 
-const inBase = (cursor: string, from: number, to: number) =>
-  cursor
-    .split('-')
-    .map((number) => Number.parseInt(number, from).toString(to))
-    .join('-');
+/** Up to the year 5188, a time has fewer digits in base 36 than a decimal cursor. */
+const MAX_SHORT_MS = 36 ** 9;
 
 let last = { cursor: '', short: '' };
 
-/** The cursor in base 36. Stays decimal if the numbers are too large to be restored exactly: other programs may write such cursors. */
+/** The cursor in base 36. It stays decimal if it could not be restored exactly: other programs may write such cursors. */
 function shorten(cursor: string): string {
   // Each event goes to all of its connections in a row.
   if (last.cursor === cursor) return last.short;
-  const short = inBase(cursor, 10, 36);
-  last = { cursor, short: lengthen(short) === cursor ? short : cursor };
+  const [ms, n] = cursor.split('-').map(Number) as [number, number];
+  const isExact = ms < MAX_SHORT_MS && `${ms}-${n}` === cursor;
+  last = { cursor, short: isExact ? `${ms.toString(36)}-${n.toString(36)}` : cursor };
   return last.short;
 }
 
-/** In base 36 the time has too few digits to be taken for a decimal cursor until the year 5188. */
-const lengthen = (short: string) => (isCursor(short) ? short : inBase(short, 36, 10));
+function lengthen(short: string): string {
+  const [ms, n] = short.split('-').map((number) => Number.parseInt(number, 36));
+  return isCursor(short) ? short : `${ms}-${n}`;
+}

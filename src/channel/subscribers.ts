@@ -14,9 +14,10 @@ export interface Subscriber {
    */
   open(cursor: string | undefined, live: readonly string[], isTruncated?: boolean): void;
   /**
-   * One event, published or `sse.reset`. `id` is given if it differs from the event's id in its channel.
+   * One event, published or `sse.reset`. `id` is given if it differs from the event's id in its channel. `isOwn`: no other connection gets
+   * the event with this id.
    */
-  next(event: ChannelEvent, id?: string): void;
+  next(event: ChannelEvent, id?: string, isOwn?: boolean): void;
   /** The connection ends. It must not throw. */
   complete(): void;
   /** The stream has ended: no event follows, and what is unread is still to be delivered. @default complete() */

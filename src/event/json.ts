@@ -22,6 +22,9 @@ export function membersOf(text: string): ReadonlyMap<string, string> {
   return members;
 }
 
+/** The text of the value of a member, with the white space around it. @param start behind the colon */
+export const memberAt = (text: string, start: number): string => text.slice(start, endOfMember(text, start));
+
 /** The elements of a JSON array as the texts they are written in. @param text a JSON array that `JSON.parse()` accepts */
 export function elementsOf(text: string): string[] {
   const elements: string[] = [];

@@ -17,6 +17,18 @@ const CURSOR = '1763884800000-7';
 const PREV = '1763884800000-6';
 
 describe('A live message', () => {
+  it.each([
+    ['{"data":{"a":[1.50,"}"]},"event":"x"}', '{"a":[1.50,"}"]}'],
+    ['{"data": "text" }', '"text"'],
+    ['{"data":1,"data":2}', '2'],
+    ['{"data":1,"d\\u0061ta":2}', '2'],
+    ['{"data":1,"data" : 2,"id":7}', '2'],
+    ['{"event":"x","data":1}', '1'],
+    ['{"data":"\\"data\\":5","id":null}', '"\\"data\\":5"'],
+  ])('contains the last data of %s, as it is written', (text, json) => {
+    expect(decodeMessage(text)!.json).toBe(json);
+  });
+
   it('has Invenio-SSE’s keys, then its cursor and the previous cursor', () => {
     const text = completeBody(body({ a: 1 }, { type: 't', retry: 5 }), { cursor: CURSOR, prev: PREV });
     expect(text).toBe(

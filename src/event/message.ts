@@ -1,5 +1,5 @@
 import { isCursor, type Publication } from './event.js';
-import { elementsOf, isTooDeep, membersOf } from './json.js';
+import { elementsOf, memberAt, isTooDeep, membersOf } from './json.js';
 
 /**
  * A decoded message, as it goes through Redis Pub/Sub and is stored in the history (`docs/wire-format.md`).
@@ -136,10 +136,9 @@ export function decodeMessage(text: string): Message | undefined {
   if (text.length > MAX_SIZE) return undefined;
   const value = parse(text);
   if (!value || !Object.hasOwn(value, 'data')) return undefined;
-  const members = membersOf(text);
-  const json = members.get('data')!;
+  const json = firstData(text) ?? membersOf(text).get('data')!;
   const type = textOf(value.event ?? value.type);
-  const ownId = textOf(typeof value.id === 'number' ? members.get('id') : value.id);
+  const ownId = textOf(typeof value.id === 'number' ? membersOf(text).get('id') : value.id);
   const retry = retryOf(value.retry);
   const cursor = cursorOf(value.cursor);
   const prev = cursorOf(value.prev);
@@ -150,6 +149,17 @@ export function decodeMessage(text: string): Message | undefined {
   const id = cursor === undefined && isCursor(ownId) ? undefined : ownId;
   const message = { json, type, id, retry, cursor, prev, size: text.length };
   return value.reused === true ? { ...message, reused: true } : message;
+}
+
+/** How the messages of this module begin. */
+const DATA = '{"data":';
+
+/** The data of a message that begins with it, as those of this module do, unless the rest may contain another member of that name. */
+function firstData(text: string): string | undefined {
+  if (!text.startsWith(DATA)) return undefined;
+  const json = memberAt(text, DATA.length);
+  const rest = text.slice(DATA.length + json.length);
+  return rest.includes('"data"') || rest.includes('\\') ? undefined : json.trim();
 }
 
 /** The object or array of a JSON text. */

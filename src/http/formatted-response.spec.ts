@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { ChannelEvent } from '../channel/channel-event.js';
-import { Batch } from './batch.js';
+import { SharedBatch } from './batch.js';
 import { FormattedResponse, FrameFormat } from './formatted-response.js';
 import { Outbox } from './outbox.js';
 
@@ -20,7 +20,7 @@ afterEach(() => {
 /** What a client reads of a response, and whether that is all of it. */
 async function read(use: (response: FormattedResponse) => void): Promise<[string, boolean]> {
   const server = createServer((_, raw) => {
-    const options = { channels: ['c'], resumes: false, first: new Batch('retry: 1\n') };
+    const options = { channels: ['c'], resumes: false, first: new SharedBatch('retry: 1\n') };
     use(new FormattedResponse(raw, new Outbox(), options, { frames, position: '0-1' }));
   }).listen(0, '127.0.0.1');
   servers.add(server);

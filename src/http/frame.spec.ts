@@ -4,7 +4,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { completeBody, decodeMessage, encodeBody } from '../event/message.js';
 import { ChannelEvent } from '../channel/channel-event.js';
 import { checkPublication } from '../event/event.js';
-import { Batch } from './batch.js';
+import { SharedBatch } from './batch.js';
 import { encodeEvent, firstFrames, frameOf } from './frame.js';
 
 const parse = (pieces: Uint8Array[]) => {
@@ -81,10 +81,12 @@ describe('A frame', () => {
         accepted++;
         const id = message.id ?? message.cursor!;
         const frame = frameOf(new ChannelEvent('c', { ...message, id }, ''));
-        const batch = new Batch().with(frame);
+        const batch = new SharedBatch().with(frame) as SharedBatch;
         const { bytes } = batch;
         const { type, retry, json } = message;
         expect(bytes.toString()).toBe(Buffer.from(encodeEvent({ type, retry, id, data }, json)).toString());
+        const own = new SharedBatch().with(frame, id, true).chunk;
+        expect(Buffer.from(own)).toEqual(Buffer.from(batch.chunk));
         expect(batch.chunk.toString('latin1')).toBe(
           `${bytes.length.toString(16)}\r\n${bytes.toString('latin1')}\r\n`,
         );

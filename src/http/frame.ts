@@ -25,11 +25,20 @@ function afterId(json: string, retry?: number): string {
 
 /** A part of a response, shared by all connections that get it. */
 export class Frame {
+  #isAscii: boolean | undefined;
+
   constructor(
     private readonly before: string,
     private readonly id = '',
     private readonly after = '',
   ) {}
+
+  get isAscii(): boolean {
+    this.#isAscii ??= [this.before, this.id, this.after].every(
+      (part) => Buffer.byteLength(part) === part.length,
+    );
+    return this.#isAscii;
+  }
 
   /** With its own id, or with that of the connection. */
   text(id = this.id): string {

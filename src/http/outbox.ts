@@ -1,31 +1,84 @@
-import { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 
-/** A response with frames to send at the end of this turn of the event loop. */
+/** A response with frames to send. */
 export interface Outgoing {
+  /** The interval of its outbox in which it was last written. */
+  writtenIn: number;
   /** Must not throw. */
   flush(): void;
 }
 
-/**
- * Collects the frames of one turn of the event loop, for all responses of a process.
- *
- * They are sent when all available input has been read (`setImmediate`): Node reads a burst from Redis
- * in blocks of 64 KiB, and one write per block and client would cost more than reading the blocks.
- */
-export class Outbox {
-  #start = new Batch();
+/** Responses that are written together. Those that get the same frames share batches. */
+class Round {
+  #start = new SharedBatch();
   #waiting: Outgoing[] = [];
 
-  /** The batch for the first frame of a response in this turn. */
-  begin(response: Outgoing): Batch {
-    if (this.#waiting.push(response) === 1) setImmediate(() => this.#flush());
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
+  /** @returns the batch for the first frame of the response */
+  add(response: Outgoing): Batch {
+    this.#waiting.push(response);
     return this.#start;
   }
 
-  #flush(): void {
+  flush(interval: number): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#start = new Batch();
-    for (const response of waiting) response.flush();
+    this.#start = new SharedBatch();
+    for (const response of waiting) {
+      response.writtenIn = interval;
+      response.flush();
+    }
+  }
+}
+
+/**
+ * Collects the frames of one turn of the event loop, for all responses of a process, or of an interval.
+ *
+ * Those of a turn are sent when all available input has been read (`setImmediate`): Node reads a burst from Redis
+ * in blocks of 64 KiB, and one write per block and client would cost more than reading the blocks.
+ *
+ * With an interval, one clock runs while there is something to send. A response that was written since its last tick waits for the next one. All
+ * others are written at the end of the turn, so that the first event after a silence is not delayed.
+ */
+export class Outbox {
+  readonly #turn = new Round();
+  readonly #late = new Round();
+  #interval = 1;
+  #clock: NodeJS.Timeout | undefined;
+
+  constructor(private readonly intervalMs = 0) {}
+
+  /** The batch for the first frame of a response in this turn, or interval. */
+  begin(response: Outgoing): Batch {
+    const isLate = this.#clock !== undefined && response.writtenIn === this.#interval;
+    return isLate ? this.#late.add(response) : this.#atOnce(response);
+  }
+
+  /** For a response that has much to send. It does not wait for the interval, so the memory for frames is bounded. */
+  hurry(response: Outgoing): void {
+    if (this.#clock) this.#atOnce(response);
+  }
+
+  #atOnce(response: Outgoing): Batch {
+    if (this.#turn.isEmpty) setImmediate(() => this.#endTurn());
+    return this.#turn.add(response);
+  }
+
+  #endTurn(): void {
+    if (this.intervalMs > 0) this.#clock ??= setTimeout(() => this.#tick(), this.intervalMs).unref();
+    this.#turn.flush(this.#interval);
+  }
+
+  #tick(): void {
+    this.#interval++;
+    if (this.#late.isEmpty) {
+      this.#clock = undefined;
+      return;
+    }
+    this.#clock!.refresh();
+    this.#late.flush(this.#interval);
   }
 }

@@ -24,6 +24,8 @@ export interface ResponseTarget extends Pick<SseGrant, 'channels' | 'access' | '
   readonly askedAt?: number;
   /** How its events are written, if not as ordinary server-sent events. */
   readonly formatting?: Formatting;
+  /** @default that of the module */
+  readonly writeIntervalMs?: number;
 }
 
 /** Where a response comes from, and where it begins. */

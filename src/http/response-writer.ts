@@ -125,7 +125,8 @@ export class ResponseWriter implements Writer {
     // Chunked once for all clients; Node's `write()` would do it for each: a sixth less CPU (`bench/fanout`, turn: the floors).
     const bytes = this.#socket && this.response.chunkedEncoding ? batch.chunk : batch.bytes;
     this.#sent += bytes.length;
-    (this.#socket ?? this.response).write(bytes);
+    if (typeof bytes === 'string') this.#socket!.write(bytes, 'latin1');
+    else (this.#socket ?? this.response).write(bytes);
   }
 }
 

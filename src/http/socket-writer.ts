@@ -55,7 +55,7 @@ export class SocketWriter implements Writer {
 
   write(batch: Batch): void {
     // The client may have closed its side.
-    if (!this.#hasEnded && this.socket.writable) this.socket.write(batch.chunk);
+    if (!this.#hasEnded && this.socket.writable) this.socket.write(batch.chunk, 'latin1');
   }
 
   drained(): Promise<void> | undefined {

@@ -30,7 +30,7 @@ describe('The response of a connection', () => {
   });
 
   it('starts each turn empty, so that events of the previous turn can be freed', async () => {
-    const nobody = { flush: () => undefined };
+    const nobody = { writtenIn: 0, flush: () => undefined };
     const before = outbox.begin(nobody);
     await turn();
     expect(outbox.begin(nobody)).not.toBe(before);
@@ -58,6 +58,23 @@ describe('The response of a connection', () => {
     sse.heartbeat();
     await turn();
     expect(socket!.bytesWritten).toBe(waiting);
+  });
+
+  it('sends a heartbeat at once and apart from events, and none while events wait', async () => {
+    const { response, answer } = await request();
+    const sse = sseOn(response);
+    sse.open('1-1', []);
+    await turn();
+    const sent = response.socket!.bytesWritten;
+    const begin = jest.spyOn(outbox, 'begin');
+    sse.heartbeat();
+    expect(response.socket!.bytesWritten).toBeGreaterThan(sent);
+    expect(begin).not.toHaveBeenCalled();
+    begin.mockRestore();
+    sse.next(eventOf('a'));
+    sse.heartbeat();
+    sse.complete();
+    expect(await text(await answer)).toBe('retry: 1\n\n:\nid: a\ndata: a\n\n');
   });
 
   it.each<[string, (sse: SseResponse) => unknown]>([

@@ -3,7 +3,7 @@ import type { ChannelEvent } from '../channel/channel-event.js';
 import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { causeOf } from '../common/sse.errors.js';
-import type { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 import type { EventFilter } from './event-filter.js';
 import { controlFrame, type Frame, frameOf, HEARTBEAT, retryFrame } from './frame.js';
 import type { Outbox, Outgoing } from './outbox.js';
@@ -15,6 +15,7 @@ import type { IsIdle, Writer, WriterOwner } from './writer.js';
 const MAX_LIVE_BYTES = 524_288;
 /** A client with so many more unread bytes, of events that are not stored, is disconnected. */
 const MAX_PENDING_BYTES = 1_048_576;
+const BEAT = new SharedBatch().with(HEARTBEAT);
 
 export interface SseResponseOptions {
   readonly channels: readonly string[];
@@ -28,9 +29,9 @@ export interface SseResponseOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
+/** One HTTP response that subscribes to channels. It is written once per turn of the event loop, or per interval. */
 export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, WriterOwner {
-  /** The frames of this turn. */
+  /** The frames of this turn, or interval. */
   #batch: Batch | undefined;
   #writer: Writer;
   #isOpen = false;
@@ -41,6 +42,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
   /** The position of the connection, while the client does not know it: the last events were filtered out, or channels were added. */
   #position: string | undefined;
   endReason: SseEndReason | undefined;
+  writtenIn = 0;
 
   /** Told once, when the response has ended or its connection is closed. */
   connection: { onClosed(hasEnded: boolean): void } | undefined;
@@ -67,14 +69,14 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
     if (!this.#position) this.append(controlFrame(type, cursor, live, isTruncated));
   }
 
-  next(event: ChannelEvent, id?: string): void {
+  next(event: ChannelEvent, id?: string, isOwn?: boolean): void {
     const { filter } = this.options;
     if (filter && !event.type?.startsWith('sse.') && !filter(event.event)) {
       this.#position = id ?? event.cursor;
       return;
     }
     this.#position = undefined;
-    this.append(frameOf(event), id);
+    this.append(frameOf(event), id, isOwn);
   }
 
   /** When the client has read what was written. */
@@ -138,7 +140,8 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
   /** Sends a comment, or the position, on a quiet connection whose headers are sent. */
   heartbeat(): void {
     if (!this.#writer.hasBegun || this.pending > 0) return;
-    if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT);
+    // Not by the outbox: after a comment, too, the next event is the first one after a silence. Waiting events make it unnecessary.
+    if ((this.#isNew || !this.#tellPosition()) && !this.#batch) this.write(BEAT);
     this.#isNew = false;
   }
 
@@ -188,12 +191,13 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
     return true;
   }
 
-  protected append(frame: Frame, id?: string): void {
-    this.#batch = (this.#batch ?? this.outbox.begin(this)).with(frame, id);
+  protected append(frame: Frame, id?: string, isOwn?: boolean): void {
+    const before = this.#batch ?? this.outbox.begin(this);
+    this.#batch = before.with(frame, id, isOwn);
+    if (this.#batch.isLarge && !before.isLarge) this.outbox.hurry(this);
   }
 
-  protected write(): void {
-    const batch = this.#batch;
+  protected write(batch = this.#batch): void {
     if (!batch) return;
     this.#batch = undefined;
     try {

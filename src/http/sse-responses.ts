@@ -6,7 +6,7 @@ import { Connections } from '../connections/connections.js';
 import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
-import { Batch } from './batch.js';
+import { type Batch, SharedBatch } from './batch.js';
 import { closeWith } from './detached-socket.js';
 import { FormattedResponse } from './formatted-response.js';
 import { firstFrames } from './frame.js';
@@ -34,7 +34,7 @@ const HEADERS_WAIT_MS = 2_000;
 /** Turns HTTP responses into connections. */
 @Injectable()
 export class SseResponses implements OnModuleInit {
-  readonly #outbox = new Outbox();
+  readonly #outboxes = new Map<number, Outbox>();
   readonly #pipelining = new Pipelining();
   readonly #failures = new FailureLog();
   readonly #first: readonly Batch[];
@@ -44,10 +44,11 @@ export class SseResponses implements OnModuleInit {
   constructor(
     private readonly channels: Channels,
     private readonly connections: Connections,
-    @Inject(RESOLVED_OPTIONS) { retryMs, heartbeatMs }: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly options: ResolvedOptions,
     private readonly host: HttpAdapterHost,
   ) {
-    this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new Batch().with(frame));
+    const { retryMs, heartbeatMs } = options;
+    this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new SharedBatch().with(frame));
   }
 
   onModuleInit(): void {
@@ -138,9 +139,10 @@ export class SseResponses implements OnModuleInit {
       failures: this.#failures,
       headers: formatting?.frames.format.headers,
     };
+    const outbox = this.#outboxOf(target.writeIntervalMs);
     return formatting
-      ? new FormattedResponse(raw, this.#outbox, options, formatting)
-      : new SseResponse(raw, this.#outbox, options);
+      ? new FormattedResponse(raw, outbox, options, formatting)
+      : new SseResponse(raw, outbox, options);
   }
 
   #release(raw: AnyResponse, sse: SseResponse): void {
@@ -148,5 +150,12 @@ export class SseResponses implements OnModuleInit {
     if (!socket || this.#pipelining.hasQueued(socket)) return;
     this.#isIdle ??= idleListeners(this.host.httpAdapter);
     if (sse.release(this.#isIdle)) this.#pipelining.end(socket);
+  }
+
+  /** The outbox of all responses with an interval, so that they share batches and a timer. */
+  #outboxOf(intervalMs = this.options.writeIntervalMs): Outbox {
+    const outbox = this.#outboxes.get(intervalMs) ?? new Outbox(intervalMs);
+    this.#outboxes.set(intervalMs, outbox);
+    return outbox;
   }
 }

@@ -60,6 +60,7 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
   checkWhole('heartbeatMs', resolved.heartbeatMs, [1_000, 3_600_000]);
   checkOrigins(resolved.origins);
   checkWhole('retryMs', resolved.retryMs, [100, 3_600_000]);
+  checkWriteInterval(resolved.writeIntervalMs);
   checkWhole('revalidateMs', resolved.revalidateMs, [1_000, 86_400_000]);
   checkWhole('drainMs', resolved.drainMs, [0, 600_000]);
   if (resolved.maxConnectionAgeMs !== false) {
@@ -129,6 +130,11 @@ function resolveLimits(limits: SseLimits = {}): Required<SseLimits> {
 
 function definedOf<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** @throws SseError `SSE_OPTIONS` for anything but a time between two writes */
+export function checkWriteInterval(ms: unknown): void {
+  checkWhole('writeIntervalMs', ms, [0, 1_000]);
 }
 
 function checkWhole(name: string, value: unknown, [min, max]: [number, number]): void {

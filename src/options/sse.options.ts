@@ -117,6 +117,14 @@ export interface SseModuleOptions {
    */
   retryMs?: number;
   /**
+   * How long the events of an `@SseChannel()` or `@SseStream()` connection may wait for further ones, to go out in one write, in ms,
+   * 0–1,000. With 0, the events of one turn of the event loop do. The first event after a silence leaves at once, and so do ends of
+   * connections and 64 KiB of waiting events. One timer serves all connections with the same value. Routes may have another one.
+   *
+   * @default 0
+   */
+  writeIntervalMs?: number;
+  /**
    * The longest time until an authorizer is asked again about an open connection, in ms, 1,000–86,400,000. The time
    * differs between connections: it is half of the value or more.
    *
@@ -177,6 +185,7 @@ export const DEFAULTS = Object.freeze({
   maxPayloadBytes: 262_144,
   heartbeatMs: 15_000,
   retryMs: 3_000,
+  writeIntervalMs: 0,
   revalidateMs: 300_000,
   requireRedis: false,
   maxConnectionAgeMs: 1_800_000,

@@ -12,7 +12,7 @@ import {
   definitionsOf,
   sourceOfOption,
 } from './requested-channels.js';
-import { SseChannelInterceptor, withRule } from './sse-channel.interceptor.js';
+import { SseChannelInterceptor, withRule, withWriteInterval } from './sse-channel.interceptor.js';
 import type { SseTarget } from './sse-target.js';
 
 type Handler<T> = (...args: never[]) => T | Promise<T>;
@@ -45,10 +45,21 @@ export interface SseChannelOptions {
    * @default what the handler returns
    */
   channel?: ChannelSource;
+  /**
+   * How long events may wait for further ones, to go out in one write, in ms, 0–1,000; as the option of the module.
+   *
+   * @default that of the module
+   */
+  writeIntervalMs?: number;
 }
 
+type WriteOptions = Pick<SseChannelOptions, 'writeIntervalMs'>;
+
 /** Options of an `@SseChannel()` route that delivers typed channels. */
-export interface SseTypedChannelOptions<Definition extends AnyDefinition> {
+export interface SseTypedChannelOptions<Definition extends AnyDefinition> extends Pick<
+  SseChannelOptions,
+  'writeIntervalMs'
+> {
   /**
    * Definitions of `defineChannel()`. Their parameters are those of the route with the same names, as the pipes of the handler's `@Param()` make
    * them; without a pipe, as they are in the path. The handler returns nothing.
@@ -89,7 +100,7 @@ export interface SseTypedChannelOptions<Definition extends AnyDefinition> {
  */
 export function SseChannel(
   path: string | string[] | undefined,
-  options: Required<SseChannelOptions>,
+  options: SseChannelOptions & Required<Pick<SseChannelOptions, 'allow' | 'channel'>>,
 ): SseChannelDecorator<void>;
 export function SseChannel<Definition extends AnyDefinition>(
   path: string | string[] | undefined,
@@ -97,13 +108,13 @@ export function SseChannel<Definition extends AnyDefinition>(
 ): SseChannelDecorator<void>;
 export function SseChannel(
   path?: string | string[],
-  options?: { allow: SseRule },
+  options?: (WriteOptions & { allow: SseRule }) | Required<WriteOptions>,
 ): SseChannelDecorator<SseTarget | SseGrant>;
 export function SseChannel(
   path?: string | string[],
-  given: { channel?: ChannelOption; allow?: SseRule } = {},
+  given: WriteOptions & { channel?: ChannelOption; allow?: SseRule } = {},
 ): unknown {
-  checkKeys('SSE_OPTIONS', 'options', given, ['allow', 'channel']);
+  checkKeys('SSE_OPTIONS', 'options', given, ['allow', 'channel', 'writeIntervalMs']);
   const definitions = definitionsOf(given.channel);
   // The channels of definitions are what the route names.
   const options = {
@@ -115,10 +126,9 @@ export function SseChannel(
     if (!('allow' in options))
       throw optionError('allow', 'given, as `channel` finds the channels', 'nothing');
   }
-  const interceptor =
-    'allow' in options
-      ? withRule(SseChannelInterceptor, options.allow!, options.channel)
-      : SseChannelInterceptor;
+  const base =
+    'writeIntervalMs' in given ? withWriteInterval(SseChannelInterceptor, given) : SseChannelInterceptor;
+  const interceptor = 'allow' in options ? withRule(base, options.allow!, options.channel) : base;
   return (target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     if (definitions)
       observeHandler(

@@ -15,6 +15,7 @@ import { firstValueFrom, type Observable, of } from 'rxjs';
 import { mergeGrant, SseGrant, UndecidedError } from '../connections/access.js';
 import { inputError, SseError } from '../common/sse.errors.js';
 import type { SseTypedChannel } from '../event/typed-channel.js';
+import { checkWriteInterval } from '../options/resolve-options.js';
 import { SseService } from '../sse.service.js';
 import { Authorization, type Question } from './authorization.js';
 import { checkGranted } from './granted-channels.js';
@@ -64,6 +65,9 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
     if (!this.sse) throw withoutModule();
   }
 
+  /** How long events wait for further ones, if the route has a value of its own. */
+  protected readonly writeIntervalMs: number | undefined = undefined;
+
   protected get rule(): Rule | undefined {
     return undefined;
   }
@@ -82,7 +86,8 @@ export class SseChannelInterceptor implements NestInterceptor<unknown, undefined
       const returned = this.rule?.isTyped ? await callOf(run) : await run();
       // A guard has asked earlier than this interceptor.
       const decided = await this.#targetOf(returned, context, request, response);
-      const target = await this.prepare({ askedAt, ...decided }, request);
+      const { writeIntervalMs } = this;
+      const target = await this.prepare({ askedAt, writeIntervalMs, ...decided }, request);
       if (target) serveAtEnd(response, () => responses.serve(request, response, target));
       else serveAtEnd(response, () => responses.answerNothing(response));
     } catch (error) {
@@ -198,4 +203,20 @@ export function withRule(
   }
   injectProvided(AuthorizingInterceptor, allow);
   return mixin(AuthorizingInterceptor);
+}
+
+/**
+ * An interceptor of a route with a time between writes of its own.
+ *
+ * @throws SseError `SSE_OPTIONS` for anything but such a time
+ */
+export function withWriteInterval(
+  base: typeof SseChannelInterceptor,
+  { writeIntervalMs }: { writeIntervalMs?: number },
+): typeof SseChannelInterceptor {
+  checkWriteInterval(writeIntervalMs);
+  class WaitingInterceptor extends base {
+    protected override readonly writeIntervalMs = writeIntervalMs;
+  }
+  return mixin(WaitingInterceptor);
 }

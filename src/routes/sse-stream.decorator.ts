@@ -8,7 +8,7 @@ import type { SseRule } from './authorizer.js';
 import { describeRoute } from './openapi.js';
 import { type ChannelSource, checkSource } from './requested-channels.js';
 import type { SseChannelDecorator } from './sse-channel.decorator.js';
-import { withRule } from './sse-channel.interceptor.js';
+import { withRule, withWriteInterval } from './sse-channel.interceptor.js';
 import { SseStreamInterceptor, withFormat } from './sse-stream.interceptor.js';
 
 /** Options of an `@SseStream()` route. */
@@ -30,6 +30,12 @@ export interface SseStreamRouteOptions {
    * @default server-sent events with `sse.open`, `sse.reset` and `sse.end`
    */
   format?: SseStreamFormatName | SseStreamFormat;
+  /**
+   * How long events may wait for further ones, to go out in one write, in ms, 0–1,000; as the option of the module.
+   *
+   * @default that of the module
+   */
+  writeIntervalMs?: number;
 }
 
 /**
@@ -61,13 +67,14 @@ export interface SseStreamRouteOptions {
 export function SseStream(
   options: SseStreamRouteOptions = {},
 ): SseChannelDecorator<SseStreamTarget, 'The handler has to return streams.attach() or streams.start()'> {
-  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream', 'format']);
+  checkKeys('SSE_OPTIONS', 'options', options, ['allow', 'stream', 'format', 'writeIntervalMs']);
   if ('stream' in options) {
     checkSource(options.stream);
     if (!('allow' in options))
       throw optionError('allow', 'given, as `stream` finds the id for it', 'nothing');
   }
-  const base = 'format' in options ? withFormat(resolveFormat(options.format!)) : SseStreamInterceptor;
+  const formatting = 'format' in options ? withFormat(resolveFormat(options.format!)) : SseStreamInterceptor;
+  const base = 'writeIntervalMs' in options ? withWriteInterval(formatting, options) : formatting;
   const interceptor = 'allow' in options ? withRule(base, options.allow!, options.stream) : base;
   return ((target: object, key: string | symbol, descriptor: PropertyDescriptor) => {
     Render(VIEW)(target, key, descriptor);

@@ -105,7 +105,7 @@ export const channels = [
   {
     ...composite,
     guard: 'no id contains a channel before its reset was sent',
-    find: `if (starts.get(channel) !== '') this`,
+    find: `if (start !== '') this`,
     replace: `this`,
   },
   {
@@ -117,20 +117,38 @@ export const channels = [
   {
     ...composite,
     guard: 'a cursor that base 36 would change stays as it is',
-    find: `lengthen(short) === cursor ? short : cursor`,
-    replace: `short`,
+    find: `ms < MAX_SHORT_MS && \`\${ms}-\${n}\` === cursor`,
+    replace: `true`,
   },
   {
     ...composite,
     guard: 'connections share equal ids',
-    find: `    if (this.#last?.from === from && this.#last.event === event) return this.#last.to;\n`,
+    find: `    this.set.last = { from: this.#id, event, part, to };\n`,
     replace: '',
   },
   {
     ...composite,
-    guard: 'connections that reach the same position share their ids',
-    find: `this.#last?.to.id === id ? this.#last.to : { parts, id }`,
-    replace: `({ parts, id })`,
+    guard: 'an id is not made from parts that have moved since, by a step of another connection',
+    find: `      if (index !== this.#moving) this.#moving = -1;\n`,
+    replace: '',
+  },
+  {
+    ...composite,
+    guard: 'an id is not made from parts that have moved since, by further channels',
+    find: `    this.#moving = -1;\n    this.#id = joined(`,
+    replace: `    this.#id = joined(`,
+  },
+  {
+    ...composite,
+    guard: 'an id is made anew around another channel',
+    find: `    if (index !== this.#moving) {`,
+    replace: `    if (this.#moving < 0) {`,
+  },
+  {
+    ...composite,
+    guard: 'only connections at the same position share ids',
+    find: ` && last.from === this.#id`,
+    replace: '',
   },
   {
     ...opening,
@@ -160,7 +178,7 @@ export const channels = [
   {
     ...composite,
     guard: 'a connection with several channels has back-pressure',
-    find: `    drained: () => subscriber.drained?.(),\n`,
-    replace: '',
+    find: `    return this.composite.subscriber.drained?.();`,
+    replace: `    return undefined;`,
   },
 ];

@@ -105,8 +105,8 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat sends the position after filtered events',
-    find: `if (this.#isNew || !this.#tellPosition()) this.append(HEARTBEAT)`,
-    replace: `this.append(HEARTBEAT)`,
+    find: `if ((this.#isNew || !this.#tellPosition()) && !this.#batch) this.write(BEAT)`,
+    replace: `this.write(BEAT)`,
     tests: ['test/filters.spec.ts › sends the position with the next heartbeat'],
   },
   {
@@ -119,8 +119,8 @@ export const http = [
   {
     ...stream,
     guard: 'a later position is never behind sent events',
-    find: `    this.#position = undefined;\n    this.append(frameOf(event), id);`,
-    replace: `    this.append(frameOf(event), id);`,
+    find: `    this.#position = undefined;\n    this.append(frameOf(event), id, isOwn);`,
+    replace: `    this.append(frameOf(event), id, isOwn);`,
     tests: ['test/filters.spec.ts › that drops events sends'],
   },
   {
@@ -214,8 +214,8 @@ export const http = [
   {
     file: 'src/http/outbox.ts',
     guard: 'each turn starts empty',
-    find: `    this.#start = new Batch();\n    for`,
-    replace: `    for`,
+    find: `    this.#start = new SharedBatch();\n    for (const response`,
+    replace: `    for (const response`,
     tests: [STREAM_SPEC],
   },
   {
@@ -223,6 +223,20 @@ export const http = [
     guard: 'clients with the same frames share their bytes',
     find: `    if (next?.frame === frame && next.id === id) return next;\n`,
     replace: '',
+    tests: ['src/http/batch.spec.ts'],
+  },
+  {
+    file: 'src/http/batch.ts',
+    guard: 'the frames of one client evict no shared ones',
+    find: `    if (isOwn) return super.with(frame, id);\n`,
+    replace: '',
+    tests: ['src/http/batch.spec.ts'],
+  },
+  {
+    file: 'src/http/batch.ts',
+    guard: 'only ASCII is written as text, whose characters are counted as bytes',
+    find: `this.isAscii && length < MAX_TEXT`,
+    replace: `length < MAX_TEXT`,
     tests: ['src/http/batch.spec.ts'],
   },
   {

@@ -99,6 +99,13 @@ export const memory = [
   },
   {
     ...message,
+    guard: 'the last member with the data counts',
+    find: `rest.includes('"data"') || rest.includes('\\\\')`,
+    replace: `rest === ''`,
+    tests: ['src/event/message.spec.ts'],
+  },
+  {
+    ...message,
     guard: 'no field contains a line break or NUL',
     find: ` && !/[\\r\\n\\0]/.test(value)`,
     replace: '',

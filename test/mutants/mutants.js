@@ -21,6 +21,7 @@ import { streamStores } from './stream-stores.js';
 import { streams } from './streams.js';
 import { tickets } from './tickets.js';
 import { typedChannels } from './typed-channels.js';
+import { writeInterval } from './write-interval.js';
 
 /** A test is a file, or `<file> › <part of test names>` if the rest of the file is slow. */
 const parse = (test) => {
@@ -44,6 +45,7 @@ export const MUTANTS = [
   ...connections,
   ...http,
   ...responses,
+  ...writeInterval,
   ...production,
   ...metrics,
   ...start,

@@ -4,7 +4,7 @@ import { connect as connectHttp2, createServer as createHttp2Server } from 'node
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach } from '@jest/globals';
 import { ChannelEvent } from '../../src/channel/channel-event.js';
-import { Batch } from '../../src/http/batch.js';
+import { SharedBatch } from '../../src/http/batch.js';
 import { SseResponse } from '../../src/http/sse-response.js';
 import { Frame } from '../../src/http/frame.js';
 import { Outbox } from '../../src/http/outbox.js';
@@ -58,7 +58,7 @@ export function useSseServer() {
     new SseResponse(response, outbox, {
       channels: ['c'],
       resumes: true,
-      first: new Batch().with(new Frame(retry)),
+      first: new SharedBatch().with(new Frame(retry)),
     });
 
   return {

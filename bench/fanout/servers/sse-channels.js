@@ -23,9 +23,9 @@ decorate(StreamsController, 'messages', Sse('messages/:topology'), Query());
 Controller()(StreamsController);
 
 class AppModule {}
-const { redis, adapter } = options;
+const { redis, adapter, writeIntervalMs } = options;
 Module({
-  imports: [SseModule.forRoot({ redis, heartbeatMs: 3_600_000 })],
+  imports: [SseModule.forRoot({ redis, heartbeatMs: 3_600_000, writeIntervalMs })],
   controllers: [StreamsController],
 })(AppModule);
 
