@@ -34,6 +34,8 @@ export interface SseResponseOptions {
   readonly failures?: FailureLog;
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** From how many bytes on batches are compressed; undefined: the response is not compressed. */
+  readonly gzip?: number;
 }
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop. */
@@ -55,7 +57,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
     private readonly outbox: Outbox,
     private readonly options: SseResponseOptions,
   ) {
-    this.#writer = new ResponseWriter(response, options.first);
+    this.#writer = new ResponseWriter(response, options.first, options.gzip);
     // A write may meet a socket that has just been closed. Without a listener, that would end the process.
     response.on('error', () => response.destroy());
     // Node keeps an HTTP/2 stream with unsent bytes open if the client has reset it without an error code.
@@ -119,7 +121,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse {
       this.begin();
       this.#tellPosition();
       this.write();
-      this.response.end();
+      this.#writer.end();
     } catch (error) {
       this.fail(error);
     }

@@ -8,6 +8,7 @@ import type { Subscriber } from '../channel/subscribers.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { Batch } from './batch.js';
+import { encodingOf } from './compression.js';
 import type { EventFilter } from './event-filter.js';
 import { FormattedResponse, type Formatting } from './formatted-response.js';
 import { firstFrames } from './frame.js';
@@ -53,9 +54,10 @@ export class SseResponses implements OnModuleInit {
   constructor(
     private readonly channels: Channels,
     private readonly connections: Connections,
-    @Inject(RESOLVED_OPTIONS) { retryMs, heartbeatMs }: ResolvedOptions,
+    @Inject(RESOLVED_OPTIONS) private readonly settings: ResolvedOptions,
     private readonly host: HttpAdapterHost,
   ) {
+    const { retryMs, heartbeatMs } = settings;
     this.#first = firstFrames(retryMs, heartbeatMs).map((frame) => new Batch().with(frame));
   }
 
@@ -105,7 +107,8 @@ export class SseResponses implements OnModuleInit {
     if (response.raw && !(await takeHeaders(response, raw))) return;
     response.hijack?.();
     if (isGone(raw)) return;
-    const headers = formatting?.frames.format.headers;
+    const { compression } = this.settings;
+    const { headers, gzip } = encodingOf(compression, request, response, formatting?.frames.format.headers);
     if (request.method === 'HEAD') {
       raw.writeHead(200, { ...HEADERS, ...headers }).end();
       return;
@@ -118,6 +121,7 @@ export class SseResponses implements OnModuleInit {
       first: this.#first[this.#count++ % this.#first.length]!,
       failures: this.#failures,
       headers,
+      gzip,
     };
     const sse = formatting
       ? new FormattedResponse(raw, this.#outbox, options, formatting)
