@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
-import { get } from 'node:https';
 import { createGunzip, gunzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -96,20 +95,14 @@ describe('Compressed events', () => {
   it('are read at once, up to the trailer, over TLS', async () => {
     const platform = () => new FastifyAdapter({ https: { cert, key } });
     const { app, url, sse } = await startCompressed(platform, { compression });
-    const options = { rejectUnauthorized: false, headers: { 'accept-encoding': 'gzip' }, agent: false };
-    let [text, end] = ['', ''];
-    get(`${url.replace('http:', 'https:')}/channel`, options, (response) => {
-      const gunzip = response.pipe(createGunzip()).setEncoding('utf8');
-      gunzip.on('data', (chunk: string) => (text += chunk));
-      gunzip.on('end', () => (end = 'complete')).on('error', () => (end = 'broken'));
-    });
-    await until(() => text.includes('sse.open'));
+    const client = await connectGzip(`${url.replace('http:', 'https:')}/channel`);
+    await client.next();
     for (let n = 0; n < 3; n++) {
       await sse.publish(orderOf(n, 1_000 * n));
-      await until(() => text.includes(`{"number":${n},`));
+      await until(() => client.text.includes(`{"number":${n},`));
     }
     await app.close();
-    await until(() => end);
-    expect(end).toBe('complete');
+    await until(() => client.end);
+    expect(client.end).toBe('complete');
   });
 });
