@@ -3,8 +3,8 @@
  *
  *   npm run build && node bench/compression.bench.js [rounds] [--quick]
  *
- * 1,000 clients (first 500 channels with 2 of them each, then one channel) check that all get the same bytes, and that these have every event. A
- * turn begins when all clients have read the one before. The ratios are those of a round, and the table has their medians.
+ * 1,000 clients check that all get the same bytes, and that these have every event. A turn begins when all clients have read the one before. The
+ * ratios are those of a round, and the table has their medians.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Clients } from './compression/clients.js';
@@ -24,7 +24,6 @@ const SERVERS = {
 };
 const [BASE] = Object.keys(SERVERS);
 
-const one = ['all'];
 const WORK = [
   { title: '150 B', size: 150, perTurn: 1, turns: 60 },
   { title: '1 kB', size: 1_000, perTurn: 1, turns: 60 },
@@ -32,13 +31,25 @@ const WORK = [
   { title: '150 B, bursts of 50', size: 150, perTurn: 50, turns: 12 },
   { title: '1 kB, bursts of 50', size: 1_000, perTurn: 50, turns: 6 },
   { title: '10 kB, bursts of 50', size: 10_000, perTurn: 50, turns: 2 },
-].map((work) => ({ ...work, channels: one }));
+].map((work) => ({ ...work, channels: ['all'], queries: ['channel=all'] }));
+const names = (count) => Array.from({ length: count }, (_, n) => `c${n}`);
 const PAIRS = {
   title: '1 kB, 2 subscribers per channel',
   size: 1_000,
   perTurn: 1,
   turns: 40,
-  channels: Array.from({ length: CLIENTS / 2 }, (_, n) => `c${n}`),
+  channels: names(CLIENTS / 2),
+  queries: names(CLIENTS / 2).map((name) => `channel=${name}`),
+};
+/** Each connection has ids of its own, so no batch is shared. */
+const OWN = {
+  title: '1 kB, a channel of its own for each client beside',
+  size: 1_000,
+  perTurn: 1,
+  turns: 40,
+  channels: ['all'],
+  queries: names(CLIENTS).map((name) => `channel=all&channel=${name}`),
+  isOfModule: true,
 };
 
 async function play({ server, clients }, { size, perTurn, channels }, turns, state) {
@@ -61,12 +72,12 @@ async function play({ server, clients }, { size, perTurn, channels }, turns, sta
 
 async function measure(options, works) {
   const isGzip = options.server !== 'fastify' || options.compression !== undefined;
-  const { channels } = works[0];
+  const { queries } = works[0];
   const server = await start('../compression/server.js', options, ['--expose-gc']);
   const clients = new Clients();
   try {
     const empty = await server.call('memory');
-    await clients.open({ port: server.port, count: CLIENTS, channels, isGzip });
+    await clients.open({ port: server.port, count: CLIENTS, queries, isGzip });
     await sleep(1_000);
     clients.mark();
     const state = { next: 0 };
@@ -84,10 +95,11 @@ async function measure(options, works) {
   }
 }
 
-const results = new Map([...WORK, PAIRS].map(({ title }) => [title, new Map()]));
+const results = new Map([...WORK, PAIRS, OWN].map(({ title }) => [title, new Map()]));
 for (let round = 1; round <= Number(rounds); round++) {
   for (const [name, options] of Object.entries(SERVERS)) {
-    for (const works of [WORK, [PAIRS]]) {
+    for (const works of [WORK, [PAIRS], [OWN]]) {
+      if (works[0].isOfModule && !['fastify', 'express'].includes(options.server)) continue;
       const values = await measure(options, works);
       for (const [n, { title }] of works.entries()) {
         const rows = results.get(title);

@@ -51,18 +51,18 @@ export class Clients {
   #clients = [];
   #change = () => undefined;
 
-  /** Opens connections, each to one of the channels, in turn. */
-  async open({ port, count, channels, isGzip }) {
-    for (const channel of channels) this.#logs.set(channel, new Log(isGzip));
+  /** Opens connections, each with one of the queries, in turn. Those with the same query have to get the same bytes. */
+  async open({ port, count, queries, isGzip }) {
+    for (const query of queries) this.#logs.set(query, new Log(isGzip));
     let next = 0;
     const loop = async () => {
-      while (next < count) await this.#connect(port, channels[next++ % channels.length], isGzip);
+      while (next < count) await this.#connect(port, queries[next++ % queries.length], isGzip);
     };
     await Promise.all(Array.from({ length: OPENING }, loop));
   }
 
-  #connect(port, channel, isGzip) {
-    const log = this.#logs.get(channel);
+  #connect(port, query, isGzip) {
+    const log = this.#logs.get(query);
     const client = { log, offset: 0, at: 0, isMarked: false, first: Buffer.alloc(0) };
     this.#clients.push(client);
     return new Promise((resolve, reject) => {
@@ -75,7 +75,7 @@ export class Clients {
       client.socket.on('error', reject);
       client.socket.on('close', () => (this.isClosed ? undefined : this.faults++));
       const accept = isGzip ? 'Accept-Encoding: gzip\r\n' : '';
-      client.socket.write(`GET /events?channel=${channel} HTTP/1.1\r\nHost: localhost\r\n${accept}\r\n`);
+      client.socket.write(`GET /events?${query} HTTP/1.1\r\nHost: localhost\r\n${accept}\r\n`);
     });
   }
 

@@ -15,6 +15,7 @@ const itemOf = () => ({
   currency: 'EUR',
   taxRate: pick([0.07, 0.19]),
   inStock: Math.random() < 0.9,
+  discount: null,
 });
 
 /** An order of about `size` bytes as JSON. Its number `n` comes last, and is set when it is published. */
@@ -31,7 +32,7 @@ function orderOf(size) {
   if (size < 200) return { ...small, currency: 'EUR', n: 0 };
   Object.assign(order, { updatedAt });
   const { n, ...rest } = order;
-  while (JSON.stringify(rest).length < size - 80) rest.items.push(itemOf());
+  while (JSON.stringify(rest).length < size - 60) rest.items.push(itemOf());
   return { ...rest, n };
 }
 

@@ -1,6 +1,9 @@
 import type { Frame } from './frame.js';
 import { GzipPart, type Piece } from './gzip.js';
 
+/** Up to so many frames of a connection with ids of its own are compressed one by one, to be shared. */
+const MAX_SEPARATE_FRAMES = 8;
+
 /**
  * The frames that a client gets in one turn of the event loop, as the last step of a path of frames.
  *
@@ -15,6 +18,14 @@ export class Batch implements Piece {
   #bytes: Buffer | undefined;
   #chunk: Buffer | undefined;
   #gzip: GzipPart | undefined;
+  #before: Batch | undefined;
+  /** How many frames it has, and whether one of them has the id of a connection. */
+  #frames = 0;
+  #isOwn = false;
+  /** The empty batch at the beginning of the turn. */
+  #start: Batch = this;
+  /** What the turn has compressed of single frames. */
+  #compressed: Map<Frame, GzipPart> | undefined;
 
   constructor(
     private readonly text = '',
@@ -27,6 +38,10 @@ export class Batch implements Piece {
     const next = id === undefined ? this.#next : this.#nextOfOwn;
     if (next?.frame === frame && next.id === id) return next;
     const made = new Batch(this.text + frame.text(id), frame, id);
+    made.#before = this;
+    made.#frames = this.#frames + 1;
+    made.#isOwn = this.#isOwn || id !== undefined;
+    made.#start = this.#start;
     if (id === undefined) this.#next = made;
     else this.#nextOfOwn = made;
     return made;
@@ -49,7 +64,27 @@ export class Batch implements Piece {
 
   /** The same for gzip connections. @param minBytes from how many bytes on it is compressed, the same in all calls */
   gzip(minBytes: number): GzipPart {
-    this.#gzip ??= new GzipPart(this.bytes, minBytes);
+    this.#gzip ??= this.#hasFewLong(minBytes)
+      ? this.#gzipOfFrames(minBytes)
+      : GzipPart.of(this.bytes, minBytes);
     return this.#gzip;
+  }
+
+  /** Many frames, such as those of a history page, or short ones shrink more together. */
+  #hasFewLong(minBytes: number): boolean {
+    return this.#isOwn && this.#frames <= MAX_SEPARATE_FRAMES && this.text.length >= minBytes * this.#frames;
+  }
+
+  /** Compresses what is behind the ids once for all connections, although their ids differ (`bench/compression.bench.js`). */
+  #gzipOfFrames(minBytes: number): GzipPart {
+    const compressed = (this.#start.#compressed ??= new Map());
+    const pieces: (string | GzipPart)[] = [];
+    for (let step: Batch | undefined = this; step?.frame; step = step.#before) {
+      const { frame, id } = step;
+      let part = compressed.get(frame);
+      if (!part) compressed.set(frame, (part = GzipPart.of(Buffer.from(frame.after), minBytes)));
+      pieces.unshift(frame.beginning(id), part);
+    }
+    return GzipPart.join(pieces);
   }
 }

@@ -28,12 +28,17 @@ export class Frame {
   constructor(
     private readonly before: string,
     private readonly id = '',
-    private readonly after = '',
+    readonly after = '',
   ) {}
 
   /** With its own id, or with that of the connection. */
   text(id = this.id): string {
     return `${this.before}${id}${this.after}`;
+  }
+
+  /** The same, up to the id. */
+  beginning(id = this.id): string {
+    return this.before + id;
   }
 }
 

@@ -36,22 +36,46 @@ const FAST_FROM_BYTES = 32_768;
  * before.
  */
 export class GzipPart extends GzipPiece {
-  readonly length: number;
-  readonly crc: number;
   /** What it does to the checksum of what was sent before. */
   readonly shift: number;
 
-  constructor(text: Buffer, minBytes: number) {
-    super(blocksOf(text, minBytes));
-    this.length = text.length;
-    this.crc = crc32(text) | 0;
-    this.shift = shiftOf(text.length);
+  private constructor(
+    bytes: Buffer,
+    readonly length: number,
+    readonly crc: number,
+  ) {
+    super(bytes);
+    this.shift = shiftOf(length);
+  }
+
+  /** @param minBytes from how many bytes on it is compressed */
+  static of(text: Buffer, minBytes: number): GzipPart {
+    return new GzipPart(blocksOf(text, minBytes), text.length, crc32(text) | 0);
+  }
+
+  /** Parts, and texts that are stored before them. The last one is a part. */
+  static join(pieces: readonly (string | GzipPart)[]): GzipPart {
+    const blocks: Buffer[] = [];
+    let [length, crc] = [0, 0];
+    for (const piece of pieces) {
+      if (piece instanceof GzipPart) {
+        blocks.push(piece.bytes);
+        crc = append(crc, piece);
+        length += piece.length;
+        continue;
+      }
+      const text = Buffer.from(piece);
+      blocks.push(...storedBlocks(text));
+      crc = crc32(text, crc >>> 0) | 0;
+      length += text.length;
+    }
+    return new GzipPart(Buffer.concat(blocks), length, crc);
   }
 }
 
 function blocksOf(text: Buffer, minBytes: number): Buffer {
-  const stored = text.length < minBytes ? undefined : deflate(text);
-  return stored ?? store(text);
+  const deflated = text.length < minBytes ? undefined : deflate(text);
+  return deflated ?? Buffer.concat([...storedBlocks(text), FLUSH]);
 }
 
 /** @returns undefined if that is no shorter */
@@ -66,16 +90,16 @@ function deflate(text: Buffer): Buffer | undefined {
   return deflated.length < text.length ? deflated : undefined;
 }
 
-function store(text: Buffer): Buffer {
-  const pieces: Buffer[] = [];
+function storedBlocks(text: Buffer): Buffer[] {
+  const blocks: Buffer[] = [];
   for (let start = 0; start < text.length; start += MAX_STORED_BLOCK) {
     const block = text.subarray(start, start + MAX_STORED_BLOCK);
     const head = Buffer.from([0, 0, 0, 0, 0]);
     head.writeUInt16LE(block.length, 1);
     head.writeUInt16LE(block.length ^ 0xffff, 3);
-    pieces.push(head, block);
+    blocks.push(head, block);
   }
-  return Buffer.concat([...pieces, FLUSH]);
+  return blocks;
 }
 
 /** The gzip member of one response. Its past is in the trailer alone. */
