@@ -58,3 +58,26 @@ describe.each(proxyNames)('Compressed events through %s', (name) => {
     expect([client.end, client.response.headers['content-encoding']]).toEqual(['complete', 'gzip']);
   });
 });
+
+describe('A proxy that compresses', () => {
+  it('does not compress events again (nginx)', async () => {
+    const { url, sse } = await startCompressed(platforms[0][1], options);
+    const types = { 'application/json;': 'application/json text/event-stream;' };
+    const proxy = await ReverseProxy.start('nginx', [url], types);
+    const client = await connectGzip(`${proxy.url}/channel`);
+    await client.next();
+    await sse.publish(orderOf(1, 1_000));
+    expect((await client.next()).data).toContain('"number":1');
+  });
+
+  it('gets events as they are if it offloads compression (HAProxy)', async () => {
+    const { url, sse } = await startCompressed(platforms[0][1], options);
+    const offload = { 'compression algo gzip': 'compression algo gzip\n compression offload' };
+    const proxy = await ReverseProxy.start('haproxy', [url], offload);
+    const client = await proxy.connect('/channel', { 'accept-encoding': 'gzip' });
+    expect(client.headers['content-encoding']).toBeUndefined();
+    await client.next();
+    await sse.publish(orderOf(1, 1_000));
+    expect((await client.next()).data).toContain('"number":1');
+  });
+});

@@ -75,16 +75,16 @@ export class Batch implements Piece {
     return this.#isOwn && this.#frames <= MAX_SEPARATE_FRAMES && this.text.length >= minBytes * this.#frames;
   }
 
-  /** Compresses what is behind the ids once for all connections, although their ids differ (`bench/compression.bench.js`). */
+  /** What is behind the ids is compressed once for all connections, although their ids differ (`bench/compression.bench.js`). */
   #gzipOfFrames(minBytes: number): GzipPart {
-    const compressed = (this.#start.#compressed ??= new Map());
-    const pieces: (string | GzipPart)[] = [];
-    for (let step: Batch | undefined = this; step?.frame; step = step.#before) {
-      const { frame, id } = step;
-      let part = compressed.get(frame);
-      if (!part) compressed.set(frame, (part = GzipPart.of(Buffer.from(frame.after), minBytes)));
-      pieces.unshift(frame.beginning(id), part);
-    }
-    return GzipPart.join(pieces);
+    return GzipPart.join(this.#pieces(minBytes, (this.#start.#compressed ??= new Map())));
+  }
+
+  #pieces(minBytes: number, compressed: Map<Frame, GzipPart>): (string | GzipPart)[] {
+    const { frame, id } = this;
+    if (!frame) return [];
+    let part = compressed.get(frame);
+    if (!part) compressed.set(frame, (part = GzipPart.of(Buffer.from(frame.after), minBytes)));
+    return [...this.#before!.#pieces(minBytes, compressed), frame.beginning(id), part];
   }
 }

@@ -3,6 +3,7 @@ import { broker } from './broker.js';
 import { channels } from './channels.js';
 import { client } from './client.js';
 import { cluster } from './cluster.js';
+import { compression } from './compression.js';
 import { connections } from './connections.js';
 import { formats } from './formats.js';
 import { history } from './history.js';
@@ -42,6 +43,7 @@ export const MUTANTS = [
   ...connections,
   ...http,
   ...responses,
+  ...compression,
   ...production,
   ...metrics,
   ...start,
