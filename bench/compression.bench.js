@@ -97,6 +97,40 @@ async function measure(options, works) {
 }
 
 const results = new Map([...WORK, PAIRS, OWN].map(({ title }) => [title, new Map()]));
+const show = (values, digits) => {
+  const { median: middle, min, max } = median(values);
+  return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+};
+
+function tables() {
+  say(
+    '| JSON | Server | Bytes per event | ratio | Server CPU, µs per delivery | ratio | p50, ms | p99, ms |',
+  );
+  say('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const [title, rows] of results) {
+    for (const [name, runs] of rows) {
+      const all = (key) => runs.map((run) => run[key]);
+      const ratio = (key) =>
+        median(runs.map((run, n) => run[key] / rows.get(BASE)[n][key])).median.toFixed(2);
+      const cells = [
+        median(all('bytes')).median.toFixed(0),
+        ratio('bytes'),
+        show(all('cpu'), 2),
+        ratio('cpu'),
+      ];
+      say(`| ${[title, name, ...cells, show(all('p50'), 1), show(all('p99'), 1)].join(' | ')} |`);
+    }
+  }
+  say('\n| Server | Memory after that, KiB per connection |\n| --- | ---: |');
+  for (const [name, runs] of results.get(WORK[0].title))
+    say(
+      `| ${name} | ${show(
+        runs.map(({ memory }) => memory),
+        0,
+      )} |`,
+    );
+}
+
 for (let round = 1; round <= Number(rounds); round++) {
   for (const [name, options] of Object.entries(SERVERS)) {
     for (const works of [WORK, [PAIRS], [OWN]]) {
@@ -109,27 +143,6 @@ for (let round = 1; round <= Number(rounds); round++) {
     }
     process.stderr.write(`round ${round} of ${rounds}: ${name}\n`);
   }
+  if (process.env.PARTIAL) tables();
 }
-
-const show = (values, digits) => {
-  const { median: middle, min, max } = median(values);
-  return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
-};
-say('| JSON | Server | Bytes per event | ratio | Server CPU, µs per delivery | ratio | p50, ms | p99, ms |');
-say('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |');
-for (const [title, rows] of results) {
-  for (const [name, runs] of rows) {
-    const all = (key) => runs.map((run) => run[key]);
-    const ratio = (key) => median(runs.map((run, n) => run[key] / rows.get(BASE)[n][key])).median.toFixed(2);
-    const cells = [median(all('bytes')).median.toFixed(0), ratio('bytes'), show(all('cpu'), 2), ratio('cpu')];
-    say(`| ${[title, name, ...cells, show(all('p50'), 1), show(all('p99'), 1)].join(' | ')} |`);
-  }
-}
-say('\n| Server | Memory after that, KiB per connection |\n| --- | ---: |');
-for (const [name, runs] of results.get(WORK[0].title))
-  say(
-    `| ${name} | ${show(
-      runs.map(({ memory }) => memory),
-      0,
-    )} |`,
-  );
+tables();

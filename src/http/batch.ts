@@ -82,9 +82,10 @@ export class Batch implements Piece {
 
   #pieces(minBytes: number, compressed: Map<Frame, GzipPart>): (string | GzipPart)[] {
     const { frame, id } = this;
-    if (!frame) return [];
+    const before = this.#before;
+    if (!frame || !before) return [];
     let part = compressed.get(frame);
     if (!part) compressed.set(frame, (part = GzipPart.of(Buffer.from(frame.after), minBytes)));
-    return [...this.#before!.#pieces(minBytes, compressed), frame.beginning(id), part];
+    return [...before.#pieces(minBytes, compressed), frame.beginning(id), part];
   }
 }
