@@ -63,6 +63,7 @@ export type { SseMetrics, SseStats, SseStreamStats } from './options/sse.metrics
 export { SseModule } from './sse.module.js';
 export type {
   RedisClusterOptions,
+  SseCompressionOptions,
   SseHistoryOptions,
   SseLimits,
   SseModuleOptions,

@@ -2,8 +2,10 @@ import { request } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { SseChannel, SseModule, type SseService } from 'nestjs-sse-channels';
-import { platforms } from './support/app.js';
+import { type Platform, platforms } from './support/app.js';
 import { connect, type SseClient } from './support/client.js';
+import { startCompressed } from './support/compressed-app.js';
+import { connectGzip } from './support/gzip-client.js';
 import { BAD_CHANNELS, documentedInputs, startInput } from './support/input-app.js';
 import { compileModule } from './support/nest-module.js';
 import { until } from './support/until.js';
@@ -27,6 +29,7 @@ const JUNK_IDS = [
 ];
 
 let sse: SseService;
+let platform: Platform;
 let url: string;
 
 const isReset = async (client: SseClient) => {
@@ -126,6 +129,25 @@ const rows: Record<string, () => Promise<void>> = {
     const response = await fetch(`${url}/channel`, { method: 'POST' });
     expect(response.status).toBe(404);
   },
+  '`Accept-Encoding` that prefers gzip (`gzip`, `*`, `identity;q=0.5, gzip`), with the option `compression`':
+    async () => {
+      const compressed = await startCompressed(platform);
+      for (const accepted of ['gzip', '*', 'identity;q=0.5, gzip']) {
+        const client = await connectGzip(`${compressed.url}/channel`, { 'accept-encoding': accepted });
+        expect(client.response.headers['content-encoding']).toBe('gzip');
+        expect(await client.next()).toMatchObject({ event: 'sse.open' });
+      }
+    },
+  'no `Accept-Encoding`, `gzip;q=0`, an invalid weight, or `identity` with a higher one, with `compression`':
+    async () => {
+      const compressed = await startCompressed(platform);
+      for (const accepted of ['', 'gzip;q=0', 'gzip;q=x', 'gzip;q=0.5, identity']) {
+        const headers = accepted ? { 'accept-encoding': accepted } : undefined;
+        const client = await connect(`${compressed.url}/channel`, headers);
+        expect(client.headers['content-encoding']).toBeUndefined();
+        expect(await client.next()).toMatchObject({ event: 'sse.open' });
+      }
+    },
   'an HTTP/1.0 request': async () => {
     const socket = connectSocket(Number(new URL(url).port), '127.0.0.1');
     let text = '';
@@ -154,8 +176,9 @@ const rows: Record<string, () => Promise<void>> = {
   },
 };
 
-describe.each(platforms)('Subscribing on %s', (_, platform) => {
+describe.each(platforms)('Subscribing on %s', (_, tested) => {
   beforeEach(async () => {
+    platform = tested;
     ({ sse, url } = await startInput(platform));
   });
 

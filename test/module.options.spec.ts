@@ -50,6 +50,9 @@ describe('SseModule', () => {
     ['origins', ['file://host'], /got "file:\/\/host"/],
     ['origins', ['null'], /got "null"/],
     ['origins', [undefined], /got undefined/],
+    ['compression', 'gzip', /true, false, or { minBytes }, got "gzip"/],
+    ['compression', null, /true, false, or { minBytes }, got null/],
+    ['compression', [], /got an array/],
     ['heartbeat', 1000, /one of the options redis, history, prefix, maxPayloadBytes, heartbeatMs/],
   ])('does not start with a wrong %s: %p', async (option, given, expected) => {
     const options = { [option]: given } as SseModuleOptions;
@@ -70,6 +73,26 @@ describe('SseModule', () => {
     [{ maxConnectionAgeMs: false }, false],
   ])('limits the age of connections, with a default that depends on `history`: %j', (options, expected) => {
     expect(resolveOptions(options).maxConnectionAgeMs).toBe(expected);
+  });
+
+  it.each<[object, string]>([
+    [{ minBytes: -1 }, '`compression.minBytes` to be a whole number from 0 to 1048576, got -1'],
+    [{ minBytes: 1_048_577 }, '`compression.minBytes` to be a whole number from 0 to 1048576, got 1048577'],
+    [{ minBytes: '5' }, '`compression.minBytes` to be a whole number from 0 to 1048576, got "5"'],
+    [{ level: 9 }, '`compression.level` to be one of the options minBytes'],
+  ])('does not start with a wrong compression: %j', async (compression, message) => {
+    await expect(compileModule({ imports: [SseModule.forRoot({ compression })] })).rejects.toThrow(message);
+  });
+
+  it.each<[SseModuleOptions['compression'], { minBytes: number } | false]>([
+    [undefined, false],
+    [false, false],
+    [true, { minBytes: 400 }],
+    [{}, { minBytes: 400 }],
+    [{ minBytes: undefined }, { minBytes: 400 }],
+    [{ minBytes: 0 }, { minBytes: 0 }],
+  ])('compresses only if it is told to: %j', (compression, expected) => {
+    expect(resolveOptions({ compression }).compression).toEqual(expected);
   });
 
   it.each<[SseModuleOptions['limits'] | object, string]>([

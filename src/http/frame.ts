@@ -30,7 +30,7 @@ export class Frame {
   constructor(
     private readonly before: string,
     private readonly id = '',
-    private readonly after = '',
+    readonly after = '',
   ) {}
 
   get isAscii(): boolean {
@@ -43,6 +43,11 @@ export class Frame {
   /** With its own id, or with that of the connection. */
   text(id = this.id): string {
     return `${this.before}${id}${this.after}`;
+  }
+
+  /** The same, up to the id. */
+  beginning(id = this.id): string {
+    return this.before + id;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Batch } from './batch.js';
 import { giveBack } from './detached-socket.js';
+import type { GzipMember } from './gzip.js';
 import type { AnyResponse } from './platform.js';
 import type { Writer, WriterOwner } from './writer.js';
 
@@ -24,6 +25,7 @@ export class SocketWriter implements Writer {
     private readonly socket: Socket,
     response: AnyResponse,
     private readonly owner: WriterOwner,
+    private readonly gzip?: GzipMember,
   ) {
     (socket as HeldSocket)[WRITER] = this;
     // One function for all sockets: closures would cost more than all else that is kept.
@@ -55,7 +57,8 @@ export class SocketWriter implements Writer {
 
   write(batch: Batch): void {
     // The client may have closed its side.
-    if (!this.#hasEnded && this.socket.writable) this.socket.write(batch.chunk, 'latin1');
+    if (this.#hasEnded || !this.socket.writable) return;
+    this.socket.write((this.gzip ? this.gzip.add(batch) : batch).chunk, 'latin1');
   }
 
   drained(): Promise<void> | undefined {
@@ -67,7 +70,9 @@ export class SocketWriter implements Writer {
   end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    if (this.socket.writable) this.socket.write(LAST_CHUNK, (error) => error ?? this.#leave());
+    if (!this.socket.writable) return;
+    if (this.gzip) this.socket.write(this.gzip.end().chunk, 'latin1');
+    this.socket.write(LAST_CHUNK, (error) => error ?? this.#leave());
   }
 
   destroy(): void {

@@ -27,6 +27,8 @@ export interface SseResponseOptions {
   readonly failures?: FailureLog;
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** From how many bytes on batches are compressed; undefined: the response is not compressed. */
+  readonly gzip?: number;
 }
 
 /** One HTTP response that subscribes to channels. It is written once per turn of the event loop, or per interval. */
@@ -53,7 +55,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
     private readonly outbox: Outbox,
     private readonly options: SseResponseOptions,
   ) {
-    this.#writer = new ResponseWriter(response, options.first, this);
+    this.#writer = new ResponseWriter(response, options.first, this, options.gzip);
   }
 
   open(cursor: string | undefined, live: readonly string[], isTruncated = false): void {

@@ -7,6 +7,7 @@ import { Channels } from '../channel/channels.js';
 import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { type Batch, SharedBatch } from './batch.js';
+import { type Encoding, encodingOf } from './compression.js';
 import { closeWith } from './detached-socket.js';
 import { FormattedResponse } from './formatted-response.js';
 import { firstFrames } from './frame.js';
@@ -88,7 +89,6 @@ export class SseResponses implements OnModuleInit {
    * @returns when the response headers are sent, which wait up to 2 s for the broker
    */
   async serve(request: PlatformRequest, response: PlatformResponse, target: ResponseTarget): Promise<void> {
-    const { formatting } = target;
     const lastEventId = lastEventIdOf(request);
     const raw = response.raw ?? response;
     // The client may have left while guards, pipes and interceptors ran.
@@ -100,12 +100,13 @@ export class SseResponses implements OnModuleInit {
     if (response.raw && !(await takeHeaders(response, raw))) return;
     response.hijack?.();
     if (isGone(raw)) return;
-    const headers = formatting?.frames.format.headers;
+    const own = target.formatting?.frames.format.headers;
+    const encoding = encodingOf(this.options.compression, request, response, own);
     if (request.method === 'HEAD') {
-      raw.writeHead(200, { ...HEADERS, ...headers }).end();
+      raw.writeHead(200, { ...HEADERS, ...encoding.headers }).end();
       return;
     }
-    const sse = this.#responseOf(raw, target, lastEventId !== undefined);
+    const sse = this.#responseOf(raw, target, encoding, lastEventId !== undefined);
     const connection = new ResponseConnection(sse, target, {
       lastEventId,
       source: sourceOf(request),
@@ -129,7 +130,8 @@ export class SseResponses implements OnModuleInit {
     if (!target.subscribe) setImmediate(() => this.#release(raw, sse));
   }
 
-  #responseOf(raw: AnyResponse, target: ResponseTarget, resumes: boolean): SseResponse {
+  // oxlint-disable-next-line max-params -- all of it is known to its only caller
+  #responseOf(raw: AnyResponse, target: ResponseTarget, encoding: Encoding, resumes: boolean): SseResponse {
     const { channels, filter, formatting } = target;
     const options = {
       channels,
@@ -137,7 +139,7 @@ export class SseResponses implements OnModuleInit {
       resumes,
       first: this.#first[this.#count++ % this.#first.length]!,
       failures: this.#failures,
-      headers: formatting?.frames.format.headers,
+      ...encoding,
     };
     const outbox = this.#outboxOf(target.writeIntervalMs);
     return formatting

@@ -3,6 +3,7 @@ import { fieldsOf, isOptions } from '../common/objects.js';
 import { checkNames, optionError, show } from '../common/sse.errors.js';
 import type { SseMetrics } from './sse.metrics.js';
 import {
+  COMPRESSION_DEFAULTS,
   DEFAULTS,
   type History,
   HISTORY_DEFAULTS,
@@ -20,7 +21,7 @@ const HISTORY_BOUNDS: Record<keyof SseHistoryOptions, [min: number, max: number]
   maxReplayBytes: [0, 1_073_741_824],
 };
 
-const OPTIONS = ['redis', 'history', ...Object.keys(DEFAULTS), 'limits'];
+const OPTIONS = ['redis', 'history', ...Object.keys(DEFAULTS), 'limits', 'compression'];
 
 /**
  * The options as fields, without a check of their names and values.
@@ -41,7 +42,7 @@ export function readOptions(given: unknown): Record<string, unknown> {
 export function resolveOptions(given: SseModuleOptions | string): ResolvedOptions {
   const options: SseModuleOptions = readOptions(given);
   checkNames('', options, OPTIONS);
-  const { history, limits, redis, ...defined } = definedOf(options);
+  const { history, limits, redis, compression, ...defined } = definedOf(options);
   const resolved: ResolvedOptions = {
     ...DEFAULTS,
     // Outside production no other node takes the clients over, and the developer waits for the restart.
@@ -51,6 +52,7 @@ export function resolveOptions(given: SseModuleOptions | string): ResolvedOption
     redis: redis === undefined ? undefined : resolveRedis(redis),
     history: resolveHistory(history),
     limits: resolveLimits(limits),
+    compression: resolveCompression(compression),
   };
   // oxlint-disable-next-line no-control-regex -- controls are what it looks for
   if (typeof resolved.prefix !== 'string' || !/^[^\u0000-\u0020{}]{0,100}$/.test(resolved.prefix)) {
@@ -87,6 +89,17 @@ function resolveHistory(history: SseModuleOptions['history'] = {}): History | fa
     checkWhole(`history.${name}`, value, HISTORY_BOUNDS[name as keyof SseHistoryOptions]);
   }
   return { ...HISTORY_DEFAULTS, ...given, explicit: 'maxEvents' in given || 'maxAgeMs' in given };
+}
+
+function resolveCompression(given: unknown = false): ResolvedOptions['compression'] {
+  if (typeof given === 'boolean') return given && COMPRESSION_DEFAULTS;
+  const known = Object.keys(COMPRESSION_DEFAULTS);
+  if (!isOptions(given, known)) throw optionError('compression', 'true, false, or { minBytes }', show(given));
+  const fields = fieldsOf(given, known);
+  checkNames('compression.', fields, known);
+  const resolved = { ...COMPRESSION_DEFAULTS, ...definedOf(fields) };
+  checkWhole('compression.minBytes', resolved.minBytes, [0, 1_048_576]);
+  return resolved;
 }
 
 function checkMetrics(metrics: unknown): void {

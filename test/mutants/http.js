@@ -207,8 +207,8 @@ export const http = [
   {
     ...writer,
     guard: 'HTTP/1.0 responses have no chunks',
-    find: `response.chunkedEncoding ? batch.chunk : batch.bytes`,
-    replace: `batch.chunk`,
+    find: `response.chunkedEncoding ? piece.chunk : piece.bytes`,
+    replace: `piece.chunk`,
     tests: ['test/input.subscribe.spec.ts › HTTP/1.0'],
   },
   {

@@ -3,6 +3,7 @@ import { broker } from './broker.js';
 import { channels } from './channels.js';
 import { client } from './client.js';
 import { cluster } from './cluster.js';
+import { compression } from './compression.js';
 import { connections } from './connections.js';
 import { formats } from './formats.js';
 import { history } from './history.js';
@@ -46,6 +47,7 @@ export const MUTANTS = [
   ...http,
   ...responses,
   ...writeInterval,
+  ...compression,
   ...production,
   ...metrics,
   ...start,

@@ -54,8 +54,9 @@ export function useSseServer() {
     return { response, reading };
   }
 
-  const sseOn = (response: ServerResponse, retry = 'retry: 1\n\n') =>
+  const sseOn = (response: ServerResponse, retry = 'retry: 1\n\n', gzip?: number) =>
     new SseResponse(response, outbox, {
+      gzip,
       channels: ['c'],
       resumes: true,
       first: new SharedBatch().with(new Frame(retry)),

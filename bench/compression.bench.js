@@ -1,0 +1,148 @@
+/**
+ * What compression costs the server, and saves on the wire: once for all connections as this module does it, and by middleware for each connection.
+ *
+ *   npm run build && node bench/compression.bench.js [rounds] [--quick]
+ *
+ * 1,000 clients check that all get the same bytes, and that these have every event. A turn begins when all clients have read the one before. The
+ * ratios are those of a round, and the table has their medians.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Clients } from './compression/clients.js';
+import { start } from './fanout/ipc.js';
+import { median, say } from './redis.js';
+
+const [rounds = '5'] = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
+const isQuick = process.argv.includes('--quick');
+const CLIENTS = isQuick ? 100 : 1_000;
+
+const SERVERS = {
+  'no compression': { server: 'fastify' },
+  '`compression: true`': { server: 'fastify', compression: true },
+  'the same, Express': { server: 'express', compression: true },
+  '`compression` of Express, per connection': { server: 'compression' },
+  '@fastify/compress, per connection': { server: 'fastify-compress' },
+};
+const [BASE] = Object.keys(SERVERS);
+
+const WORK = [
+  { title: '150 B', size: 150, perTurn: 1, turns: 30 },
+  { title: '1 kB', size: 1_000, perTurn: 1, turns: 30 },
+  { title: '10 kB', size: 10_000, perTurn: 1, turns: 15 },
+  { title: '150 B, bursts of 50', size: 150, perTurn: 50, turns: 4 },
+  { title: '1 kB, bursts of 50', size: 1_000, perTurn: 50, turns: 2 },
+  { title: '10 kB, bursts of 50', size: 10_000, perTurn: 50, turns: 1 },
+].map((work) => ({ ...work, channels: ['all'], queries: ['channel=all'] }));
+const names = (count) => Array.from({ length: count }, (_, n) => `c${n}`);
+const PAIRS = {
+  title: '1 kB, 2 subscribers per channel',
+  size: 1_000,
+  perTurn: 1,
+  turns: 15,
+  channels: names(CLIENTS / 2),
+  queries: names(CLIENTS / 2).map((name) => `channel=${name}`),
+};
+/** Each connection has ids of its own, so no batch is shared. */
+const OWN = {
+  title: '1 kB, a channel of its own for each client beside',
+  size: 1_000,
+  perTurn: 1,
+  turns: 15,
+  channels: ['all'],
+  queries: names(CLIENTS).map((name) => `channel=all&channel=${name}`),
+  isOfModule: true,
+};
+
+async function play({ server, clients }, { size, perTurn, channels }, turns, state) {
+  const [latencies, before] = [[], await server.call('cpu')];
+  let bytes = 0;
+  for (let turn = 0; turn < turns; turn++) {
+    const last = state.next + perTurn - 1;
+    const reading = clients.read(last);
+    await server.call('turn', { first: state.next, perTurn, size, channels });
+    const read = await reading;
+    state.next = last + 1;
+    bytes += read.bytes;
+    latencies.push(...read.latencies);
+  }
+  if (turns === 0) return undefined;
+  const deliveries = turns * perTurn * CLIENTS;
+  latencies.sort((a, b) => a - b);
+  const [p50, p99] = [0.5, 0.99].map((part) => latencies[Math.floor(part * latencies.length)]);
+  return { cpu: ((await server.call('cpu')) - before) / deliveries, bytes: bytes / deliveries, p50, p99 };
+}
+
+async function measure(options, works) {
+  const isGzip = options.server !== 'fastify' || options.compression !== undefined;
+  const { queries } = works[0];
+  const server = await start('../compression/server.js', options, ['--expose-gc']);
+  const clients = new Clients();
+  try {
+    const empty = await server.call('memory');
+    await clients.open({ port: server.port, count: CLIENTS, queries, isGzip });
+    await sleep(1_000);
+    clients.mark();
+    const state = { next: 0 };
+    const results = [];
+    for (const work of works) {
+      await play({ server, clients }, work, Math.floor(work.turns / 3), state);
+      results.push(await play({ server, clients }, work, work.turns, state));
+    }
+    if (clients.faults > 0) throw new Error(`${clients.faults} faults`);
+    const memory = ((await server.call('memory')) - empty) / CLIENTS / 1_024;
+    return results.map((result) => ({ ...result, memory }));
+  } finally {
+    clients.close();
+    await server.stop();
+  }
+}
+
+const results = new Map([...WORK, PAIRS, OWN].map(({ title }) => [title, new Map()]));
+const show = (values, digits) => {
+  const { median: middle, min, max } = median(values);
+  return `${middle.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+};
+
+function tables() {
+  say(
+    '| JSON | Server | Bytes per event | ratio | Server CPU, µs per delivery | ratio | p50, ms | p99, ms |',
+  );
+  say('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |');
+  for (const [title, rows] of results) {
+    for (const [name, runs] of rows) {
+      const all = (key) => runs.map((run) => run[key]);
+      const ratio = (key) =>
+        median(runs.map((run, n) => run[key] / rows.get(BASE)[n][key])).median.toFixed(2);
+      const cells = [
+        median(all('bytes')).median.toFixed(0),
+        ratio('bytes'),
+        show(all('cpu'), 2),
+        ratio('cpu'),
+      ];
+      say(`| ${[title, name, ...cells, show(all('p50'), 1), show(all('p99'), 1)].join(' | ')} |`);
+    }
+  }
+  say('\n| Server | Memory after that, KiB per connection |\n| --- | ---: |');
+  for (const [name, runs] of results.get(WORK[0].title))
+    say(
+      `| ${name} | ${show(
+        runs.map(({ memory }) => memory),
+        0,
+      )} |`,
+    );
+}
+
+for (let round = 1; round <= Number(rounds); round++) {
+  for (const [name, options] of Object.entries(SERVERS)) {
+    for (const works of [WORK, [PAIRS], [OWN]]) {
+      if (works[0].isOfModule && !['fastify', 'express'].includes(options.server)) continue;
+      const values = await measure(options, works);
+      for (const [n, { title }] of works.entries()) {
+        const rows = results.get(title);
+        rows.set(name, [...(rows.get(name) ?? []), values[n]]);
+      }
+    }
+    process.stderr.write(`round ${round} of ${rounds}: ${name}\n`);
+  }
+  if (process.env.PARTIAL) tables();
+}
+tables();

@@ -1,0 +1,74 @@
+import type { AnyResponse, PlatformRequest, PlatformResponse } from './platform.js';
+
+type Headers = Readonly<Record<string, string>>;
+
+/** How a response is encoded. */
+export interface Encoding {
+  /** The headers that were given, and those of the encoding. */
+  readonly headers: Headers;
+  /** From how many bytes on its batches are compressed; undefined: it is not compressed. */
+  readonly gzip?: number | undefined;
+}
+
+/**
+ * Decides for one response, when its other headers are known.
+ *
+ * @param compression the option of the module
+ * @param own the headers that the response adds by itself
+ */
+export function encodingOf(
+  compression: { readonly minBytes: number } | false,
+  { headers: { 'accept-encoding': accepted } }: PlatformRequest,
+  response: PlatformResponse,
+  own: Headers = {},
+): Encoding {
+  if (!compression) return { headers: own };
+  const raw: AnyResponse = response.raw ?? response;
+  // Fastify does not pass the encoding of a reply on to its raw response.
+  const given = valueOf(own, 'content-encoding') ?? response.getHeaders()['content-encoding'];
+  // It means that nothing is to be compressed, and is no value for clients.
+  if (given === 'identity') raw.removeHeader('content-encoding');
+  const [name, vary = raw.getHeader('vary')] = entryOf(own, 'vary') ?? ['Vary'];
+  const headers = { ...own, [name]: withVary(vary) };
+  if (given !== undefined || !acceptsGzip(accepted)) return { headers };
+  return { headers: { ...headers, 'Content-Encoding': 'gzip' }, gzip: compression.minBytes };
+}
+
+const entryOf = (headers: Headers, wanted: string) =>
+  Object.entries(headers).find(([name]) => name.toLowerCase() === wanted);
+
+const valueOf = (headers: Headers, wanted: string) => entryOf(headers, wanted)?.[1];
+
+function withVary(given: number | string | readonly string[] = ''): string {
+  const names = String(given)
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  const isKnown = names.some((name) => name === '*' || name.toLowerCase() === 'accept-encoding');
+  return (isKnown ? names : [...names, 'Accept-Encoding']).join(', ');
+}
+
+const NAMES = ['gzip', 'x-gzip'];
+
+/**
+ * Whether a client that sends this Accept-Encoding wants gzip: it accepts it, and does not prefer the text as it is.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#name-accept-encoding
+ */
+export function acceptsGzip(header: string | undefined): boolean {
+  if (!header) return false;
+  const weights = new Map(header.split(',').map(weightOf));
+  const gzip = NAMES.map((name) => weights.get(name)).find((weight) => weight !== undefined);
+  const any = weights.get('*') ?? 0;
+  // Without a weight of its own it is accepted, but anything that is listed is preferred.
+  const identity = weights.get('identity') ?? 0;
+  const weight = gzip ?? any;
+  return weight > 0 && weight >= identity;
+}
+
+/** A coding with its weight: 0 for one that is not accepted, or whose weight is invalid. */
+function weightOf(item: string): [name: string, weight: number] {
+  const [name = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase());
+  const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
+  return [name, /^[01](\.\d*)?$/.test(q) ? Math.min(Number(q), 1) : 0];
+}

@@ -1,0 +1,131 @@
+import { constants, crc32, deflateRawSync } from 'node:zlib';
+import { append, shiftOf } from './crc32.js';
+
+/** Bytes of a response, and the same as a chunk of HTTP/1.1. */
+export interface Piece {
+  readonly bytes: Buffer;
+  /** Its bytes, or text in latin1. */
+  readonly chunk: Buffer | string;
+}
+
+class GzipPiece implements Piece {
+  #chunk: Buffer | undefined;
+
+  constructor(readonly bytes: Buffer) {}
+
+  get chunk(): Buffer {
+    const { bytes } = this;
+    this.#chunk ??= Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, LINE_END]);
+    return this.#chunk;
+  }
+}
+
+const LINE_END = Buffer.from('\r\n');
+/** Without name, time and system. */
+const HEADER = new GzipPiece(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]));
+/** An empty block with the mark of the last one. */
+const LAST_BLOCK = Buffer.from([3, 0]);
+/** An empty stored block. At it Go's reader, for one, hands over what it has read. */
+const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
+const MAX_STORED_BLOCK = 65_535;
+const MAX_OUTPUT_CHUNK = 16_384;
+/** From here on the fastest level: it takes a third of the time, in which all connections wait, and long texts shrink well at any level. */
+const FAST_FROM_BYTES = 32_768;
+
+/**
+ * A text as blocks of deflate that need nothing before them and end at a byte. So all gzip connections get the same bytes, whatever they got
+ * before.
+ */
+export class GzipPart extends GzipPiece {
+  /** What it does to the checksum of what was sent before. */
+  readonly shift: number;
+
+  private constructor(
+    bytes: Buffer,
+    readonly length: number,
+    readonly crc: number,
+  ) {
+    super(bytes);
+    this.shift = shiftOf(length);
+  }
+
+  /** @param minBytes from how many bytes on it is compressed */
+  static of(text: Buffer, minBytes: number): GzipPart {
+    return new GzipPart(blocksOf(text, minBytes), text.length, crc32(text) | 0);
+  }
+
+  /** Parts, and texts that are stored before them. The last one is a part. */
+  static join(pieces: readonly (string | GzipPart)[]): GzipPart {
+    const blocks: Buffer[] = [];
+    let [length, crc] = [0, 0];
+    for (const piece of pieces) {
+      if (piece instanceof GzipPart) {
+        blocks.push(piece.bytes);
+        crc = append(crc, piece);
+        length += piece.length;
+        continue;
+      }
+      const text = Buffer.from(piece);
+      blocks.push(...storedBlocks(text));
+      crc = crc32(text, crc >>> 0) | 0;
+      length += text.length;
+    }
+    return new GzipPart(Buffer.concat(blocks), length, crc);
+  }
+}
+
+function blocksOf(text: Buffer, minBytes: number): Buffer {
+  const deflated = text.length < minBytes ? undefined : deflate(text);
+  return deflated ?? Buffer.concat([...storedBlocks(text), FLUSH]);
+}
+
+/** @returns undefined if that is no shorter */
+function deflate(text: Buffer): Buffer | undefined {
+  const deflated = deflateRawSync(text, {
+    // Also an end at a byte. The window of the call is empty, and so is that of the next one.
+    finishFlush: constants.Z_FULL_FLUSH,
+    level: text.length < FAST_FROM_BYTES ? constants.Z_DEFAULT_COMPRESSION : constants.Z_BEST_SPEED,
+    // A result keeps a buffer of this size, as long as a client does not read it.
+    chunkSize: Math.min(Math.max(text.length, constants.Z_MIN_CHUNK), MAX_OUTPUT_CHUNK),
+  });
+  return deflated.length < text.length ? deflated : undefined;
+}
+
+function storedBlocks(text: Buffer): Buffer[] {
+  const blocks: Buffer[] = [];
+  for (let start = 0; start < text.length; start += MAX_STORED_BLOCK) {
+    const block = text.subarray(start, start + MAX_STORED_BLOCK);
+    const head = Buffer.from([0, 0, 0, 0, 0]);
+    head.writeUInt16LE(block.length, 1);
+    head.writeUInt16LE(block.length ^ 0xffff, 3);
+    blocks.push(head, block);
+  }
+  return blocks;
+}
+
+/** The gzip member of one response. Its past is in the trailer alone. */
+export class GzipMember {
+  static readonly header: Piece = HEADER;
+  // Signed numbers of 32 bits, which V8 keeps without an object on the heap.
+  #crc = 0;
+  #length = 0;
+
+  /** @param minBytes from how many bytes on a batch is compressed */
+  constructor(private readonly minBytes: number) {}
+
+  /** @returns what is to be sent */
+  add(batch: { gzip(minBytes: number): GzipPart }): GzipPart {
+    const part = batch.gzip(this.minBytes);
+    this.#crc = append(this.#crc, part);
+    this.#length = (this.#length + part.length) | 0;
+    return part;
+  }
+
+  /** The last block and the trailer. */
+  end(): Piece {
+    const trailer = Buffer.alloc(8);
+    trailer.writeInt32LE(this.#crc, 0);
+    trailer.writeInt32LE(this.#length, 4);
+    return new GzipPiece(Buffer.concat([LAST_BLOCK, trailer]));
+  }
+}
