@@ -5,6 +5,7 @@ import { client } from './client.js';
 import { cluster } from './cluster.js';
 import { compression } from './compression.js';
 import { connections } from './connections.js';
+import { detached } from './detached.js';
 import { formats } from './formats.js';
 import { history } from './history.js';
 import { http } from './http.js';
@@ -47,6 +48,7 @@ export const MUTANTS = [
   ...http,
   ...responses,
   ...writeInterval,
+  ...detached,
   ...compression,
   ...production,
   ...metrics,
