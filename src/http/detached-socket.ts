@@ -27,7 +27,7 @@ type AnyServer = Server | SecureServer;
  */
 export function detach(response: AnyResponse, isIdle: IsIdle): boolean {
   const { req: request, socket } = response;
-  const server = socket && serverOf(socket);
+  const server = socket?.writable && serverOf(socket);
   if (!server || !isUnobserved(response, request, isIdle) || finished.hasSubscribers) return false;
   // Another listener would take the request for a real CONNECT. With other listeners of `data`, it is not known what reads the socket.
   if (server.listenerCount('connect') > 0 || socket.listenerCount('data') !== 1) return false;
@@ -57,10 +57,12 @@ export function giveBack(socket: Socket, unread?: Buffer): void {
   const server = serverOf(socket);
   if (!server?.listening) return socket.destroySoon();
   if (unread) socket.unshift(unread);
+  const forget = () => returned.delete(socket);
   returned.add(socket);
-  socket.once('close', () => returned.delete(socket));
+  socket.once('close', forget);
   socket.once('data', () => {
-    returned.delete(socket);
+    forget();
+    socket.off('close', forget);
     // The server sets its time-out with the next request only if it has set the one before.
     socket.setTimeout(server.timeout);
   });

@@ -1,0 +1,103 @@
+/**
+ * 100,000 idle connections of one application: memory of all its processes, one event to all, and a reconnection of all.
+ *
+ *   npm run build && node bench/connections.bench.js [connections] [adapter]
+ *
+ * A process has 20,000 descriptors here, so there are six of them, over one Redis, with heartbeats of 15 s. The clients are plain sockets of six other
+ * processes, each with an address of its own. They check that each event arrives once and in order.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SseModule, SseService } from 'nestjs-sse-channels';
+import { NestFactory } from '@nestjs/core';
+import { start } from './fanout/ipc.js';
+import { say, startRedis } from './redis.js';
+
+const COUNT = Number(process.argv[2] ?? 100_000);
+const adapter = process.argv[3] ?? 'express';
+const PROCESSES = Math.ceil(COUNT / 17_000);
+const EACH = Math.ceil(COUNT / PROCESSES);
+const TOTAL = EACH * PROCESSES;
+const QUIET_MS = 60_000;
+
+const redis = await startRedis(16_379);
+const context = await NestFactory.createApplicationContext(SseModule.forRoot(redis.url), { logger: false });
+const sse = context.get(SseService);
+const range = Array.from({ length: PROCESSES }, (_, n) => n);
+const servers = await Promise.all(
+  range.map(() => start('../connections/server.js', { redis: redis.url, adapter }, ['--expose-gc'])),
+);
+const clients = await Promise.all(range.map(() => start('../connections/clients.js')));
+const targets = servers.map(({ port }, n) => ({ port, address: `127.0.0.${n + 2}` }));
+
+const all = (remotes, ...call) => Promise.all(remotes.map((remote) => remote.call(...call)));
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+const memory = async () => {
+  const sizes = await all(servers, 'memory');
+  return { rss: sum(sizes.map(({ rss }) => rss)), heap: sum(sizes.map(({ heap }) => heap)) };
+};
+const micros = async () => sum((await all(servers, 'cpu')).map(({ user, system }) => user + system));
+const report = async (number) => {
+  const reports = await all(clients, 'report', number);
+  const keys = Object.keys(reports[0]);
+  return Object.fromEntries(keys.map((key) => [key, sum(reports.map((each) => each[key]))]));
+};
+
+/** Publishes an event, and resolves with the time until all clients have it, in seconds. */
+async function publish(number) {
+  const from = performance.now();
+  await sse.publish(number, { channel: 'news' });
+  return read(number, from);
+}
+async function read(number, from) {
+  while ((await report(number)).read < TOTAL) {
+    if (performance.now() - from > 120_000) throw new Error(`Not all have event ${number}`);
+    await sleep(20);
+  }
+  return (performance.now() - from) / 1_000;
+}
+
+const row = (...cells) => say(`| ${cells.join(' | ')} |`);
+const mib = (bytes) => `${(bytes / 1_048_576).toFixed(0)} MiB`;
+const kib = (bytes) => `${(bytes / TOTAL / 1_024).toFixed(1)} KiB`;
+
+const empty = await memory();
+let [from, cpu] = [performance.now(), await micros()];
+await Promise.all(clients.map((client, n) => client.call('open', targets[n], EACH)));
+const opened = (performance.now() - from) / 1_000;
+const accept = ((await micros()) - cpu) / TOTAL;
+await sleep(2_000);
+const full = await memory();
+const first = await publish(1);
+cpu = await micros();
+await sleep(QUIET_MS);
+const idle = ((await micros()) - cpu) / QUIET_MS / 10;
+const quiet = await memory();
+const { beaten } = await report(1);
+const second = await publish(2);
+await all(clients, 'close');
+await sse.publish(3, { channel: 'news' });
+from = performance.now();
+await Promise.all(clients.map((client, n) => client.call('reopen', targets[n])));
+await read(3, from);
+const reopened = (performance.now() - from) / 1_000;
+const { faults, failed } = await report(3);
+const refused = sum((await all(servers, 'stats')).map((stats) => stats.refused));
+const last = await memory();
+
+row(`${TOTAL.toLocaleString('en')} connections, ${PROCESSES} processes, ${adapter}`, '');
+row('---', '---:');
+row('processes without connections', mib(empty.rss));
+row('with all connections', `${mib(full.rss)}, ${kib(full.rss - empty.rss)} each`);
+row('of which heap', kib(full.heap - empty.heap));
+row('after 60 s with heartbeats', `${mib(quiet.rss)}, ${kib(quiet.rss - empty.rss)} each`);
+row('after a reconnection of all', `${mib(last.rss)}, ${kib(last.rss - empty.rss)} each`);
+row('opening all', `${opened.toFixed(1)} s, ${accept.toFixed(0)} µs of CPU each`);
+row('CPU while idle, of one core', `${idle.toFixed(1)} %`);
+row('clients with a heartbeat within 60 s', beaten.toLocaleString('en'));
+row('one event to all', `${first.toFixed(2)} s, ${second.toFixed(2)} s`);
+row('all reconnect, and have what they missed', `${reopened.toFixed(1)} s`);
+row('refused, closed or failed; lost, repeated or disordered', `${refused + failed}; ${faults}`);
+
+await Promise.all([...clients, ...servers].map((remote) => remote.stop()));
+await context.close();
+redis.stop();
