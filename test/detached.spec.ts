@@ -1,60 +1,18 @@
-import { channel } from 'node:diagnostics_channel';
-import { Agent, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
+import { Agent, get, type IncomingMessage, type Server } from 'node:http';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Get, type INestApplication } from '@nestjs/common';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { SseChannel, SseModule, SseService } from 'nestjs-sse-channels';
-import { type Platform, platforms, startApp } from './support/app.js';
+import { platforms } from './support/app.js';
+import { type Listener, observe, openSocket, startDetaching } from './support/detaching-app.js';
 import { until } from './support/until.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-@Controller()
-class Routes {
-  @SseChannel('events')
-  events() {
-    return 'news';
-  }
-  @Get('plain')
-  plain() {
-    return 'plain';
-  }
-}
-
-type Listener = (request: IncomingMessage, response: ServerResponse) => void;
-
-async function start(platform: Platform, configure?: (app: INestApplication) => void) {
-  const metadata = { imports: [SseModule.forRoot({ heartbeatMs: 1_000 })], controllers: [Routes] };
-  const { app, url } = await startApp(platform, metadata, configure);
-  const server = app.getHttpServer() as Server;
-  return { app, url, server, port: Number(new URL(url).port), sse: app.get(SseService) };
-}
-
-/** What the server has of the next request. */
-function observe(server: Server) {
-  const seen: { request?: IncomingMessage; response?: ServerResponse } = {};
-  server.once('request', ((request, response) => Object.assign(seen, { request, response })) as Listener);
-  return seen as { request: IncomingMessage; response: ServerResponse };
-}
-
-/** A client of one connection, with the text that it has read. */
-function open(port: number, path = 'events') {
-  const socket = connectSocket(port, '127.0.0.1').setEncoding('utf8');
-  let text = '';
-  socket.on('data', (chunk: string) => (text += chunk)).on('error', () => undefined);
-  const ask = (of = path) => socket.write(`GET /${of} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  ask();
-  return { socket, ask, text: () => text };
-}
-
-describe.each(platforms)('A connection on %s', (name, platform) => {
+describe.each(platforms)('A connection on %s', (_, platform) => {
   it('keeps nothing of its request and response, and delivers', async () => {
-    const { port, server, sse } = await start(platform);
+    const { port, server, sse } = await startDetaching(platform);
     let kept = 0;
     const registry = new FinalizationRegistry(() => kept--);
     server.on('request', ((request, response) => {
@@ -63,7 +21,7 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
         kept++;
       }
     }) as Listener);
-    const clients = Array.from({ length: 20 }, () => open(port));
+    const clients = Array.from({ length: 20 }, () => openSocket(port));
     await until(() => clients.every(({ text }) => text().includes('sse.open')));
     expect(kept).toBeGreaterThan(0);
     await until(async () => {
@@ -78,7 +36,7 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
   });
 
   it('serves the next request when it has been ended', async () => {
-    const { server, sse } = await start(platform);
+    const { server, sse } = await startDetaching(platform);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const { port } = server.address() as { port: number };
     const ask = (path: string) =>
@@ -107,8 +65,8 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
   });
 
   it('ends for a request that the client sends behind it, which is answered', async () => {
-    const { port, sse } = await start(platform);
-    const { ask, text, socket } = open(port);
+    const { port, sse } = await startDetaching(platform);
+    const { ask, text, socket } = openSocket(port);
     await until(() => text().includes('sse.open'));
     ask('plain');
     await until(() => text().endsWith('plain'));
@@ -121,15 +79,15 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
     socket.destroy();
   });
 
-  it.each<[string, (client: ReturnType<typeof open>['socket']) => void]>([
+  it.each<[string, (client: ReturnType<typeof openSocket>['socket']) => void]>([
     ['closes', (socket) => socket.destroy()],
     ['closes its side', (socket) => socket.end()],
     ['resets', (socket) => socket.resetAndDestroy()],
-  ])('ends when the client %s', async (_, leave) => {
-    const { port, sse, server } = await start(platform);
+  ])('ends when the client %s', async (__, leave) => {
+    const { port, sse, server } = await startDetaching(platform);
     const reasons: string[] = [];
     sse.onDisconnect(({ reason }) => reasons.push(reason));
-    const { socket, text } = open(port);
+    const { socket, text } = openSocket(port);
     await until(() => text().includes('sse.open'));
     leave(socket);
     await until(() => reasons.length > 0);
@@ -138,8 +96,8 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
   });
 
   it('is closed by the server', async () => {
-    const { port, server, sse } = await start(platform);
-    const { socket, text } = open(port);
+    const { port, server, sse } = await startDetaching(platform);
+    const { socket, text } = openSocket(port);
     await until(() => text().includes('sse.open'));
     server.closeAllConnections();
     await until(() => socket.closed);
@@ -147,10 +105,10 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
   });
 
   it('lets code that still has the response see its end, and end it', async () => {
-    const { port, server, sse } = await start(platform);
+    const { port, server, sse } = await startDetaching(platform);
     for (const end of ['end', 'destroy'] as const) {
       const seen = observe(server);
-      const { text, socket } = open(port);
+      const { text, socket } = openSocket(port);
       await until(() => text().includes('sse.open'));
       await until(() => seen.response.socket === null);
       let closed = 0;
@@ -162,68 +120,6 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
       else await until(() => socket.closed);
     }
   });
-
-  it.each<[string, (server: Server) => () => void]>([
-    [
-      'a listener of the response',
-      (server) => {
-        let isClosed = false;
-        server.on('request', ((_, response) => response.on('close', () => (isClosed = true))) as Listener);
-        return () => expect(isClosed).toBe(true);
-      },
-    ],
-    [
-      'a listener of the request',
-      (server) => {
-        let isClosed = false;
-        server.on('request', ((request) => request.on('close', () => (isClosed = true))) as Listener);
-        return () => expect(isClosed).toBe(true);
-      },
-    ],
-    [
-      'a monitor of all requests',
-      () => {
-        const onFinish = () => undefined;
-        const finished = channel('http.server.response.finish');
-        finished.subscribe(onFinish);
-        return () => finished.unsubscribe(onFinish);
-      },
-    ],
-    ['a listener of CONNECT', (server) => (server.on('connect', () => undefined), () => undefined)],
-  ])('keeps its response for %s', async (_, prepare) => {
-    const { port, server, sse } = await start(platform);
-    const check = prepare(server);
-    const seen = observe(server);
-    const { text, socket } = open(port);
-    await until(() => text().includes('sse.open'));
-    await sse.publish('first', { channel: 'news' });
-    await until(() => text().includes('data: first\n\n'));
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(seen.response.socket).not.toBeNull();
-    socket.destroy();
-    await until(() => sse.connections().length === 0 && seen.response.destroyed);
-    check();
-  });
-
-  if (name === 'Fastify') {
-    it('runs the hooks of Fastify at its end', async () => {
-      const ended: number[] = [];
-      const { port, sse } = await start(platform, (app) => {
-        const { instance } = (app as NestFastifyApplication).getHttpAdapter() as never as {
-          instance: { addHook(name: string, hook: (...args: never[]) => Promise<void>): void };
-        };
-        instance.addHook('onResponse', async (_: never, reply: { statusCode: number }) => {
-          ended.push(reply.statusCode);
-        });
-      });
-      const { text } = open(port);
-      await until(() => text().includes('sse.open'));
-      expect(ended).toEqual([]);
-      await sse.disconnect({ channel: 'news' });
-      await until(() => ended.length > 0);
-      expect(ended).toEqual([200]);
-    });
-  }
 });
 
 const connectionsOf = (server: Server) =>
