@@ -77,9 +77,13 @@ describe('The access panel of the sample', () => {
     await sample.publish({ data: 'before', retry: 100 });
     await a.event('before').waitFor();
     const button = page.locator('#connection-list li', { hasText: '/channel' }).getByRole('button');
+    // The list has the connections of the last test's page until they have ended.
+    const isAlone = () => until(async () => (await button.count()) === 1);
+    await isAlone();
     await button.click();
     await answer(page, 'POST /disconnect → 401 Unauthorized');
     await login(page, 'ann');
+    await isAlone();
     const listed = await (await fetch(`${sample.url}/connections`)).json();
     await button.click();
     await answer(page, 'POST /disconnect → 201 Created, ended on this node: 1');
