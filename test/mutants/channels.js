@@ -22,7 +22,7 @@ export const channels = [
     ...channelsOf,
     guard: 'a connection unsubscribes once',
     file: 'src/channel/subscription.ts',
-    find: `    if (!this.#isOpen) return false;\n`,
+    find: `    if (!this.#isOpen) return;\n`,
     replace: '',
   },
   {
@@ -67,8 +67,8 @@ export const channels = [
     ...channelsOf,
     guard: 'a closed connection searches for no position',
     file: 'src/channel/subscription.ts',
-    find: `#isWanted = () => this.#isOpen && !this.options.isClosed();`,
-    replace: `#isWanted = () => true;`,
+    find: `return this.#isOpen && !this.#context.isClosed();`,
+    replace: `return true;`,
   },
   {
     ...channelsOf,

@@ -159,8 +159,8 @@ export const compression = [
   {
     file: 'src/http/sse-responses.ts',
     guard: 'clients without gzip get the text as it is',
-    find: `      gzip,\n`,
-    replace: `      gzip: compression ? compression.minBytes : undefined,\n`,
+    find: `      ...encoding,\n`,
+    replace: `      headers: encoding.headers,\n      gzip: this.options.compression ? this.options.compression.minBytes : undefined,\n`,
     tests: [`${COMPRESSION_SPEC} › get the text as it is`],
   },
 ];

@@ -92,7 +92,7 @@ export const connections = [
   {
     ...limits,
     guard: 'a closed connection frees the channels of its address',
-    find: `      for (const channel of channels) this.#channelsOf.delete(network, channel);\n`,
+    find: `    for (const channel of channels) this.#channelsOf.delete(network, channel);\n`,
     replace: '',
   },
   {
@@ -105,7 +105,7 @@ export const connections = [
   {
     ...limits,
     guard: 'a closed connection frees the share of its address',
-    find: `      this.#perAddress.delete(network);\n`,
+    find: `    this.#perAddress.delete(network);\n`,
     replace: '',
   },
   {

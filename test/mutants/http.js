@@ -18,7 +18,7 @@ export const http = [
   {
     ...stream,
     guard: 'a client is disconnected once',
-    find: `    if (isGone(this.response)) return;\n`,
+    find: `    if (this.#writer.isGone) return;\n`,
     replace: '',
   },
   {
@@ -28,7 +28,7 @@ export const http = [
     replace: '',
   },
   {
-    ...stream,
+    ...writer,
     guard: 'an HTTP/2 stream that the client resets without an error is closed',
     find: `    response.stream?.once('aborted', () => response.destroy());\n`,
     replace: '',
@@ -60,6 +60,7 @@ export const http = [
   },
   {
     ...writer,
+    file: 'src/http/socket-writer.ts',
     guard: 'a partly completed write counts as reading',
     find: ` - (_handle?.writeQueueSize ?? 0)`,
     replace: '',
@@ -85,8 +86,8 @@ export const http = [
   {
     ...stream,
     guard: 'only a quiet client gets heartbeats',
-    find: `!this.response.headersSent || this.pending > 0`,
-    replace: `!this.response.headersSent`,
+    find: `!this.#writer.hasBegun || this.pending > 0`,
+    replace: `!this.#writer.hasBegun`,
   },
   {
     ...writer,
@@ -98,7 +99,7 @@ export const http = [
   {
     ...stream,
     guard: 'a heartbeat does not open a response',
-    find: `if (!this.response.headersSent || this.pending > 0)`,
+    find: `if (!this.#writer.hasBegun || this.pending > 0)`,
     replace: `if (this.pending > 0)`,
     tests: [`${RESPONSES_SPEC} › sends its response headers after 2 s`],
   },
@@ -166,7 +167,7 @@ export const http = [
     tests: ['test/delivery.spec.ts › sends only events that pass the filter'],
   },
   {
-    ...stream,
+    ...writer,
     guard: 'timeouts of the server do not apply to connections',
     find: `    if (httpVersionMajor === 1 && socket instanceof Socket) socket.setTimeout(0);\n`,
     replace: '',
@@ -179,9 +180,9 @@ export const http = [
     replace: '',
   },
   {
-    ...stream,
+    ...writer,
     guard: 'a pipelined response ends when it is disconnected',
-    find: `    if (this.response.socket === null) this.response.emit('close');\n`,
+    find: `    if (isQueued) response.emit('close');\n`,
     replace: '',
   },
   {
@@ -245,12 +246,5 @@ export const http = [
     find: ` && next.id === id`,
     replace: '',
     tests: ['src/http/batch.spec.ts'],
-  },
-  {
-    file: 'src/routes/sse-channel.decorator.ts',
-    guard: 'Nest responds although a handler injects the response',
-    find: `    Render(VIEW)(target, key, descriptor);\n`,
-    replace: '',
-    tests: [`${RESPONSES_SPEC} › lets a handler use @Res`],
   },
 ];

@@ -80,4 +80,11 @@ export const responses = [
     replace: '',
     tests: [`${WRITES_SPEC} › wait for the response to an earlier request`],
   },
+  {
+    file: 'src/routes/sse-channel.decorator.ts',
+    guard: 'Nest responds although a handler injects the response',
+    find: `    Render(VIEW)(target, key, descriptor);\n`,
+    replace: '',
+    tests: [`${RESPONSES_SPEC} › lets a handler use @Res`],
+  },
 ];
