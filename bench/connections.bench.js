@@ -58,45 +58,38 @@ async function read(number, from) {
 
 const row = (...cells) => say(`| ${cells.join(' | ')} |`);
 const mib = (bytes) => `${(bytes / 1_048_576).toFixed(0)} MiB`;
-const kib = (bytes) => `${(bytes / TOTAL / 1_024).toFixed(1)} KiB`;
+const each = ({ rss, heap }) =>
+  `${mib(rss)}: ${((rss - empty.rss) / TOTAL / 1_024).toFixed(1)} KiB each, of which heap ${((heap - empty.heap) / TOTAL / 1_024).toFixed(1)}`;
 
 const empty = await memory();
+row(`${TOTAL.toLocaleString('en')} connections, ${PROCESSES} processes, ${adapter}`, '');
+row('---', '---:');
+row('processes without connections', mib(empty.rss));
+
 let [from, cpu] = [performance.now(), await micros()];
 await Promise.all(clients.map((client, n) => client.call('open', targets[n], EACH)));
 const opened = (performance.now() - from) / 1_000;
-const accept = ((await micros()) - cpu) / TOTAL;
+row('opening all', `${opened.toFixed(1)} s, ${(((await micros()) - cpu) / TOTAL).toFixed(0)} µs of CPU each`);
 await sleep(2_000);
-const full = await memory();
-const first = await publish(1);
+row('memory with all', each(await memory()));
+row('one event to all', `${(await publish(1)).toFixed(2)} s`);
+
 cpu = await micros();
 await sleep(QUIET_MS);
-const idle = ((await micros()) - cpu) / QUIET_MS / 10;
-const quiet = await memory();
-const { beaten } = await report(1);
-const second = await publish(2);
+row('CPU while idle, of one core', `${(((await micros()) - cpu) / QUIET_MS / 10).toFixed(1)} %`);
+row('memory after 60 s with heartbeats', each(await memory()));
+row('clients with a heartbeat by then', (await report(1)).beaten.toLocaleString('en'));
+row('one event to all', `${(await publish(2)).toFixed(2)} s`);
+
 await all(clients, 'close');
 await sse.publish(3, { channel: 'news' });
 from = performance.now();
 await Promise.all(clients.map((client, n) => client.call('reopen', targets[n])));
-await read(3, from);
-const reopened = (performance.now() - from) / 1_000;
+row('all reconnect, and have what they missed', `${(await read(3, from)).toFixed(1)} s`);
+row('memory after that', each(await memory()));
 const { faults, failed } = await report(3);
-const refused = sum((await all(servers, 'stats')).map((stats) => stats.refused));
-const last = await memory();
-
-row(`${TOTAL.toLocaleString('en')} connections, ${PROCESSES} processes, ${adapter}`, '');
-row('---', '---:');
-row('processes without connections', mib(empty.rss));
-row('with all connections', `${mib(full.rss)}, ${kib(full.rss - empty.rss)} each`);
-row('of which heap', kib(full.heap - empty.heap));
-row('after 60 s with heartbeats', `${mib(quiet.rss)}, ${kib(quiet.rss - empty.rss)} each`);
-row('after a reconnection of all', `${mib(last.rss)}, ${kib(last.rss - empty.rss)} each`);
-row('opening all', `${opened.toFixed(1)} s, ${accept.toFixed(0)} µs of CPU each`);
-row('CPU while idle, of one core', `${idle.toFixed(1)} %`);
-row('clients with a heartbeat within 60 s', beaten.toLocaleString('en'));
-row('one event to all', `${first.toFixed(2)} s, ${second.toFixed(2)} s`);
-row('all reconnect, and have what they missed', `${reopened.toFixed(1)} s`);
-row('refused, closed or failed; lost, repeated or disordered', `${refused + failed}; ${faults}`);
+const refused = (await all(servers, 'stats')).map((stats) => stats.refused);
+row('refused, closed or failed; lost, repeated or disordered', `${sum(refused) + failed}; ${faults}`);
 
 await Promise.all([...clients, ...servers].map((remote) => remote.stop()));
 await context.close();

@@ -1,7 +1,7 @@
 /** One process of an application with a great many idle connections. */
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
-import { Controller, Module } from '@nestjs/common';
+import { Controller, Module, Query } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -14,7 +14,7 @@ class EventsController {
     return 'news';
   }
 }
-decorate(EventsController, 'events', SseChannel('events'));
+decorate(EventsController, 'events', SseChannel('events'), Query());
 Controller()(EventsController);
 
 class AppModule {}
