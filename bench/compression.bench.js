@@ -143,6 +143,5 @@ for (let round = 1; round <= Number(rounds); round++) {
     }
     process.stderr.write(`round ${round} of ${rounds}: ${name}\n`);
   }
-  if (process.env.PARTIAL) tables();
 }
 tables();
