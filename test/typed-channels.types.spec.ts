@@ -31,7 +31,7 @@ const RIGHT = {
     await sse.publish(items({ id: 7, item: 8 }), 'moved', 1, { transient: true });
     await sse.publish(news(), 'message', 'text');
     await sse.publish({ any: 'data' }, { channel: 'order:7' });`,
-  'tell events apart': `
+  'distinguish events by type': `
     for await (const event of sse.events(orders({ id: 7 }))) {
       if (event.type === 'status') is<typeof event.data, { status: 'open' | 'sent'; at: string }>(true);
       else if (event.type === 'paid') is<typeof event.data, { amount: number }>(true);
