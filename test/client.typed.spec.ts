@@ -60,7 +60,7 @@ describe.each(platforms)('A typed client of a route with definitions: %s', (_, p
     relay.close();
   });
 
-  it('tells the events of several definitions apart by type, in a loop', async () => {
+  it('distinguishes the events of several definitions by type, in a loop', async () => {
     const { sse, relay, feed } = await start();
     const source: SseTypedSource<typeof orders | typeof news> = connect<typeof orders | typeof news>(feed);
     const seen: string[] = [];

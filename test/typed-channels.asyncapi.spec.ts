@@ -85,4 +85,14 @@ describe('The AsyncAPI document of the channels', () => {
     broken[fault]!(document);
     expect((await parse(document)).errors).not.toEqual([]);
   });
+
+  it.each<[string, unknown]>([
+    ['a channel', [orders({ id: 7 })]],
+    ['a definition that is not in a list', orders],
+    ['null', null],
+  ])('does not describe %s', (_, definitions) => {
+    expect(() => asyncApi(INFO, definitions as never)).toThrow(
+      expect.objectContaining({ code: 'SSE_OPTIONS', message: expect.stringContaining('`definitions`') }),
+    );
+  });
 });

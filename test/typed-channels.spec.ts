@@ -36,7 +36,7 @@ describe.each(stores)('Typed channels %s', (_, store) => {
     return events;
   }
 
-  it('deliver what was published by their definition, to be told apart by type', async () => {
+  it('deliver what was published by their definition, distinguished by type', async () => {
     const sse = await start();
     const events = await subscribe<SseEventOf<typeof orders>>(sse, orders({ id: 7 }));
     await sse.publish(orders({ id: 7 }), 'paid', { amount: 5, at: new Date(0) });
@@ -45,14 +45,14 @@ describe.each(stores)('Typed channels %s', (_, store) => {
     await sse.publish(orders({ id: 8 }), 'note', 'of another channel');
     await until(() => events.length === 3);
     expect(events.map(({ channel }) => channel)).toEqual(['order:7', 'order:7', 'order:7']);
-    const told = events.map((event) => {
+    const seen = events.map((event) => {
       // The compiler knows the data by the type.
       if (event.type === 'paid') return event.data.amount + (event.data.at ?? '');
       if (event.type === 'note') return event.data.toUpperCase();
       if (event.type === undefined) return `${event.data.text} ${event.id}`;
       return event.data.channel;
     });
-    expect(told).toEqual(['51970-01-01T00:00:00.000Z', 'PLAIN', 'without a type own']);
+    expect(seen).toEqual(['51970-01-01T00:00:00.000Z', 'PLAIN', 'without a type own']);
   });
 
   it.each(Object.entries(LIBRARIES))(

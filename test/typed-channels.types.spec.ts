@@ -48,7 +48,7 @@ const RIGHT = {
     events.push({ channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 } });
     await sse.publishAll(events);
     await sse.publishAll([{ data: 1 }, { data: 'x', type: 'b' }] as const);`,
-  'tell events apart': `
+  'distinguish events by type': `
     for await (const event of sse.events(orders({ id: 7 }))) {
       if (event.type === 'status') is<typeof event.data, { status: 'open' | 'sent'; at: string }>(true);
       else if (event.type === 'paid') is<typeof event.data, { amount: number }>(true);

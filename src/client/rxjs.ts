@@ -18,7 +18,7 @@ import {
  */
 export function fromSse(url: string | URL, options?: ConnectOptions): Observable<SseClientEvent>;
 /**
- * All events of typed channels, to be told apart by `type`, as `connect()` delivers them.
+ * All events of typed channels, distinguished by `type`, as `connect()` delivers them.
  *
  * @typeParam Definition `typeof` a definition of `defineChannel()`, or a union of several
  */

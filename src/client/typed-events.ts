@@ -45,7 +45,7 @@ export type SseClientControlEvent =
   | SseClientEvent<SseEndData, 'sse.end'>;
 
 /**
- * All events that a client gets of a definition's channels, to be told apart by `type`. `message` is the type of those without one.
+ * All events that a client gets of a definition's channels, distinguished by `type`. `message` is the type of those without one.
  *
  * @typeParam Definition one definition, or a union of several
  */

@@ -1,4 +1,5 @@
-import { type AnyDefinition, definedChannels } from '../typed-channels/define-channel.js';
+import { optionError, show } from '../common/sse.errors.js';
+import { type AnyDefinition, definedChannels, isDefinition } from '../typed-channels/define-channel.js';
 import type { JsonSchema } from './schemas/json-schema.js';
 import { Names } from './schemas/names.js';
 import { PayloadSchemas, type SseSchemaOptions } from './schemas/payload-schemas.js';
@@ -37,7 +38,7 @@ export interface AsyncApiDocument {
  * of its events. The HTTP routes that deliver the channels are in the document of OpenAPI.
  *
  * @param definitions by default all of the process: import the files that define them first
- * @throws SseError `SSE_OPTIONS` for a schema that cannot be converted
+ * @throws SseError `SSE_OPTIONS` for anything but definitions, an unknown option, and a schema that cannot be converted
  * @example
  * ```ts
  * await writeFile('asyncapi.json', JSON.stringify(asyncApi({ title: 'Orders', version: '1.0.0' })));
@@ -48,6 +49,10 @@ export function asyncApi(
   definitions: readonly AnyDefinition[] = definedChannels(),
   options: SseSchemaOptions = {},
 ): AsyncApiDocument {
+  const wrong: unknown = [definitions].flat().find((definition) => !isDefinition(definition));
+  if (!Array.isArray(definitions) || wrong !== undefined) {
+    throw optionError('definitions', 'a list of definitions of defineChannel()', show(wrong ?? definitions));
+  }
   const payloads = new PayloadSchemas('draft-07', options);
   const names = new Names();
   const channels: Record<string, object> = {};

@@ -38,7 +38,7 @@ export type SseControlEvent =
   | SseTypedEvent<'sse.open', SsePositionData>
   | SseTypedEvent<'sse.position', SsePositionData>;
 
-/** The events of a definition's channels as subscribers get them, to be told apart by `type`. Those of publishers without the definition are not checked. */
+/** The events of a definition's channels as subscribers get them, distinguished by `type`. Those of publishers without the definition are not checked. */
 export type SseEventOf<Definition extends AnyDefinition> = Definition extends AnyDefinition
   ? | {
         [Type in SseEventTypeOf<Definition>]: SseTypedEvent<

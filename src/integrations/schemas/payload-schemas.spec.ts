@@ -98,4 +98,28 @@ describe('The schemas of payloads', () => {
       'Expected the schema of `refused` in `payload:{id}` to have a JSON Schema: No dates',
     );
   });
+
+  it.each([Promise.resolve({ type: 'string' }), 'string', [{ type: 'string' }], true])(
+    'are refused if the converter returns %p',
+    (schema) => {
+      expect(() => payloadOf(schema as never)).toThrow(
+        expect.objectContaining({
+          code: 'SSE_OPTIONS',
+          message: expect.stringContaining(
+            'Expected the schema of `a` in `payload:{id}` to have a JSON Schema: got',
+          ),
+        }),
+      );
+    },
+  );
+
+  it.each<[object, string]>([
+    [{ toJSONSchema: () => ({}) }, 'Expected no key `toJSONSchema` in `options`'],
+    [{ toJsonSchema: undefined }, '`toJsonSchema` to be a function'],
+    [{ toJsonSchema: {} }, '`toJsonSchema` to be a function'],
+  ])('do not take the options %p', (options, message) => {
+    expect(() => new PayloadSchemas('draft-07', options)).toThrow(
+      expect.objectContaining({ code: 'SSE_OPTIONS', message: expect.stringContaining(message) }),
+    );
+  });
 });

@@ -1,4 +1,5 @@
-import { SseError } from '../../common/sse.errors.js';
+import { isThenable } from '../../common/objects.js';
+import { checkKeys, optionError, show, SseError } from '../../common/sse.errors.js';
 import type { AnyDefinition } from '../../typed-channels/define-channel.js';
 import { isUnchecked, type StandardSchema } from '../../typed-channels/standard-schema.js';
 import {
@@ -6,6 +7,7 @@ import {
   decodePointer,
   definedIn,
   formsOf,
+  isRecord,
   type JsonSchema,
   moved,
   type SseSchemaTarget,
@@ -45,12 +47,20 @@ export class PayloadSchemas {
   readonly components: Record<string, JsonSchema> = {};
   readonly #payloads = new Map<string, Payload>();
 
-  /** @param names with those that the components of the document have */
+  /**
+   * @param names with those that the components of the document have
+   * @throws SseError `SSE_OPTIONS` for an unknown option: its schemas would allow any data
+   */
   constructor(
     private readonly target: SseSchemaTarget,
     private readonly options: SseSchemaOptions,
     private readonly names = new Names(),
-  ) {}
+  ) {
+    checkKeys('SSE_OPTIONS', 'options', options, ['toJsonSchema']);
+    if ('toJsonSchema' in options && typeof options.toJsonSchema !== 'function') {
+      throw optionError('toJsonSchema', 'a function', show(options.toJsonSchema));
+    }
+  }
 
   /** @throws SseError `SSE_OPTIONS` with the channel and the type, if a schema cannot be converted */
   of(definition: AnyDefinition, type: string): Payload {
@@ -87,8 +97,11 @@ export class PayloadSchemas {
     } catch (error) {
       if (!toJsonSchema) throw error;
     }
+    const found: unknown = converted ?? toJsonSchema?.(schema, target) ?? {};
+    // A promise would be an object without keywords, which allows any data.
+    if (!isRecord(found) || isThenable(found)) throw new Error(`got ${show(found)}`);
     // Libraries add what is no JSON.
-    return JSON.parse(JSON.stringify(converted ?? toJsonSchema?.(schema, target) ?? {})) as JsonSchema;
+    return JSON.parse(JSON.stringify(found)) as JsonSchema;
   }
 
   /** References within a schema would refer to the document. @returns its name */

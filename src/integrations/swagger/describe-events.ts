@@ -20,7 +20,7 @@ interface OpenApiDocument {
  * of the document. It calls the converters of all schemas that routes deliver.
  *
  * @returns a new document
- * @throws SseError `SSE_OPTIONS` for a document of another version, and for a schema that cannot be converted
+ * @throws SseError `SSE_OPTIONS` for a document of another version, an unknown option, and a schema that cannot be converted
  * @example
  * ```ts
  * const config = new DocumentBuilder().setOpenAPIVersion('3.2.0').build();
