@@ -74,7 +74,10 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
 });
 
 it('A connection over TLS serves the next request when it has been ended', async () => {
-  const https = { cert: readFileSync('test/support/tls/cert.pem'), key: readFileSync('test/support/tls/key.pem') };
+  const https = {
+    cert: readFileSync('test/support/tls/cert.pem'),
+    key: readFileSync('test/support/tls/key.pem'),
+  };
   const { server, sse } = await startDetaching(() => new FastifyAdapter({ https }));
   const agent = new SecureAgent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
   const { port } = server.address() as { port: number };

@@ -21,7 +21,11 @@ afterEach(() => {
 /** What a client reads of a response, and whether that is all of it. */
 async function read(use: (response: FormattedResponse) => void): Promise<[string, boolean]> {
   const server = createServer((_, raw) => {
-    const options = { channels: ['c'], resumes: false, first: new SharedBatch().with(new Frame('retry: 1\n')) };
+    const options = {
+      channels: ['c'],
+      resumes: false,
+      first: new SharedBatch().with(new Frame('retry: 1\n')),
+    };
     use(new FormattedResponse(raw, new Outbox(), options, { frames, position: '0-1' }));
   }).listen(0, '127.0.0.1');
   servers.add(server);

@@ -123,8 +123,7 @@ export class ResponseWriter implements Writer {
     const { response } = this;
     if (!this.#socket || this.#socket !== response.socket || !response.chunkedEncoding) return undefined;
     response.off('close', this.#onClose);
-    if (detach(response, (listener) => listener === destroy || isIdle(listener)))
-      {
+    if (detach(response, (listener) => listener === destroy || isIdle(listener))) {
       return new SocketWriter(this.#socket, response, this.owner, this.#gzip);
     }
     response.once('close', this.#onClose);
