@@ -1,7 +1,7 @@
 /**
  * 100,000 idle connections of one application: memory of all its processes, one event to all, and a reconnection of all.
  *
- *   npm run build && node bench/connections.bench.js [connections] [adapter]
+ *   npm run build && node bench/connections.bench.js [connections] [adapter] [options of Node.js]
  *
  * A process has 20,000 descriptors here, so there are six of them, over one Redis, with heartbeats of 15 s. The clients are plain sockets of six other
  * processes, each with an address of its own. They check that each event arrives once and in order.
@@ -14,6 +14,7 @@ import { say, startRedis } from './redis.js';
 
 const COUNT = Number(process.argv[2] ?? 100_000);
 const adapter = process.argv[3] ?? 'express';
+const flags = process.argv.slice(4);
 const PROCESSES = Math.ceil(COUNT / 17_000);
 const EACH = Math.ceil(COUNT / PROCESSES);
 const TOTAL = EACH * PROCESSES;
@@ -24,7 +25,9 @@ const context = await NestFactory.createApplicationContext(SseModule.forRoot(red
 const sse = context.get(SseService);
 const range = Array.from({ length: PROCESSES }, (_, n) => n);
 const servers = await Promise.all(
-  range.map(() => start('../connections/server.js', { redis: redis.url, adapter }, ['--expose-gc'])),
+  range.map(() =>
+    start('../connections/server.js', { redis: redis.url, adapter }, ['--expose-gc', ...flags]),
+  ),
 );
 const clients = await Promise.all(range.map(() => start('../connections/clients.js')));
 const targets = servers.map(({ port }, n) => ({ port, address: `127.0.0.${n + 2}` }));
@@ -33,7 +36,13 @@ const all = (remotes, ...call) => Promise.all(remotes.map((remote) => remote.cal
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const memory = async () => {
   const sizes = await all(servers, 'memory');
-  return { rss: sum(sizes.map(({ rss }) => rss)), heap: sum(sizes.map(({ heap }) => heap)) };
+  const programs = sizes.map(({ program }) => program);
+  return {
+    own: sum(sizes.map(({ own }) => own)),
+    heap: sum(sizes.map(({ heap }) => heap)),
+    // Processes share the files of their program.
+    program: Math.max(...programs),
+  };
 };
 const micros = async () => sum((await all(servers, 'cpu')).map(({ user, system }) => user + system));
 const report = async (number) => {
@@ -58,13 +67,20 @@ async function read(number, from) {
 
 const row = (...cells) => say(`| ${cells.join(' | ')} |`);
 const mib = (bytes) => `${(bytes / 1_048_576).toFixed(0)} MiB`;
-const each = ({ rss, heap }) =>
-  `${mib(rss)}: ${((rss - empty.rss) / TOTAL / 1_024).toFixed(1)} KiB each, of which heap ${((heap - empty.heap) / TOTAL / 1_024).toFixed(1)}`;
+const kib = (bytes) => (bytes / TOTAL / 1_024).toFixed(1);
+const each = ({ own, heap }) =>
+  `${mib(own + empty.program)}: ${kib(own - empty.own)} KiB each, of which heap ${kib(heap - empty.heap)}`;
 
 const empty = await memory();
-row(`${TOTAL.toLocaleString('en')} connections, ${PROCESSES} processes, ${adapter}`, '');
+row(
+  [`${TOTAL.toLocaleString('en')} connections, ${PROCESSES} processes, ${adapter}`, ...flags].join(', '),
+  '',
+);
 row('---', '---:');
-row('processes without connections', mib(empty.rss));
+row(
+  'processes without connections',
+  `${mib(empty.own + empty.program)}, of which the program ${mib(empty.program)}`,
+);
 
 let [from, cpu] = [performance.now(), await micros()];
 await Promise.all(clients.map((client, n) => client.call('open', targets[n], EACH)));

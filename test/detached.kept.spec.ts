@@ -28,6 +28,15 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
       },
     ],
     [
+      'middleware that replaces `end()`',
+      (server) => {
+        server.on('request', ((_, response) => {
+          response.end = response.end.bind(response);
+        }) as Listener);
+        return () => undefined;
+      },
+    ],
+    [
       'a monitor of all requests',
       () => {
         const onFinish = () => undefined;

@@ -5,8 +5,8 @@ import { compile } from './support/typescript.js';
 const HEAD = `
 import { type ExecutionContext, Param } from '@nestjs/common';
 import {
-  ChannelGuard, defineChannel, filterEvents, heartbeat, type Jsonify, SseChannel, type SseAuthorizer, type SseEventInput,
-  type SseEventOf, SseService, type SseTypedEventInput, type as typed,
+  ChannelGuard, defineChannel, filterEvents, heartbeat, type Jsonify, SseChannel, type SseAuthorizer, SseError,
+  type SseEventInput, type SseEventOf, SseService, type SseTypedEventInput, type as typed,
 } from 'nestjs-sse-channels';
 import { z } from 'zod';
 
@@ -48,6 +48,15 @@ const RIGHT = {
     events.push({ channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 } });
     await sse.publishAll(events);
     await sse.publishAll([{ data: 1 }, { data: 'x', type: 'b' }] as const);`,
+  'repeat what was not published': `
+    const rows = [{ id: 1, version: 2 }];
+    const events = rows.map((row) => ({ channel: \`row:\${row.id}\`, data: row, idempotencyKey: \`row-\${row.version}\` }));
+    try {
+      await sse.publishAll(events);
+    } catch (error) {
+      if (!(error instanceof SseError) || error.code !== 'SSE_UNAVAILABLE') throw error;
+      await sse.publishAll(events.filter((_, place) => error.outcomes[place]?.status !== 'published'));
+    }`,
   'distinguish events by type': `
     for await (const event of sse.events(orders({ id: 7 }))) {
       if (event.type === 'status') is<typeof event.data, { status: 'open' | 'sent'; at: string }>(true);

@@ -40,8 +40,11 @@ answer(
     cpu: () => process.cpuUsage(),
     memory() {
       globalThis.gc();
-      const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
-      return { rss: Number(kib) * 1_024, heap: process.memoryUsage().heapUsed };
+      const status = readFileSync('/proc/self/status', 'utf8');
+      const bytes = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)[1]) * 1_024;
+      // Memory that was moved out is used as well.
+      const own = bytes('RssAnon') + bytes('VmSwap');
+      return { own, program: bytes('RssFile'), heap: process.memoryUsage().heapUsed };
     },
   },
   { port: app.getHttpServer().address().port },

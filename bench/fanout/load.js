@@ -1,6 +1,7 @@
 /** The clients: plain sockets in one process, with hand-written requests. */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { answer, notify } from './ipc.js';
 import { pathOf } from './plan.js';
 import { Position, Reader } from './reader.js';
@@ -11,6 +12,8 @@ const OPENING = 64;
 const PATIENCE_MS = 10_000;
 /** Wait this long for repeated events. */
 const GRACE_MS = 200;
+/** Returns in the next turn of the event loop: while something waits for it, the process does not sleep. */
+const turn = promisify(setImmediate);
 
 // One buffer for all sockets: each read is processed before the next one.
 const buffer = Buffer.alloc(65_536);
@@ -71,10 +74,15 @@ const methods = {
   isLive: ([own, shared]) =>
     clients.every(({ position }) => (own === 0 || position.own > 0) && (shared === 0 || position.shared > 0)),
 
-  /** Waits until all clients have all events, or no more data arrives. */
-  async drained([own, shared]) {
+  /**
+   * Waits until all clients have all events, or no more data arrives.
+   *
+   * @param awake whether the process polls its sockets without a pause
+   */
+  async drained([own, shared], awake) {
     const total = (own + shared) * reading().length;
-    for (let [before, since] = [-1, performance.now()]; reader.advanced < total; await sleep(1)) {
+    const pause = awake ? turn : () => sleep(1);
+    for (let [before, since] = [-1, performance.now()]; reader.advanced < total; await pause()) {
       if (reader.advanced > before) [before, since] = [reader.advanced, performance.now()];
       else if (performance.now() - since > PATIENCE_MS) break;
     }

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** `wire` is the format of events through Redis; `glue` is one shared ioredis subscriber in front of the server. */
+/** `wire` is the format of events through Redis; `glue` is one shared ioredis subscriber in front of the server; `only` names the scenarios of a server that takes part in few. */
 export const RIVALS = {
   'sse-channels-fastify': {
     title: '`@SseChannel`, Fastify',
@@ -30,6 +30,20 @@ export const RIVALS = {
   'fastify-sse': { title: '@fastify/sse', file: 'fastify-sse' },
   write: { title: 'floor: `res.write`, one Buffer', file: 'node-http', options: { mode: 'write' } },
   socket: { title: 'floor: pre-chunked, on the socket', file: 'node-http', options: { mode: 'socket' } },
+  'route-fastify': {
+    title: 'floor: Nest’s `@Get`, Fastify',
+    file: 'nest',
+    options: { adapter: 'fastify' },
+    path: '/taken',
+    only: ['accept'],
+  },
+  'route-express': {
+    title: 'floor: Nest’s `@Get`, Express',
+    file: 'nest',
+    options: { adapter: 'express' },
+    path: '/taken',
+    only: ['accept'],
+  },
   nchan: { title: 'nchan (nginx, C)', file: 'nchan', publishes: true },
 };
 

@@ -58,7 +58,9 @@ const file = join(tmpdir(), 'fanout.json');
 
 async function play(scenario) {
   const { servers: beginnings = [''] } = SCENARIOS[scenario];
-  const taking = servers.filter((name) => beginnings.some((beginning) => name.startsWith(beginning)));
+  const taking = servers
+    .filter((name) => beginnings.some((beginning) => name.startsWith(beginning)))
+    .filter((name) => RIVALS[name].only?.includes(scenario) ?? true);
   const runs = Object.fromEntries(taking.map((name) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     // One after the other within a round, so that other load affects all servers.

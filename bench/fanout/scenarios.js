@@ -44,6 +44,23 @@ async function idle(stage, { clients, growth }) {
   return { ...faults, ...results, laterRss: perClient(later, 'rss'), laterHeap: perClient(later, 'heap') };
 }
 
+/** Opens and closes all clients several times before, so that the server's code is compiled. */
+async function accept(stage, { clients, before: times }) {
+  const plan = { topology: 'one', clients, turns: 100, window: 5 };
+  await stage.open(plan, Math.min(clients, 200));
+  await stage.live(plan);
+  for (let time = 0; time < times; time++) {
+    await stage.load.call('close');
+    await stage.quiet();
+    await stage.open(plan);
+  }
+  await stage.load.call('close');
+  await stage.memory();
+  const before = await stage.cpu();
+  await stage.open(plan);
+  return { accept: ((await stage.cpu()) - before) / clients };
+}
+
 async function slow(stage, { stalled, clients, ...rest }) {
   const plan = { ...rest, clients: clients - stalled };
   await stage.open(plan, clients);
@@ -64,6 +81,15 @@ export const SCENARIOS = {
     columns: [cpu, writes, rate, client],
     run: fanOut,
     plan: { topology: 'one', clients: 1_000, turns: 300 },
+    quick: { clients: 300, turns: 300 },
+  },
+  awake: {
+    title: '1,000 subscribers, one event a turn, to clients that never sleep',
+    // The scenario above has the other servers.
+    servers: ['sse-channels', 'nest', 'fastify-sse', 'write', 'socket'],
+    columns: [cpu, writes, rate],
+    run: fanOut,
+    plan: { topology: 'one', clients: 1_000, turns: 300, settings: { awake: true } },
     quick: { clients: 300, turns: 300 },
   },
   paced: {
@@ -96,6 +122,13 @@ export const SCENARIOS = {
     run: fanOut,
     plan: { topology: 'both', clients: 1_000, turns: 440 },
     quick: { clients: 300, turns: 220 },
+  },
+  accept: {
+    title: '5,000 clients reconnect to a server that is warm',
+    columns: [{ key: 'accept', title: 'CPU to accept one, µs', digits: 0, ratio: true }],
+    run: accept,
+    plan: { clients: 5_000, before: 4 },
+    quick: { clients: 300 },
   },
   'idle-5000': {
     title: '5,000 idle connections',

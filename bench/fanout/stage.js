@@ -72,7 +72,7 @@ export class Stage {
   }
 
   /** Publishes the plan, and waits until all clients have all events. */
-  async play(plan, { timed = false } = {}) {
+  async play(plan, { timed = false, awake = false } = {}) {
     const perTurn = deliveriesPerTurn(plan);
     const expected = expectedOf(plan);
     const { load, server } = this;
@@ -88,7 +88,7 @@ export class Stage {
     const published = this.publisher.run(plan);
     // Awaited below, after the clients.
     published.catch(() => undefined);
-    await load.call('drained', expected);
+    await load.call('drained', expected, awake);
     const seconds = (performance.now() - start) / 1_000;
     const after = await spent();
     this.publisher.confirm(Infinity);
@@ -97,7 +97,9 @@ export class Stage {
     const [cpu, client, writes] = after.map((value, index) => (value - before[index]) / deliveries);
     const faults = await load.call('faults', expected);
     const latencies = timed ? await load.call('latencies') : {};
-    return { cpu, client, writes, seconds, rate: deliveries / seconds, ...faults, ...latencies };
+    // Clients that do not sleep use all of a core.
+    const cost = awake ? { cpu } : { cpu, client };
+    return { ...cost, writes, seconds, rate: deliveries / seconds, ...faults, ...latencies };
   }
 
   /** Bytes, after a garbage collection if the server has one. */

@@ -6,18 +6,13 @@ const LARGE = 65_536;
 /** As a text, Node writes a chunk without a Buffer: up to this length from its stack. */
 const MAX_TEXT = 16_000;
 /** Up to so many frames of a connection with ids of its own are compressed one by one, to be shared. */
-const MAX_SEPARATE_FRAMES = 8;
+const MAX_SEPARATE_FRAMES = 64;
 
 /** The frames of one client for one write, as the last step of a path of frames. Their bytes are made for it alone. */
 export class Batch implements Piece {
   protected readonly text: string;
   protected readonly isAscii: boolean;
-  /** How many frames it has, and whether one of them has the id of a connection. */
-  readonly #frames: number;
-  readonly #isOwn: boolean;
-  /** The empty batch at the beginning of the path. */
-  readonly #start: Batch;
-  /** What is compressed of single frames, for all paths of the start. */
+  /** Single frames, compressed, for all paths that begin at this step. */
   #compressed: Map<Frame, GzipPart> | undefined;
   #gzip: GzipPart | undefined;
 
@@ -28,9 +23,6 @@ export class Batch implements Piece {
   ) {
     this.text = before && frame ? before.text + frame.text(id) : '';
     this.isAscii = !before || !frame || (before.isAscii && frame.isAscii);
-    this.#frames = before ? before.#frames + 1 : 0;
-    this.#isOwn = before !== undefined && (before.#isOwn || id !== undefined);
-    this.#start = before ? before.#start : this;
   }
 
   /**
@@ -64,29 +56,41 @@ export class Batch implements Piece {
 
   /** The same for gzip connections. @param minBytes from how many bytes on it is compressed, the same in all calls */
   gzip(minBytes: number): GzipPart {
-    this.#gzip ??= this.#hasFewLong(minBytes)
-      ? this.#gzipOfFrames(minBytes)
-      : GzipPart.of(this.bytes, minBytes);
+    this.#gzip ??= this.compressed(minBytes);
     return this.#gzip;
   }
 
-  /** Many frames, such as those of a history page, or short ones shrink more together. */
-  #hasFewLong(minBytes: number): boolean {
-    return this.#isOwn && this.#frames <= MAX_SEPARATE_FRAMES && this.text.length >= minBytes * this.#frames;
+  /** The part of each frame behind its id is compressed once for all connections (`bench/compression.bench.js`, a channel of its own). */
+  protected compressed(minBytes: number): GzipPart {
+    const steps = this.#steps();
+    const start = steps.shift()!;
+    const rests = steps.map(({ frame }) => frame!.after);
+    if (!isSeparable(rests, this.text.length, minBytes)) return GzipPart.of(this.bytes, minBytes);
+    const parts = (start.#compressed ??= new Map<Frame, GzipPart>());
+    const pieces = steps.flatMap(({ frame, id }) => {
+      const part = parts.get(frame!) ?? GzipPart.of(Buffer.from(frame!.after), minBytes);
+      parts.set(frame!, part);
+      return [frame!.beginning(id), part];
+    });
+    return GzipPart.join(pieces);
   }
 
-  /** What is behind the ids is compressed once for all connections, although their ids differ (`bench/compression.bench.js`). */
-  #gzipOfFrames(minBytes: number): GzipPart {
-    return GzipPart.join(this.#pieces(minBytes, (this.#start.#compressed ??= new Map())));
+  /** From the empty batch on. */
+  #steps(): Batch[] {
+    const steps: Batch[] = [this];
+    for (let { before } = steps[0]!; before; before = before.before) steps.push(before);
+    return steps.reverse();
   }
+}
 
-  #pieces(minBytes: number, compressed: Map<Frame, GzipPart>): (string | GzipPart)[] {
-    const { frame, id, before } = this;
-    if (!frame || !before) return [];
-    let part = compressed.get(frame);
-    if (!part) compressed.set(frame, (part = GzipPart.of(Buffer.from(frame.after), minBytes)));
-    return [...before.#pieces(minBytes, compressed), frame.beginning(id), part];
-  }
+/** Whether frames may be compressed one by one, without their ids. Many frames, as in a history page, and short ones shrink more together; so do long ids. */
+function isSeparable(rests: readonly string[], length: number, minBytes: number): boolean {
+  const rest = rests.reduce((sum, each) => sum + each.length, 0);
+  return (
+    rests.length <= MAX_SEPARATE_FRAMES &&
+    rests.every((each) => each.length >= minBytes) &&
+    length <= rest * 1.125
+  );
 }
 
 /**
@@ -111,6 +115,11 @@ export class SharedBatch extends Batch {
     if (id === undefined) this.#next = made;
     else this.#nextOfSet = made;
     return made;
+  }
+
+  /** As a whole: all of its clients have the same ids. */
+  protected override compressed(minBytes: number): GzipPart {
+    return GzipPart.of(this.bytes, minBytes);
   }
 
   override get bytes(): Buffer {

@@ -33,6 +33,7 @@ describe('A client that sends Accept-Encoding', () => {
     '*;q=0',
     'gzip;q=0, *',
     'gzip;q=0.5, identity',
+    '*;q=0.5, gzip;q=0.2',
     '*;q=0.5, identity;q=0.6',
     'gzip;q=',
     'gzip;q=high',
@@ -77,7 +78,22 @@ describe('The headers of a response', () => {
     ['*', '*'],
   ])('keep the Vary %j', (vary, expected) => {
     expect(encodingOf(on, request(), response({ vary })).headers).toEqual({ Vary: expected });
-    expect(encodingOf(on, request(), response(), { vary: String(vary) }).headers).toEqual({ vary: expected });
+    expect(encodingOf(on, request(), response(), { vary: String(vary) }).headers).toEqual({ Vary: expected });
+  });
+
+  it('have the Vary of the application and that of the response', () => {
+    const both = encodingOf(on, request(), response({ vary: 'Origin' }), { vary: 'X-Own' });
+    expect(both.headers).toEqual({ Vary: 'Origin, X-Own, Accept-Encoding' });
+  });
+
+  it.each([false, on] as const)('never say `identity`, with compression %j', (compression) => {
+    for (const value of ['identity', 'Identity']) {
+      const plain = response({ 'Content-Encoding': value });
+      expect(encodingOf(compression, request('gzip'), plain).gzip).toBeUndefined();
+      expect(plain.getHeaders()).toEqual({});
+      const own = encodingOf(compression, request('gzip'), response(), { 'content-encoding': value });
+      expect(own).toEqual({ headers: compression ? { Vary: 'Accept-Encoding' } : {} });
+    }
   });
 
   it('keep an encoding that something else has set, and remove one that says not to compress', () => {

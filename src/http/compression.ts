@@ -22,26 +22,32 @@ export function encodingOf(
   response: PlatformResponse,
   own: Headers = {},
 ): Encoding {
-  if (!compression) return { headers: own };
   const raw: AnyResponse = response.raw ?? response;
+  const [others, ownEncoding] = without(own, 'content-encoding');
   // Fastify does not pass the encoding of a reply on to its raw response.
-  const given = valueOf(own, 'content-encoding') ?? response.getHeaders()['content-encoding'];
+  const given = ownEncoding ?? response.getHeader('content-encoding');
+  const isIdentity = String(given).toLowerCase() === 'identity';
   // It means that nothing is to be compressed, and is no value for clients.
-  if (given === 'identity') raw.removeHeader('content-encoding');
-  const [name, vary = raw.getHeader('vary')] = entryOf(own, 'vary') ?? ['Vary'];
-  const headers = { ...own, [name]: withVary(vary) };
-  if (given !== undefined || !acceptsGzip(accepted)) return { headers };
-  return { headers: { ...headers, 'Content-Encoding': 'gzip' }, gzip: compression.minBytes };
+  if (isIdentity) raw.removeHeader('content-encoding');
+  const headers = isIdentity ? others : own;
+  if (!compression) return { headers };
+  const [rest, ownVary] = without(headers, 'vary');
+  const varying = { ...rest, Vary: withVary(raw.getHeader('vary'), ownVary) };
+  if (given !== undefined || !acceptsGzip(accepted)) return { headers: varying };
+  return { headers: { ...varying, 'Content-Encoding': 'gzip' }, gzip: compression.minBytes };
 }
 
-const entryOf = (headers: Headers, wanted: string) =>
-  Object.entries(headers).find(([name]) => name.toLowerCase() === wanted);
+/** Headers without one of them, and its value. */
+function without(headers: Headers, name: string): [others: Headers, value: string | undefined] {
+  const found = Object.keys(headers).find((each) => each.toLowerCase() === name);
+  if (found === undefined) return [headers, undefined];
+  const { [found]: value, ...others } = headers;
+  return [others, value];
+}
 
-const valueOf = (headers: Headers, wanted: string) => entryOf(headers, wanted)?.[1];
-
-function withVary(given: number | string | readonly string[] = ''): string {
-  const names = String(given)
-    .split(',')
+function withVary(...given: (number | string | readonly string[] | undefined)[]): string {
+  const names = given
+    .flatMap((value = '') => String(value).split(','))
     .map((name) => name.trim())
     .filter(Boolean);
   const isKnown = names.some((name) => name === '*' || name.toLowerCase() === 'accept-encoding');
@@ -60,8 +66,8 @@ export function acceptsGzip(header: string | undefined): boolean {
   const weights = new Map(header.split(',').map(weightOf));
   const gzip = NAMES.map((name) => weights.get(name)).find((weight) => weight !== undefined);
   const any = weights.get('*') ?? 0;
-  // Without a weight of its own it is accepted, but anything that is listed is preferred.
-  const identity = weights.get('identity') ?? 0;
+  // Without a weight it is accepted, but anything that is listed is preferred. A wildcard is for what is not listed.
+  const identity = weights.get('identity') ?? (gzip === undefined ? 0 : any);
   const weight = gzip ?? any;
   return weight > 0 && weight >= identity;
 }

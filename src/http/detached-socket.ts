@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
-import { type IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as SecureServer } from 'node:https';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
@@ -105,6 +105,8 @@ function serverOf(socket: Socket): AnyServer | undefined {
 
 function isUnobserved(response: AnyResponse, request: IncomingMessage, isIdle: IsIdle): boolean {
   if (!request.complete || request.eventNames().length > 0) return false;
+  // Middleware that replaces it, as express-session does, waits for its call.
+  if (response.end !== ServerResponse.prototype.end) return false;
   const listeners = response.eventNames().flatMap((name) => response.listeners(name));
   return listeners.every((listener) => listener.name === OWN || isIdle(listener));
 }

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { constants, createGunzip, gunzipSync, inflateRawSync } from 'node:zlib';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { until } from '../../test/support/until.js';
 import { type Batch, SharedBatch } from './batch.js';
 import { Frame } from './frame.js';
@@ -15,6 +15,16 @@ const CHARACTERS = Array.from('aaaaeeee{}":,0123456789äß漢字😀');
 const pick = () => CHARACTERS[randomInt(CHARACTERS.length)]!;
 /** A random text with characters of one to four bytes, cut to a number of bytes. */
 const textOf = (length: number) => Buffer.from(Array.from({ length }, pick).join('')).subarray(0, length);
+
+/** JSON like that of an application, of about so many characters. */
+const jsonOf = (length: number, n: number) =>
+  JSON.stringify(
+    Array.from({ length: Math.ceil(length / 50) }, (_, item) => ({
+      product: 7_919 * (n + item),
+      title: 'red cotton',
+      price: n + item / 8,
+    })),
+  );
 
 /** A member with these parts, and its header and trailer. */
 function memberOf(parts: GzipPart[], minBytes = 0): Buffer {
@@ -104,18 +114,24 @@ describe('Gzip parts', () => {
     const [small, heartbeat] = [new Frame('id: ', '1-2', '\ndata: 1\n\n'), new Frame(':\n')];
     type Step = [frame: Frame, id?: string];
     const batchOf = (steps: Step[], start: Batch = new SharedBatch()) =>
-      steps.reduce((batch: Batch, [frame, id]) => batch.with(frame, id), start);
+      steps.reduce((batch: Batch, [frame, id]) => batch.with(frame, id, id !== undefined), start);
 
     it('share what is compressed behind the id', () => {
+      const made = jest.spyOn(GzipPart, 'of');
       const start = new SharedBatch();
-      const ids = ['1-1~2-2', '1-1~3-3', undefined];
-      const [own, other, plain] = ids.map((id) => batchOf([[long, id]], start).gzip(100).bytes);
+      const [own, other] = ['1-1~2-2', '1-1~3-3'].map((id) => batchOf([[long, id]], start).gzip(100).bytes);
+      expect(made).toHaveBeenCalledTimes(1);
+      made.mockRestore();
       const shared = own!.subarray('12345event: order\nid: 1-1~2-2'.length);
       expect(own!.toString('latin1', 5)).toMatch(/^event: order\nid: 1-1~2-2/);
       expect(other!.toString('latin1', 5)).toMatch(/^event: order\nid: 1-1~3-3/);
       expect(other!.subarray(-shared.length).equals(shared)).toBe(true);
-      expect(plain!.length).toBeLessThan(own!.length);
       expect(own!.length).toBeLessThan(100);
+    });
+
+    it('are compressed as a whole if several connections have the same ids', () => {
+      const one = new SharedBatch().with(long, '1-1~2-2').gzip(100).bytes;
+      expect(one.toString('latin1')).not.toContain('id: 1-1~2-2');
     });
 
     it('are compressed as a whole if they are many, as in a history page', () => {
@@ -123,13 +139,29 @@ describe('Gzip parts', () => {
         const ids = Array.from({ length: count }, (_, n) => `1-1~${n}`);
         return batchOf(ids.map((id) => [long, id])).gzip(100).bytes.length;
       };
-      expect(sizeOf(9)).toBeLessThan(sizeOf(8) / 2);
+      expect(sizeOf(65)).toBeLessThan(sizeOf(64) / 2);
     });
 
     it('are compressed as a whole if only together they are long enough', () => {
       const batch = batchOf([1, 2, 3, 4].map((n) => [small, `1-2~${n}`]));
       expect(batch.gzip(40).bytes.toString('latin1')).not.toContain('data: 1\n');
       expect(batch.gzip(40).bytes.length).toBeLessThan(batch.bytes.length);
+    });
+
+    it.each([2, 20, 100])('are smaller than the text, if that is long enough: %i channels', (channels) => {
+      const idOf = (n: number) =>
+        Array.from({ length: channels }, (_, m) => `${1_763_884_800_000 + n}-${m * 7_919}`).join('~');
+      for (const size of [20, 150, 350, 1_000]) {
+        for (const count of [1, 8, 9, 64, 65]) {
+          const frames = Array.from(
+            { length: count },
+            (_, n) => new Frame('id: ', '', `\ndata: ${jsonOf(size, n)}\n\n`),
+          );
+          const batch = batchOf(frames.map((frame, n) => [frame, idOf(n)]));
+          if (batch.bytes.length < 400) continue;
+          expect(batch.gzip(400).bytes.length).toBeLessThan(batch.bytes.length);
+        }
+      }
     });
 
     it.each<[string, Step[]]>([

@@ -30,7 +30,7 @@ const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const MAX_STORED_BLOCK = 65_535;
 const MAX_OUTPUT_CHUNK = 16_384;
 /** From here on the fastest level: it takes a third of the time, in which all connections wait, and long texts shrink well at any level. */
-const FAST_FROM_BYTES = 32_768;
+const FAST_FROM_BYTES = 16_384;
 
 /**
  * A text as blocks of deflate that need nothing before them and end at a byte. So all gzip connections get the same bytes, whatever they got
@@ -85,10 +85,11 @@ function deflate(text: Buffer): Buffer | undefined {
     // Also an end at a byte. The window of the call is empty, and so is that of the next one.
     finishFlush: constants.Z_FULL_FLUSH,
     level: text.length < FAST_FROM_BYTES ? constants.Z_DEFAULT_COMPRESSION : constants.Z_BEST_SPEED,
-    // A result keeps a buffer of this size, as long as a client does not read it.
     chunkSize: Math.min(Math.max(text.length, constants.Z_MIN_CHUNK), MAX_OUTPUT_CHUNK),
   });
-  return deflated.length < text.length ? deflated : undefined;
+  if (deflated.length >= text.length) return undefined;
+  // It keeps its whole buffer for as long as a client does not read it.
+  return 2 * deflated.length < deflated.buffer.byteLength ? Buffer.from(deflated) : deflated;
 }
 
 function storedBlocks(text: Buffer): Buffer[] {
@@ -103,7 +104,7 @@ function storedBlocks(text: Buffer): Buffer[] {
   return blocks;
 }
 
-/** The gzip member of one response. Its past is in the trailer alone. */
+/** The gzip member of one response. Only its trailer depends on what was sent before. */
 export class GzipMember {
   static readonly header: Piece = HEADER;
   // Signed numbers of 32 bits, which V8 keeps without an object on the heap.

@@ -21,6 +21,7 @@ export type PlatformResponse = AnyResponse & {
   send(body?: unknown): unknown;
   hijack?(): void;
   header?(name: string, value: string): void;
+  getHeader(name: string): number | string | string[] | undefined;
   getHeaders(): OutgoingHttpHeaders;
 };
 

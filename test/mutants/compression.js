@@ -32,8 +32,8 @@ export const compression = [
   {
     ...gzip,
     guard: 'a text that does not shrink is stored',
-    find: `deflated.length < text.length ? deflated : undefined`,
-    replace: `deflated`,
+    find: `  if (deflated.length >= text.length) return undefined;\n`,
+    replace: '',
   },
   {
     ...gzip,
@@ -79,20 +79,40 @@ export const compression = [
   },
   {
     ...batch,
-    guard: 'what is behind the ids of connections is compressed once for all',
-    find: `this.#isOwn && this.#frames`,
-    replace: `!this.#start && this.#frames`,
+    guard: 'frames are compressed without the ids of connections',
+    find: `!isSeparable(rests, this.text.length, minBytes)`,
+    replace: `steps.length > 0`,
+  },
+  {
+    ...batch,
+    guard: 'a frame is compressed once for all connections, although their ids differ',
+    find: `      parts.set(frame!, part);\n`,
+    replace: '',
+  },
+  {
+    ...batch,
+    guard: 'ids that several connections have are compressed',
+    find: `  protected override compressed(minBytes: number): GzipPart {
+    return GzipPart.of(this.bytes, minBytes);
+  }`,
+    replace: '',
+  },
+  {
+    ...batch,
+    guard: 'long ids are compressed',
+    find: ` &&\n    length <= rest * 1.125`,
+    replace: '',
   },
   {
     ...batch,
     guard: 'short frames are compressed together',
-    find: ` && this.text.length >= minBytes * this.#frames`,
+    find: `    rests.every((each) => each.length >= minBytes) &&\n`,
     replace: '',
   },
   {
     ...batch,
     guard: 'many frames are compressed together',
-    find: ` && this.#frames <= MAX_SEPARATE_FRAMES`,
+    find: `    rests.length <= MAX_SEPARATE_FRAMES &&\n`,
     replace: '',
   },
   {
@@ -122,21 +142,21 @@ export const compression = [
   {
     ...headers,
     guard: 'the encoding that says not to compress is not sent',
-    find: `  if (given === 'identity') raw.removeHeader('content-encoding');\n`,
+    find: `  if (isIdentity) raw.removeHeader('content-encoding');\n`,
     replace: '',
   },
   {
     ...headers,
     guard: 'a route of Fastify says not to compress',
-    find: `?? response.getHeaders()['content-encoding']`,
+    find: `?? response.getHeader('content-encoding')`,
     replace: `?? raw.getHeader('content-encoding')`,
     tests: [`${COMPRESSION_SPEC} › a route that sets the encoding`],
   },
   {
     ...headers,
     guard: 'Vary keeps what it had',
-    find: `[name, vary = raw.getHeader('vary')]`,
-    replace: `[name, vary = '']`,
+    find: `withVary(raw.getHeader('vary'), ownVary)`,
+    replace: `withVary(ownVary)`,
   },
   {
     ...headers,

@@ -28,6 +28,13 @@ export const detached = [
   },
   {
     file,
+    guard: 'a response is kept for middleware that waits for the call of its end',
+    find: `  if (response.end !== ServerResponse.prototype.end) return false;\n`,
+    replace: '',
+    tests: [`${KEPT_SPEC} › keeps its response for`],
+  },
+  {
+    file,
     guard: 'a response is kept for monitors of all requests',
     find: ` || finished.hasSubscribers`,
     replace: '',
