@@ -79,6 +79,27 @@ describe.each(platforms)('A connection on %s', (name, platform) => {
       await until(() => ended.length > 0);
       expect(ended).toEqual([200]);
     });
+
+    it('logs its end, whatever the logger', async () => {
+      const lines: unknown[] = [];
+      const log = (_: unknown, text: unknown) => lines.push(text);
+      const loggerInstance = {
+        info: log,
+        error: log,
+        warn: log,
+        debug: log,
+        fatal: log,
+        trace: log,
+        child: () => own,
+      };
+      const own = { ...loggerInstance, info: (...args: unknown[]) => lines.push(args[1]) };
+      const { port, sse } = await startDetaching(() => new FastifyAdapter({ loggerInstance: own } as never));
+      const { text } = openSocket(port);
+      await until(() => text().includes('sse.open'));
+      await new Promise((resolve) => setImmediate(resolve));
+      await sse.disconnect({ channel: 'news' });
+      await until(() => lines.includes('request completed'));
+    });
   }
 });
 

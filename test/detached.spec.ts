@@ -66,11 +66,14 @@ describe.each(platforms)('A connection on %s', (_, platform) => {
 
   it('ends for a request that the client sends behind it, which is answered', async () => {
     const { port, sse } = await startDetaching(platform);
+    const reasons: string[] = [];
+    sse.onDisconnect(({ reason }) => reasons.push(reason));
     const { ask, text, socket } = openSocket(port);
     await until(() => text().includes('sse.open'));
     ask('plain');
     await until(() => text().endsWith('plain'));
     expect(text()).toContain('\r\n0\r\n\r\nHTTP/1.1 200');
+    expect(reasons).toEqual(['client']);
     expect(sse.connections()).toEqual([]);
     ask('events');
     await until(() => text().split('sse.open').length === 3);
@@ -104,7 +107,7 @@ describe.each(platforms)('A connection on %s', (_, platform) => {
     expect(sse.connections()).toEqual([]);
   });
 
-  it('lets code that still has the response see its end, and end it', async () => {
+  it('can be ended and destroyed by code that still has its response', async () => {
     const { port, server, sse } = await startDetaching(platform);
     for (const end of ['end', 'destroy'] as const) {
       const seen = observe(server);

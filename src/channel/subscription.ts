@@ -78,7 +78,7 @@ export class Subscription {
     return this.#isOpen && !this.#context.isClosed();
   }
 
-  async #begin(starts: Starts, start: SubscriptionStart): Promise<void> {
+  #begin(starts: Starts, start: SubscriptionStart): Promise<void> {
     const set = this.#set;
     const composite = set && new CompositeSubscriber(set, this.subscriber, starts);
     this.#legs = composite?.legs ?? this.hubs.map(() => this.subscriber);
@@ -93,8 +93,12 @@ export class Subscription {
     this.#newest = all.filter((each) => each instanceof NewestPosition);
     const opening = new Opening(all, (opened) => this.#guard(() => attach(opened)));
     this.#opening = opening;
-    await opening.done;
-    // Connections are kept for hours, and what has opened them would be with them.
+    return this.#opened(opening);
+  }
+
+  async #opened({ done }: Opening<Hub | NewestPosition>): Promise<void> {
+    await done;
+    // Connections are kept for hours, and these would be with them.
     this.#opening = undefined;
     this.#newest = NONE;
   }

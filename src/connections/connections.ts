@@ -178,11 +178,6 @@ export class Connections {
     for (const response of responses) response.destroy();
   }
 
-  /** Closes all connections of HTTP at once. */
-  destroy(): void {
-    for (const { response } of this.#open) response?.destroy();
-  }
-
   /** A late disconnection spares connections whose permission is newer. */
   #end(disconnection: Disconnection, isLate: boolean): number {
     const now = Date.now();

@@ -79,7 +79,7 @@ export class Batch implements Piece {
   #steps(): Batch[] {
     const steps: Batch[] = [this];
     for (let { before } = steps[0]!; before; before = before.before) steps.push(before);
-    return steps.reverse();
+    return steps.toReversed();
   }
 }
 

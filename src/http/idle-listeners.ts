@@ -7,7 +7,7 @@ const FASTIFY = 'onResFinished';
 const OF_NEST = '["anonymous()"]';
 
 interface FastifyInstance {
-  readonly log?: { readonly level?: string };
+  readonly log?: { readonly info: unknown; readonly error: unknown };
   printRoutes?(options: { includeHooks: true; commonPrefix: false }): string;
 }
 
@@ -15,10 +15,13 @@ interface FastifyInstance {
 export function idleListeners(adapter: AbstractHttpAdapter): IsIdle {
   const { onResponseHook } = adapter as unknown as { onResponseHook?: unknown };
   const instance = adapter.getInstance<FastifyInstance>();
-  if (onResponseHook || !instance?.printRoutes || instance.log?.level !== undefined) return () => false;
+  // Without a logger, one function that does nothing stands for all of its methods.
+  const isLogged = instance?.log?.info !== instance?.log?.error;
+  if (onResponseHook || !instance?.printRoutes || isLogged) return () => false;
   const hooks = instance
     .printRoutes({ includeHooks: true, commonPrefix: false })
     .matchAll(/\(onResponse\) (.*)/g);
-  const isEmpty = [...hooks].every(([, names]) => names === OF_NEST);
+  const names = [...hooks].map(([, name]) => name);
+  const isEmpty = names.length > 0 && names.every((name) => name === OF_NEST);
   return ({ name }) => isEmpty && name === FASTIFY;
 }

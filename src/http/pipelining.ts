@@ -23,7 +23,7 @@ export class Pipelining {
 
   /** Whether Node has another request of the connection, which waits for the end of this response. */
   hasQueued(socket: Socket): boolean {
-    return queued.has(socket);
+    return (queued.get(socket) ?? 0) > 0;
   }
 
   /** Resolves to true when the response is the next one on its connection, or to false if it was refused. */
@@ -63,8 +63,8 @@ export class Pipelining {
   }
 }
 
-/** Connections with requests that had to wait. */
-const queued = new WeakSet<Socket>();
+/** How many requests of a connection wait. */
+const queued = new WeakMap<Socket, number>();
 
 /** HTTP/2 has no such order. */
 const isQueued = (response: AnyResponse) => !response.stream && response.socket === null;
@@ -72,7 +72,9 @@ const isQueued = (response: AnyResponse) => !response.stream && response.socket 
 /** The same for event streams of other code, such as Nest's: their content type shows them. */
 export function refuseQueuedStreams({ socket }: IncomingMessage, response: ServerResponse): void {
   if (!isQueued(response)) return;
-  queued.add(socket);
+  const count = (change: number) => queued.set(socket, (queued.get(socket) ?? 0) + change);
+  count(1);
+  response.once('socket', () => count(-1));
   // oxlint-disable-next-line typescript/unbound-method -- it is called on the response
   const { writeHead } = response;
   response.writeHead = (...args: unknown[]) => {

@@ -45,7 +45,7 @@ export class ResponseConnection implements Connection {
   readonly source: ConnectionSource;
   readonly http2Session: object | undefined;
   readonly resumes: boolean;
-  /** Called when the response headers may be sent. */
+  /** Called when the response headers may be sent, or the response is closed. */
   onReady: (() => void) | undefined;
   /** Called when it has ended. */
   remove: ((reason: SseEndReason) => void) | undefined;
@@ -87,5 +87,6 @@ export class ResponseConnection implements Connection {
     // Without another reason, the client has closed it.
     this.remove?.(this.response.endReason ?? (hasEnded ? 'error' : 'client'));
     this.#subscription?.unsubscribe();
+    this.onReady?.();
   }
 }

@@ -1,24 +1,28 @@
 import type { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import type { Batch } from './batch.js';
-import { giveBack } from './detached-socket.js';
 import type { GzipMember } from './gzip.js';
 import type { AnyResponse } from './platform.js';
+import { close, replaceMethods } from './detached-response.js';
+import { beginStream, endStream, giveBack } from './server-sockets.js';
 import type { Writer, WriterOwner } from './writer.js';
 
 const LAST_CHUNK = '0\r\n\r\n';
+const BLANK = /^[\r\n]*$/;
 const WRITER = Symbol('writer');
 
 type HeldSocket = Socket & { [WRITER]?: SocketWriter | undefined };
 
-/** Writes batches to a socket whose response has been let go, in the middle of its chunked body. */
+/** Writes batches to a socket whose response is detached, in the middle of its chunked body. */
 export class SocketWriter implements Writer {
   readonly hasBegun = true;
   #hasEnded = false;
   #drain: Promise<void> | undefined;
-  /** What the client has sent behind its request. */
+  /** Bytes that the client has sent behind its request. */
   #unread: Buffer | undefined;
-  /** Code of the application may still have the response, and wait for its end. */
+  /** Whether the socket is closed behind the response. */
+  readonly #isLast: boolean;
+  /** Code of the application may still have it. */
   readonly #response: WeakRef<AnyResponse>;
 
   constructor(
@@ -28,11 +32,13 @@ export class SocketWriter implements Writer {
     private readonly gzip?: GzipMember,
   ) {
     (socket as HeldSocket)[WRITER] = this;
+    beginStream(socket);
     // One function for all sockets: closures would cost more than all else that is kept.
-    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    socket.on('data', onData).on('end', onEnd).on('close', onClose);
+    const { shouldKeepAlive, _last } = response as AnyResponse & { _last?: boolean };
+    this.#isLast = !shouldKeepAlive || _last !== false;
     this.#response = new WeakRef(response);
-    response.end = () => (owner.complete(), response);
-    response.destroy = () => (this.destroy(), response);
+    replaceMethods(response, this, owner);
   }
 
   get pending(): number {
@@ -56,9 +62,13 @@ export class SocketWriter implements Writer {
   }
 
   write(batch: Batch): void {
+    this.put((this.gzip ? this.gzip.add(batch) : batch).chunk);
+  }
+
+  /** @param chunk of HTTP/1.1 */
+  put(chunk: Buffer | string, callback?: () => void): void {
     // The client may have closed its side.
-    if (this.#hasEnded || !this.socket.writable) return;
-    this.socket.write((this.gzip ? this.gzip.add(batch) : batch).chunk, 'latin1');
+    if (!this.#hasEnded && this.socket.writable) this.socket.write(chunk, 'latin1', callback);
   }
 
   drained(): Promise<void> | undefined {
@@ -69,10 +79,9 @@ export class SocketWriter implements Writer {
 
   end(): void {
     if (this.#hasEnded) return;
+    if (this.gzip) this.put(this.gzip.end().chunk);
     this.#hasEnded = true;
-    if (!this.socket.writable) return;
-    if (this.gzip) this.socket.write(this.gzip.end().chunk, 'latin1');
-    this.socket.write(LAST_CHUNK, (error) => error ?? this.#leave());
+    if (this.socket.writable) this.socket.write(LAST_CHUNK, (error) => error ?? this.#leave());
   }
 
   destroy(): void {
@@ -85,25 +94,32 @@ export class SocketWriter implements Writer {
   }
 
   onData(bytes: Buffer): void {
+    // Old clients send a line break behind a request; Node ignores it, too.
+    if (!this.#unread && BLANK.test(bytes.toString('latin1'))) return;
     this.#unread = this.#unread ? Buffer.concat([this.#unread, bytes]) : bytes;
     // Otherwise the request would wait for ever.
     this.socket.pause();
-    this.owner.complete();
+    this.owner.complete('client');
   }
 
-  onClosed(): void {
-    (this.socket as HeldSocket)[WRITER] = undefined;
+  onClosed(hasFinished = false): void {
+    const { socket } = this;
+    (socket as HeldSocket)[WRITER] = undefined;
+    endStream(socket);
     const response = this.#response.deref();
-    if (response) response.destroyed = true;
-    response?.emit('close');
-    this.owner.onClosed();
+    try {
+      if (response) close(response, hasFinished);
+    } finally {
+      this.owner.onClosed();
+    }
   }
 
   #leave(): void {
     const { socket } = this;
-    socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    this.onClosed();
-    giveBack(socket, this.#unread);
+    socket.off('data', onData).off('end', onEnd).off('close', onClose);
+    if (this.#isLast) socket.destroySoon();
+    else giveBack(socket, this.#unread);
+    this.onClosed(true);
   }
 }
 
@@ -117,9 +133,6 @@ function onData(this: Socket, bytes: Buffer): void {
 function onEnd(this: Socket): void {
   this.end();
 }
-
-/** `close` follows. */
-function onError(): void {}
 
 function onClose(this: Socket): void {
   writerOf(this).onClosed();

@@ -109,8 +109,9 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
     this.complete();
   }
 
-  complete(): void {
+  complete(reason?: SseEndReason): void {
     if (this.#writer.hasEnded) return;
+    this.endReason ??= reason;
     try {
       this.begin();
       this.#tellPosition();
@@ -127,7 +128,7 @@ export class SseResponse implements Subscriber, Outgoing, ConnectionResponse, Wr
   }
 
   /**
-   * Lets the response go when its headers are sent, where its socket is enough.
+   * Detaches the response when its headers are sent, where its socket is enough.
    *
    * @param isIdle whether a listener of the response does nothing
    * @returns whether it did

@@ -1,5 +1,3 @@
-import type { Server } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { Connections } from '../connections/connections.js';
@@ -8,7 +6,6 @@ import { FailureLog } from '../common/failure-log.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../options/sse.options.js';
 import { type Batch, SharedBatch } from './batch.js';
 import { type Encoding, encodingOf } from './compression.js';
-import { closeWith } from './detached-socket.js';
 import { FormattedResponse } from './formatted-response.js';
 import { firstFrames } from './frame.js';
 import { idleListeners } from './idle-listeners.js';
@@ -32,6 +29,17 @@ import type { IsIdle } from './writer.js';
 /** How long the response headers wait for the subscription: clients connect even while the broker is unreachable. */
 const HEADERS_WAIT_MS = 2_000;
 
+/** Resolves when the response headers of a connection are to be sent. */
+async function readyOf(connection: ResponseConnection): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    connection.onReady = resolve;
+    timer = setTimeout(resolve, HEADERS_WAIT_MS).unref();
+  });
+  clearTimeout(timer);
+  connection.onReady = undefined;
+}
+
 /** Turns HTTP responses into connections. */
 @Injectable()
 export class SseResponses implements OnModuleInit {
@@ -54,9 +62,7 @@ export class SseResponses implements OnModuleInit {
 
   onModuleInit(): void {
     const { httpAdapter } = this.host;
-    if (!httpAdapter) return;
-    serveViews(httpAdapter);
-    closeWith(httpAdapter.getHttpServer() as Server, () => this.connections.destroy());
+    if (httpAdapter) serveViews(httpAdapter);
   }
 
   /** Resolves when a connection to the channels can begin at once; after 2 s, or when the client has left. */
@@ -113,7 +119,6 @@ export class SseResponses implements OnModuleInit {
       http2Session: raw.stream?.session,
       channels: this.channels,
     });
-    const ready = new Promise<void>((resolve) => (connection.onReady = resolve));
     const remove = this.connections.admit(connection);
     if (typeof remove === 'number') {
       sse.end(remove);
@@ -121,11 +126,10 @@ export class SseResponses implements OnModuleInit {
     }
     connection.remove = remove;
     this.#pipelining.begin(raw, sse);
-    if (!raw.headersSent) {
-      await Promise.race([ready, sse.closed(), sleep(HEADERS_WAIT_MS, undefined, { ref: false })]);
+    if (!raw.headersSent && !sse.isOver) {
+      await readyOf(connection);
       sse.begin();
     }
-    connection.onReady = undefined;
     // The connection of a stream serves other requests after it.
     if (!target.subscribe) setImmediate(() => this.#release(raw, sse));
   }

@@ -1,9 +1,10 @@
+import type { SseEndReason } from '../connections/connection.js';
 import type { Batch } from './batch.js';
 
 /** Whether a listener of a response does nothing when the response ends. */
 export type IsIdle = (listener: { readonly name: string }) => boolean;
 
-/** Where the batches of a connection go: to its response, or to the socket that is left of it. */
+/** Where the batches of a connection go: to its response, or, where that is detached, to its socket. */
 export interface Writer {
   /** Bytes that the client has not read. */
   readonly pending: number;
@@ -23,14 +24,14 @@ export interface Writer {
   end(): void;
   /** Closes the connection at once. */
   destroy(): void;
-  /** What is left to write to when the response is let go; undefined where it has to be kept. */
+  /** Detaches the response. @returns the writer for its socket; undefined if it has to be kept */
   detached(isIdle: IsIdle): Writer | undefined;
 }
 
 /** The connection that a writer writes for. */
 export interface WriterOwner {
-  /** Ends the response. It must not throw. */
-  complete(): void;
+  /** Ends the response. It must not throw. @param reason why, if that is known */
+  complete(reason?: SseEndReason): void;
   /** The response has ended, or its socket is closed. Called once. */
   onClosed(): void;
 }

@@ -1,8 +1,10 @@
-/** Mutants of responses that are let go. */
+/** Mutants of detached responses. */
 const SPEC = 'test/detached.spec.ts';
 const KEPT_SPEC = 'test/detached.kept.spec.ts';
 const file = 'src/http/detached-socket.ts';
 const writer = 'src/http/socket-writer.ts';
+const SOCKETS_SPEC = 'src/http/server-sockets.spec.ts';
+const sockets = { file: 'src/http/server-sockets.ts', tests: [SOCKETS_SPEC] };
 
 export const detached = [
   {
@@ -28,8 +30,8 @@ export const detached = [
   },
   {
     file,
-    guard: 'a response is kept for middleware that waits for the call of its end',
-    find: `  if (response.end !== ServerResponse.prototype.end) return false;\n`,
+    guard: 'a response is kept for middleware that replaces its methods',
+    find: `  if (METHODS.some((name) => response[name] !== ServerResponse.prototype[name])) return false;\n`,
     replace: '',
     tests: [`${KEPT_SPEC} › keeps its response for`],
   },
@@ -49,45 +51,117 @@ export const detached = [
   },
   {
     file,
-    guard: 'what a client has sent behind its request is read',
-    find: `  if (unread) socket.unshift(unread);\n`,
+    guard: 'a response that has ended is not detached',
+    find: `response.writableEnded || `,
     replace: '',
-    tests: [`${SPEC} › ends for a request`],
+    tests: [`${SOCKETS_SPEC} › keeps its response if that has ended`],
   },
   {
     file,
+    guard: 'the beginning of the next request is not lost',
+    find: `  if (isAmidRequest(socket)) return false;\n`,
+    replace: '',
+    tests: [`${SOCKETS_SPEC} › keeps its response if a part`],
+  },
+  {
+    ...sockets,
+    guard: 'the first bytes of the next request are read',
+    find: `  this.unshift(bytes);\n`,
+    replace: '',
+  },
+  {
+    ...sockets,
     guard: 'a socket that was paused is read again',
-    find: `  socket.resume();\n`,
-    replace: '',
-    tests: [`${SPEC} › ends for a request`],
+    find: `server, this);\n  this.resume();\n`,
+    replace: `server, this);\n`,
   },
   {
-    file,
-    guard: 'a server closes all connections',
-    find: `      closes[name]();\n`,
+    ...sockets,
+    guard: 'the next request has a context of its own',
+    find: `  ROOT.runInAsyncScope(listenerOf(server, this)!, server, this);`,
+    replace: `  listenerOf(server, this)!.call(server, this);`,
+  },
+  {
+    ...sockets,
+    guard: 'the application does not take it for a new connection',
+    find: `  ROOT.runInAsyncScope(listenerOf(server, this)!, server, this);`,
+    replace: `  ROOT.runInAsyncScope(() => server.emit('connection', this));`,
+  },
+  {
+    ...sockets,
+    guard: 'the time-outs of requests begin with the request',
+    find: `  if (unread) return onRequest.call(socket, unread);`,
+    replace: `  return onRequest.call(socket, unread ?? Buffer.alloc(0));`,
+  },
+  {
+    ...sockets,
+    guard: 'a socket is not kept longer than others',
+    find: `  socket.setTimeout(keepAliveTimeout && keepAliveTimeout + keepAliveTimeoutBuffer);\n`,
     replace: '',
-    tests: [`${SPEC} › is closed by the server`],
+  },
+  {
+    ...sockets,
+    guard: 'a request may take longer than the wait for it',
+    find: `  this.setTimeout(server.timeout);\n`,
+    replace: '',
+  },
+  {
+    ...sockets,
+    guard: 'a server that counts requests closes the socket',
+    find: ` || Number(server.maxRequestsPerSocket) > 0`,
+    replace: '',
+  },
+  {
+    ...sockets,
+    guard: 'a server that closes does not keep the socket',
+    find: `!server.listening || `,
+    replace: '',
+  },
+  {
+    ...sockets,
+    guard: 'a server closes its idle sockets',
+    find: `closeIdleConnections: [idle]`,
+    replace: `closeIdleConnections: []`,
+  },
+  {
+    ...sockets,
+    guard: 'a server closes all of its sockets',
+    find: `closeAllConnections: [streaming, idle]`,
+    replace: `closeAllConnections: [idle]`,
+  },
+  {
+    ...sockets,
+    guard: 'a socket with a request is not idle',
+    find: `  leave.call(this);\n  this.off`,
+    replace: `  this.off`,
   },
   {
     file: writer,
     guard: 'the next request on a connection is served',
-    find: `    giveBack(socket, this.#unread);`,
+    find: `    else giveBack(socket, this.#unread);\n`,
     replace: '',
-    tests: [`${SPEC} › serves the next request`],
+    tests: [SOCKETS_SPEC],
   },
   {
     file: writer,
-    guard: 'code that has the response sees its end',
-    find: `    response?.emit('close');\n`,
-    replace: '',
-    tests: [`${SPEC} › lets code`],
+    guard: 'a socket is closed as its response says',
+    find: `    if (this.#isLast) socket.destroySoon();\n    else giveBack`,
+    replace: `    giveBack`,
+    tests: [`${SOCKETS_SPEC} › is closed if`],
   },
   {
     file: writer,
-    guard: 'code that has the response can end it',
-    find: `    response.end = () => (owner.complete(), response);\n`,
+    guard: 'empty lines are no request',
+    find: `    if (!this.#unread && BLANK.test(bytes.toString('latin1'))) return;\n`,
     replace: '',
-    tests: [`${SPEC} › lets code`],
+    tests: [`${SOCKETS_SPEC} › goes on`],
+  },
+  {
+    file: writer,
+    guard: 'a stream does not close the socket of the next request',
+    find: `    if ((this.socket as HeldSocket)[WRITER] === this) this.socket.destroy();`,
+    replace: `    this.socket.destroy();`,
+    tests: [`${SOCKETS_SPEC} › serves further`],
   },
   {
     file: writer,
@@ -97,11 +171,53 @@ export const detached = [
     tests: [`${SPEC} › ends when the client closes its side`],
   },
   {
+    file: writer,
+    guard: 'a request behind a stream ends it for the client',
+    find: `    this.owner.complete('client');`,
+    replace: `    this.owner.complete();`,
+    tests: [`${SPEC} › ends for a request`],
+  },
+  {
+    file: writer,
+    guard: 'the trailer of gzip is sent',
+    find: `    if (this.gzip) this.put(this.gzip.end().chunk);\n`,
+    replace: '',
+    tests: ['test/compression.spec.ts'],
+  },
+  {
+    file: 'src/http/detached-response.ts',
+    guard: 'code that has the response can end it',
+    find: `    owner.complete();\n`,
+    replace: '',
+    tests: [SOCKETS_SPEC],
+  },
+  {
+    file: 'src/http/detached-response.ts',
+    guard: 'code that has the response is called at its end',
+    find: `  if (hasFinished) response.emit('finish');\n`,
+    replace: '',
+    tests: [SOCKETS_SPEC],
+  },
+  {
+    file: 'src/http/detached-response.ts',
+    guard: 'an empty chunk does not end the response',
+    find: `  if (text.length === 0) return;\n`,
+    replace: '',
+    tests: [SOCKETS_SPEC],
+  },
+  {
     file: 'src/http/idle-listeners.ts',
     guard: 'hooks of Fastify run at the end of a response',
     find: `  return ({ name }) => isEmpty && name === FASTIFY;`,
     replace: `  return ({ name }) => name === FASTIFY;`,
     tests: [`${KEPT_SPEC} › runs the hooks`],
+  },
+  {
+    file: 'src/http/idle-listeners.ts',
+    guard: 'Fastify logs the end of a request',
+    find: ` || isLogged`,
+    replace: '',
+    tests: [`${KEPT_SPEC} › logs`],
   },
   {
     file: 'src/http/sse-responses.ts',
