@@ -122,8 +122,11 @@ export function mergeGrant(own: Access, granted: Access): Access {
 
 /** The users as texts, as disconnections name them. */
 export function usersOf({ user, users }: Access): readonly string[] {
-  return unique([users ?? [user]]).map(String);
+  if (users === undefined) return user === undefined ? NONE : [String(user)];
+  return unique([users]).map(String);
 }
+
+const NONE: readonly never[] = [];
 
 const unique = <T extends string | number>(lists: readonly (readonly (T | undefined)[])[]): T[] => [
   ...new Set(lists.flat().filter((value): value is T => value !== undefined)),

@@ -87,19 +87,24 @@ export class Connections {
    */
   admit(connection: Connection): ((reason?: SseEndReason) => void) | number {
     const { access, channels, source, response, askedAt = Date.now(), renew } = connection;
-    const reader = { channels, askedAt, ...readerOf(access) };
+    const { users, sessions } = readerOf(access);
+    const reader = { channels, askedAt, users, sessions, access };
     const refusedMs =
       (this.#draining && this.#elsewhereMs()) ||
       (isExpired(access) && AGAIN_MS) ||
       this.#disconnections.refusedMs(reader) ||
-      (this.#limits.admits(connection, reader.users) ? 0 : CROWDED_MS);
+      (this.#limits.admits(connection, users) ? 0 : CROWDED_MS);
     if (refusedMs > 0) {
       this.#refused++;
       return refusedMs;
     }
     const number = this.#count++;
     const open: OpenConnection = {
-      ...reader,
+      channels,
+      askedAt,
+      users,
+      sessions,
+      access,
       id: `${this.#instance}-${number}`,
       number,
       source,

@@ -52,20 +52,19 @@ export class Limits {
     users: readonly string[],
   ): keyof SseLimits | undefined {
     const network = networkOf(source?.address);
-    const counts: Partial<Record<keyof SseLimits, number>> = {
-      connections: this.open.size + 1,
-      connectionsPerUser: Math.max(0, ...users.map((user) => this.open.countOfUser(user))) + 1,
-      connectionsPerAddress: this.#perAddress.count(network) + 1,
-      connectionsPerSession: this.#perSession.of(http2Session).count(network ?? '') + 1,
-      channels: this.channels.countWith(channels),
-      channelsPerAddress: network === undefined ? 0 : this.#channelsOf.of(network).sizeWith(channels),
-    };
-    const exceeded = (Object.keys(counts) as (keyof SseLimits)[]).find(
-      (name) => counts[name]! > this.limits[name],
-    );
+    const { limits } = this;
+    const ofUser = users.reduce((most, user) => Math.max(most, this.open.countOfUser(user)), 0);
+    const ofAddress = network === undefined ? 0 : this.#channelsOf.of(network).sizeWith(channels);
+    if (this.open.size >= limits.connections) return 'connections';
+    if (ofUser >= limits.connectionsPerUser) return 'connectionsPerUser';
+    if (this.#perAddress.count(network) >= limits.connectionsPerAddress) return 'connectionsPerAddress';
+    if (this.#perSession.of(http2Session).count(network ?? '') >= limits.connectionsPerSession) {
+      return 'connectionsPerSession';
+    }
+    if (this.channels.countWith(channels) > limits.channels) return 'channels';
+    if (ofAddress > limits.channelsPerAddress) return 'channelsPerAddress';
     // Each of its channels may cost a read.
-    if (!exceeded && resumes && !this.#resumes.take(channels.length)) return 'resumesPerSecond';
-    return exceeded;
+    return resumes && !this.#resumes.take(channels.length) ? 'resumesPerSecond' : undefined;
   }
 
   /** At most once a minute for each limit: there may be thousands of refusals. */
@@ -79,8 +78,9 @@ export class Limits {
 
 /** The /64 of an IPv6 address, as a client has all of its addresses; other addresses unchanged. */
 export function networkOf(address: string | undefined): string | undefined {
-  const plain = address?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
-  if (!plain?.includes(':')) return plain;
+  if (address === undefined || !/[:%]/.test(address)) return address;
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  if (!plain.includes(':')) return plain;
   const [head = [], tail = []] = plain.split('::').map((part) => part.split(':').filter(Boolean));
   const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0');
   const groups = [...head, ...zeros, ...tail].slice(0, 4);

@@ -55,6 +55,7 @@ export class Refusals {
     const now = Date.now();
     // Disconnections since then may have been removed.
     let refusedMs = reader.askedAt <= now - PENDING_MS ? AGAIN_MS : 0;
+    if (this.#all.size === 0) return refusedMs;
     for (const user of [undefined, ...reader.users]) {
       for (const session of [undefined, ...reader.sessions]) {
         const byChannel = this.#all.get(keyOf(user, session));

@@ -59,8 +59,9 @@ export function detach(response: AnyResponse, isIdle: IsIdle): boolean {
 function isUnobserved(response: AnyResponse, request: IncomingMessage, isIdle: IsIdle): boolean {
   if (!request.complete || request.eventNames().length > 0) return false;
   if (METHODS.some((name) => response[name] !== ServerResponse.prototype[name])) return false;
-  const listeners = response.eventNames().flatMap((name) => response.listeners(name));
-  return listeners.every((listener) => listener.name === OWN || isIdle(listener));
+  return response
+    .eventNames()
+    .every((name) => response.listeners(name).every((listener) => listener.name === OWN || isIdle(listener)));
 }
 
 /** Whether the parser has a part of a request, at which the end of the input would be an error; or cannot say so. */

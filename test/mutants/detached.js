@@ -17,8 +17,8 @@ export const detached = [
   {
     file,
     guard: 'a response that is listened to is kept',
-    find: `listeners.every((listener) => listener.name === OWN || isIdle(listener))`,
-    replace: `listeners.length > 0`,
+    find: `response.listeners(name).every((listener) => listener.name === OWN || isIdle(listener))`,
+    replace: `response.listeners(name).length > 0`,
     tests: [`${KEPT_SPEC} › keeps its response for`],
   },
   {
