@@ -100,6 +100,11 @@ describe('Gzip parts', () => {
     expect(Buffer.concat(read).equals(Buffer.concat(texts))).toBe(true);
   });
 
+  it('that are short keep no long buffer', () => {
+    const { bytes } = GzipPart.of(Buffer.alloc(50_000, 'a'), DEFLATED);
+    expect(bytes.buffer.byteLength).toBeLessThanOrEqual(Math.max(Buffer.poolSize, 2 * bytes.length));
+  });
+
   it('are made once for a batch, also as a chunk', () => {
     const batch = new SharedBatch().with(new Frame('data: ü', '', '\n\n'));
     const part = batch.gzip(STORED);
@@ -140,6 +145,12 @@ describe('Gzip parts', () => {
         return batchOf(ids.map((id) => [long, id])).gzip(100).bytes.length;
       };
       expect(sizeOf(65)).toBeLessThan(sizeOf(64) / 2);
+    });
+
+    it('are compressed as a whole if they are a burst', () => {
+      const burst = Array.from({ length: 50_000 }, (_, n): Step => [small, `${n}`]);
+      const batch = batchOf(burst);
+      expect(batch.gzip(10).bytes.length).toBeLessThan(batch.bytes.length / 3);
     });
 
     it('are compressed as a whole if only together they are long enough', () => {

@@ -3,7 +3,7 @@ import type { Batch } from './batch.js';
 /** Whether a listener of a response does nothing when the response ends. */
 export type IsIdle = (listener: { readonly name: string }) => boolean;
 
-/** Where the batches of a connection go: to its response, or to the socket that is left of it. */
+/** Writes the batches of a connection: to its response, or to the socket alone once the response is let go. */
 export interface Writer {
   /** Bytes that the client has not read. */
   readonly pending: number;
@@ -23,7 +23,7 @@ export interface Writer {
   end(): void;
   /** Closes the connection at once. */
   destroy(): void;
-  /** What is left to write to when the response is let go; undefined where it has to be kept. */
+  /** The writer for the socket alone when the response is let go; undefined where the response has to be kept. */
   detached(isIdle: IsIdle): Writer | undefined;
 }
 

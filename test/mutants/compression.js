@@ -43,6 +43,12 @@ export const compression = [
   },
   {
     ...gzip,
+    guard: 'a short result keeps no long buffer',
+    find: `2 * deflated.length < deflated.buffer.byteLength ? Buffer.from(deflated) : deflated`,
+    replace: `deflated`,
+  },
+  {
+    ...gzip,
     guard: 'the trailer has the size',
     find: `    this.#length = (this.#length + part.length) | 0;\n`,
     replace: '',
@@ -80,13 +86,13 @@ export const compression = [
   {
     ...batch,
     guard: 'frames are compressed without the ids of connections',
-    find: `!isSeparable(rests, this.text.length, minBytes)`,
+    find: `!this.#isSeparable(steps, minBytes)`,
     replace: `steps.length > 0`,
   },
   {
     ...batch,
     guard: 'a frame is compressed once for all connections, although their ids differ',
-    find: `      parts.set(frame!, part);\n`,
+    find: `      parts.set(frame, part);\n`,
     replace: '',
   },
   {
@@ -100,19 +106,19 @@ export const compression = [
   {
     ...batch,
     guard: 'long ids are compressed',
-    find: ` &&\n    length <= rest * 1.125`,
+    find: ` &&\n      this.text.length <= sum * 1.125`,
     replace: '',
   },
   {
     ...batch,
     guard: 'short frames are compressed together',
-    find: `    rests.every((each) => each.length >= minBytes) &&\n`,
+    find: `      rests.every((length) => length >= minBytes) &&\n`,
     replace: '',
   },
   {
     ...batch,
     guard: 'many frames are compressed together',
-    find: `    rests.length <= MAX_SEPARATE_FRAMES &&\n`,
+    find: `      rests.length <= MAX_SEPARATE_FRAMES &&\n`,
     replace: '',
   },
   {
