@@ -146,6 +146,13 @@ describe.each(platforms)('With compression on %s', (name, platform) => {
     expect(await client.next()).toMatchObject({ data: 'as it is' });
   });
 
+  it('a route that sets another encoding gets events as they are, and on Express the header', async () => {
+    const { url } = await startCompressed(platform, ALL);
+    const client = await connect(`${url}/encoded`, GZIP);
+    expect(client.headers['content-encoding']).toBe(name === 'Express' ? 'br' : undefined);
+    expect(await client.next()).toMatchObject({ event: 'sse.open' });
+  });
+
   it('middleware that compresses leaves events compressed once', async () => {
     const { url, sse } = await startCompressed(platform, ALL, (app: INestApplication) => {
       if (name === 'Express') app.use(compression({ threshold: 0 }));

@@ -106,20 +106,20 @@ export const compression = [
   {
     ...batch,
     guard: 'long ids are compressed',
-    find: ` &&\n      this.text.length <= sum * 1.125`,
+    find: ` && this.text.length <= sum * 1.125`,
     replace: '',
   },
   {
     ...batch,
     guard: 'short frames are compressed together',
-    find: `      rests.every((length) => length >= minBytes) &&\n`,
+    find: `rests.every((length) => length >= minBytes) && `,
     replace: '',
   },
   {
     ...batch,
-    guard: 'many frames are compressed together',
-    find: `      rests.length <= MAX_SEPARATE_FRAMES &&\n`,
-    replace: '',
+    guard: 'frames that no other connection gets are compressed together',
+    find: `!steps.some(({ frame }) => parts.has(frame))`,
+    replace: `steps.length < 0`,
   },
   {
     ...writer,
