@@ -67,7 +67,10 @@ export class Batch implements Piece {
     return this.#gzip;
   }
 
-  /** The part of each frame behind its id is compressed once for all connections (`bench/compression.bench.js`, a channel of its own). */
+  /**
+   * From the second connection with a frame on, the part behind the id is compressed once for all of them
+   * (`bench/compression.bench.js`, a channel of its own).
+   */
   protected compressed(minBytes: number): GzipPart {
     const { start, steps } = Batch.#pathTo(this);
     if (!this.#isSeparable(steps, minBytes)) return GzipPart.of(this.bytes, minBytes);

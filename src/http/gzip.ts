@@ -101,7 +101,7 @@ function storedBlocks(text: Buffer): Buffer[] {
   return blocks;
 }
 
-/** The gzip member of one response. Only its trailer depends on what was sent before. */
+/** The gzip member of one response. Only its trailer depends on the parts before it. */
 export class GzipMember {
   static readonly header: Piece = HEADER;
   // Signed numbers of 32 bits, which V8 keeps without an object on the heap.
