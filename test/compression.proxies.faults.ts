@@ -68,6 +68,8 @@ describe('A proxy that compresses', () => {
     await client.next();
     await sse.publish(orderOf(1, 1_000));
     expect((await client.next()).data).toContain('"number":1');
+    const plain = await connectGzip(`${proxy.url}/secret`);
+    expect(plain.response.headers['content-encoding']).toBe('gzip');
   });
 
   it('gets events as they are if it offloads compression (HAProxy)', async () => {

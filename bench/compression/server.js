@@ -3,6 +3,7 @@
  * compresses for each connection.
  */
 import 'reflect-metadata';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { constants } from 'node:zlib';
 import { PassThrough } from 'node:stream';
 import fastifyCompress from '@fastify/compress';
@@ -98,6 +99,9 @@ const START = {
   'fastify-compress': startFastify,
 };
 const { server, publish } = await START[options.server]();
+const RESOLUTION_MS = 10;
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+delay.enable();
 
 const methods = {
   /** Publishes the events of a turn to each of the channels. */
@@ -107,6 +111,18 @@ const methods = {
         Array.from({ length: perTurn }, (_, n) => ({ channel, data: orderNumber(first + n, size) })),
       ),
     ),
+  /** Publishes events that a client misses. @returns the id of the event before them */
+  async miss({ missed, size }) {
+    const data = Array.from({ length: missed + 1 }, (_, n) => orderNumber(n, size));
+    const [id] = await publish(data.map((order) => ({ channel: 'all', data: order })));
+    return id;
+  },
+  /** In ms, since the last call. */
+  longestTurn() {
+    const ms = Math.max(0, delay.max / 1e6 - RESOLUTION_MS);
+    delay.reset();
+    return ms;
+  },
   cpu() {
     const { user, system } = process.cpuUsage();
     return user + system;

@@ -5,16 +5,19 @@ import { GzipPart, type Piece } from './gzip.js';
 const LARGE = 65_536;
 /** As a text, Node writes a chunk without a Buffer: up to this length from its stack. */
 const MAX_TEXT = 16_000;
-/** Up to so many frames of a connection with ids of its own are compressed one by one, to be shared. */
-const MAX_SEPARATE_FRAMES = 64;
+
+interface Step {
+  readonly frame: Frame;
+  readonly id: string | undefined;
+}
 
 /** The frames of one client for one write, as the last step of a path of frames. Their bytes are made for it alone. */
 export class Batch implements Piece {
   protected readonly text: string;
   protected readonly isAscii: boolean;
-  /** Single frames, compressed, for all paths that begin at this step. */
-  #compressed: Map<Frame, GzipPart> | undefined;
   #gzip: GzipPart | undefined;
+  /** The frames of all paths that begin at this step, compressed once a second path has them. */
+  #parts: Map<Frame, GzipPart | undefined> | undefined;
 
   constructor(
     private readonly before?: Batch,
@@ -54,50 +57,59 @@ export class Batch implements Piece {
     return this.isAscii && length < MAX_TEXT ? chunk : Buffer.from(chunk);
   }
 
-  /** The same for gzip connections. @param minBytes from how many bytes on it is compressed, the same in all calls */
+  /**
+   * The batch for gzip connections.
+   *
+   * @param minBytes from how many bytes on it is compressed, the same in all calls
+   */
   gzip(minBytes: number): GzipPart {
     this.#gzip ??= this.compressed(minBytes);
     return this.#gzip;
   }
 
-  /** The part of each frame behind its id is compressed once for all connections (`bench/compression.bench.js`, a channel of its own). */
+  /**
+   * From the second connection with a frame on, the part behind the id is compressed once for all of them
+   * (`bench/compression.bench.js`, a channel of its own).
+   */
   protected compressed(minBytes: number): GzipPart {
-    const steps = this.#steps();
-    const start = steps.shift()!;
-    const rests = steps.map(({ frame }) => frame!.after);
-    if (!isSeparable(rests, this.text.length, minBytes)) return GzipPart.of(this.bytes, minBytes);
-    const parts = (start.#compressed ??= new Map<Frame, GzipPart>());
+    const { start, steps } = Batch.#pathTo(this);
+    if (!this.#isSeparable(steps, minBytes)) return GzipPart.of(this.bytes, minBytes);
+    const parts = (start.#parts ??= new Map<Frame, GzipPart | undefined>());
+    // A history page usually has no second client, and takes a quarter of the time and half of the bytes as a whole.
+    if (!steps.some(({ frame }) => parts.has(frame))) {
+      for (const { frame } of steps) parts.set(frame, undefined);
+      return GzipPart.of(this.bytes, minBytes);
+    }
     const pieces = steps.flatMap(({ frame, id }) => {
-      const part = parts.get(frame!) ?? GzipPart.of(Buffer.from(frame!.after), minBytes);
-      parts.set(frame!, part);
-      return [frame!.beginning(id), part];
+      const part = parts.get(frame) ?? GzipPart.of(Buffer.from(frame.after), minBytes);
+      parts.set(frame, part);
+      return [frame.beginning(id), part];
     });
     return GzipPart.join(pieces);
   }
 
-  /** From the empty batch on. */
-  #steps(): Batch[] {
-    const steps: Batch[] = [this];
-    for (let { before } = steps[0]!; before; before = before.before) steps.push(before);
-    return steps.toReversed();
+  /** The empty batch, and the steps from there on. */
+  static #pathTo(batch: Batch): { start: Batch; steps: Step[] } {
+    const steps: Step[] = [];
+    let start = batch;
+    for (; start.before && start.frame; start = start.before)
+      steps.push({ frame: start.frame, id: start.id });
+    return { start, steps: steps.toReversed() };
   }
-}
 
-/** Whether frames may be compressed one by one, without their ids. Many frames, as in a history page, and short ones shrink more together; so do long ids. */
-function isSeparable(rests: readonly string[], length: number, minBytes: number): boolean {
-  const rest = rests.reduce((sum, each) => sum + each.length, 0);
-  return (
-    rests.length <= MAX_SEPARATE_FRAMES &&
-    rests.every((each) => each.length >= minBytes) &&
-    length <= rest * 1.125
-  );
+  /** Whether its frames may be compressed one by one, without their ids: short frames and long ids shrink more together. */
+  #isSeparable(steps: readonly Step[], minBytes: number): boolean {
+    const rests = steps.map(({ frame }) => frame.after.length);
+    const sum = rests.reduce((total, length) => total + length, 0);
+    return rests.every((length) => length >= minBytes) && this.text.length <= sum * 1.125;
+  }
 }
 
 /**
  * The frames of clients for one write.
  *
  * Clients that get the same frames are at the same step. Finding the step costs one comparison per client and event, and its bytes are
- * made once for all of them. A client costs one write per turn, however many events came in it (`bench/fanout`: turn, burst).
+ * made once for all of them. A client costs one write per turn, or per `writeIntervalMs`, however many events came in it (`bench/fanout`: turn, burst).
  */
 export class SharedBatch extends Batch {
   /** The last step from here: each event goes to all of its clients in a row. */
@@ -117,7 +129,7 @@ export class SharedBatch extends Batch {
     return made;
   }
 
-  /** As a whole: all of its clients have the same ids. */
+  /** All of its clients have the same ids, so they share the whole. */
   protected override compressed(minBytes: number): GzipPart {
     return GzipPart.of(this.bytes, minBytes);
   }

@@ -27,7 +27,7 @@ export function encodingOf(
   // Fastify does not pass the encoding of a reply on to its raw response.
   const given = ownEncoding ?? response.getHeader('content-encoding');
   const isIdentity = String(given).toLowerCase() === 'identity';
-  // It means that nothing is to be compressed, and is no value for clients.
+  // The application sets it to turn compression off. It is no value for clients.
   if (isIdentity) raw.removeHeader('content-encoding');
   const headers = isIdentity ? others : own;
   if (!compression) return { headers };
@@ -66,13 +66,13 @@ export function acceptsGzip(header: string | undefined): boolean {
   const weights = new Map(header.split(',').map(weightOf));
   const gzip = NAMES.map((name) => weights.get(name)).find((weight) => weight !== undefined);
   const any = weights.get('*') ?? 0;
-  // Without a weight it is accepted, but anything that is listed is preferred. A wildcard is for what is not listed.
+  // Without a weight, identity is accepted, but every listed coding is preferred. A wildcard applies to codings that are not listed.
   const identity = weights.get('identity') ?? (gzip === undefined ? 0 : any);
   const weight = gzip ?? any;
   return weight > 0 && weight >= identity;
 }
 
-/** A coding with its weight: 0 for one that is not accepted, or whose weight is invalid. */
+/** A coding with its weight: 0 if it is not accepted, or if the weight is invalid. */
 function weightOf(item: string): [name: string, weight: number] {
   const [name = '', ...parameters] = item.split(';').map((part) => part.trim().toLowerCase());
   const q = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';

@@ -21,7 +21,7 @@ function multiply(a: number, b: number): number {
 const SQUARES = [X];
 while (SQUARES.length < 32) SQUARES.push(multiply(SQUARES.at(-1)!, SQUARES.at(-1)!));
 
-/** What a text of this length does to the checksum of the texts before it, for `append()`. */
+/** The effect of a text of this length on the checksum of the texts before it, for `append()`. */
 export function shiftOf(bytes: number): number {
   let shift = ONE;
   // 8 is 2^3.

@@ -25,19 +25,16 @@ const LINE_END = Buffer.from('\r\n');
 const HEADER = new GzipPiece(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]));
 /** An empty block with the mark of the last one. */
 const LAST_BLOCK = Buffer.from([3, 0]);
-/** An empty stored block. At it Go's reader, for one, hands over what it has read. */
+/** An empty stored block. Some readers, such as Go's, hand over the text before it only when they have read it. */
 const FLUSH = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const MAX_STORED_BLOCK = 65_535;
 const MAX_OUTPUT_CHUNK = 16_384;
-/** From here on the fastest level: it takes a third of the time, in which all connections wait, and long texts shrink well at any level. */
+/** From this length on, the fastest level: it takes a third of the time, in which all connections wait, and long texts shrink well at any level. */
 const FAST_FROM_BYTES = 16_384;
 
-/**
- * A text as blocks of deflate that need nothing before them and end at a byte. So all gzip connections get the same bytes, whatever they got
- * before.
- */
+/** A text as blocks of deflate that refer to no earlier bytes and end at a byte, so they are valid in every gzip connection. */
 export class GzipPart extends GzipPiece {
-  /** What it does to the checksum of what was sent before. */
+  /** The effect of its length on the checksum of the bytes before it. */
   readonly shift: number;
 
   private constructor(
@@ -54,7 +51,7 @@ export class GzipPart extends GzipPiece {
     return new GzipPart(blocksOf(text, minBytes), text.length, crc32(text) | 0);
   }
 
-  /** Parts, and texts that are stored before them. The last one is a part. */
+  /** Joins parts and texts, which are stored. The last piece is a part, so the result ends with a flush. */
   static join(pieces: readonly (string | GzipPart)[]): GzipPart {
     const blocks: Buffer[] = [];
     let [length, crc] = [0, 0];
@@ -79,16 +76,16 @@ function blocksOf(text: Buffer, minBytes: number): Buffer {
   return deflated ?? Buffer.concat([...storedBlocks(text), FLUSH]);
 }
 
-/** @returns undefined if that is no shorter */
+/** @returns undefined if the result is no shorter than the text */
 function deflate(text: Buffer): Buffer | undefined {
   const deflated = deflateRawSync(text, {
-    // Also an end at a byte. The window of the call is empty, and so is that of the next one.
+    // It also ends at a byte. Each call has a window of its own.
     finishFlush: constants.Z_FULL_FLUSH,
     level: text.length < FAST_FROM_BYTES ? constants.Z_DEFAULT_COMPRESSION : constants.Z_BEST_SPEED,
     chunkSize: Math.min(Math.max(text.length, constants.Z_MIN_CHUNK), MAX_OUTPUT_CHUNK),
   });
   if (deflated.length >= text.length) return undefined;
-  // It keeps its whole buffer for as long as a client does not read it.
+  // The result keeps its whole output buffer in memory while a client does not read it.
   return 2 * deflated.length < deflated.buffer.byteLength ? Buffer.from(deflated) : deflated;
 }
 
@@ -104,7 +101,7 @@ function storedBlocks(text: Buffer): Buffer[] {
   return blocks;
 }
 
-/** The gzip member of one response. Only its trailer depends on what was sent before. */
+/** The gzip member of one response. Only its trailer depends on the parts before it. */
 export class GzipMember {
   static readonly header: Piece = HEADER;
   // Signed numbers of 32 bits, which V8 keeps without an object on the heap.
@@ -114,7 +111,7 @@ export class GzipMember {
   /** @param minBytes from how many bytes on a batch is compressed */
   constructor(private readonly minBytes: number) {}
 
-  /** @returns what is to be sent */
+  /** @returns the part to send */
   add(batch: { gzip(minBytes: number): GzipPart }): GzipPart {
     const part = batch.gzip(this.minBytes);
     this.#crc = append(this.#crc, part);

@@ -2,13 +2,13 @@ import { type Batch, SharedBatch } from './batch.js';
 
 /** A response with frames to send. */
 export interface Outgoing {
-  /** The interval of its outbox in which it was last written. */
+  /** The interval of its outbox in which the outbox last wrote it. */
   writtenIn: number;
   /** Must not throw. */
   flush(): void;
 }
 
-/** Responses that are written together. Those that get the same frames share batches. */
+/** Responses that are written together. Responses that get the same frames share batches. */
 class Round {
   #start = new SharedBatch();
   #waiting: Outgoing[] = [];
@@ -37,11 +37,12 @@ class Round {
 /**
  * Collects the frames of one turn of the event loop, for all responses of a process, or of an interval.
  *
- * Those of a turn are sent when all available input has been read (`setImmediate`): Node reads a burst from Redis
+ * Frames of a turn are sent when all available input has been read (`setImmediate`): Node reads a burst from Redis
  * in blocks of 64 KiB, and one write per block and client would cost more than reading the blocks.
  *
- * With an interval, one clock runs while there is something to send. A response that was written since its last tick waits for the next one. All
- * others are written at the end of the turn, so that the first event after a silence is not delayed.
+ * With an interval, one clock runs while there is something to send. A response that the outbox has written since the last tick waits for the
+ * next one. All others are written at the end of the turn, so that the first event after a silence is not delayed. Responses that
+ * catch up from the history, or end, write in between, too.
  */
 export class Outbox {
   readonly #turn = new Round();
@@ -57,7 +58,10 @@ export class Outbox {
     return isLate ? this.#late.add(response) : this.#atOnce(response);
   }
 
-  /** For a response that has much to send. It does not wait for the interval, so the memory for frames is bounded. */
+  /**
+   * Writes a response that has much to send at the end of the turn, so the memory for frames is bounded. It stays in the round of the
+   * interval, where it has nothing left to flush.
+   */
   hurry(response: Outgoing): void {
     if (this.#clock) this.#atOnce(response);
   }

@@ -157,9 +157,9 @@ export interface SseModuleOptions {
    */
   drainMs?: number;
   /**
-   * Whether `@SseChannel()` and `@SseStream()` responses are compressed for clients that accept gzip. The events of one turn are compressed once
-   * per process, and all clients get the same bytes: about 25 µs for 1 kB. A route with `@Header('Content-Encoding', 'identity')` is not
-   * compressed: use it where an event has a secret beside text that an attacker may choose.
+   * Whether `@SseChannel()` and `@SseStream()` responses are compressed for clients that accept gzip. The events of one write are compressed once
+   * per process for all clients that get the same ones: about 25 µs for 1 kB. A route with `@Header('Content-Encoding', 'identity')` is not
+   * compressed: use it where a client gets secrets beside text that an attacker may choose.
    *
    * @default false
    */

@@ -43,6 +43,12 @@ export const compression = [
   },
   {
     ...gzip,
+    guard: 'a short result keeps no long buffer',
+    find: `2 * deflated.length < deflated.buffer.byteLength ? Buffer.from(deflated) : deflated`,
+    replace: `deflated`,
+  },
+  {
+    ...gzip,
     guard: 'the trailer has the size',
     find: `    this.#length = (this.#length + part.length) | 0;\n`,
     replace: '',
@@ -80,13 +86,13 @@ export const compression = [
   {
     ...batch,
     guard: 'frames are compressed without the ids of connections',
-    find: `!isSeparable(rests, this.text.length, minBytes)`,
+    find: `!this.#isSeparable(steps, minBytes)`,
     replace: `steps.length > 0`,
   },
   {
     ...batch,
     guard: 'a frame is compressed once for all connections, although their ids differ',
-    find: `      parts.set(frame!, part);\n`,
+    find: `      parts.set(frame, part);\n`,
     replace: '',
   },
   {
@@ -100,20 +106,20 @@ export const compression = [
   {
     ...batch,
     guard: 'long ids are compressed',
-    find: ` &&\n    length <= rest * 1.125`,
+    find: ` && this.text.length <= sum * 1.125`,
     replace: '',
   },
   {
     ...batch,
     guard: 'short frames are compressed together',
-    find: `    rests.every((each) => each.length >= minBytes) &&\n`,
+    find: `rests.every((length) => length >= minBytes) && `,
     replace: '',
   },
   {
     ...batch,
-    guard: 'many frames are compressed together',
-    find: `    rests.length <= MAX_SEPARATE_FRAMES &&\n`,
-    replace: '',
+    guard: 'frames that no other connection gets are compressed together',
+    find: `!steps.some(({ frame }) => parts.has(frame))`,
+    replace: `steps.length < 0`,
   },
   {
     ...writer,

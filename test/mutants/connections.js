@@ -74,8 +74,8 @@ export const connections = [
   {
     ...limits,
     guard: 'resumes are limited per second',
-    find: ` && !this.#resumes.take(channels.length)) return`,
-    replace: ` && resumes === undefined) return`,
+    find: `resumes && !this.#resumes.take(channels.length) ?`,
+    replace: `resumes === undefined ?`,
   },
   {
     ...limits,

@@ -33,6 +33,12 @@ class CompressedController {
     return 'sse';
   }
 
+  @SseChannel('encoded')
+  @Header('Content-Encoding', 'br')
+  encoded() {
+    return 'sse';
+  }
+
   @SseChannel('varied')
   @Header('Vary', 'Cookie')
   varied() {
