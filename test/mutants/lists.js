@@ -1,6 +1,7 @@
 const ALL_SPEC = 'test/publish-all.spec.ts';
 const OUTAGE_SPEC = 'test/publish-all.outage.spec.ts';
 const REFUSALS_SPEC = 'test/publish-all.refusals.spec.ts';
+const EQUAL_SPEC = 'test/publish-all.equal.spec.ts';
 const TYPED_SPEC = 'test/publish-all.typed.spec.ts';
 const INPUT_SPEC = 'test/input.lists.spec.ts';
 const QUEUE_SPEC = 'src/broker/redis/publication-queue.lists.spec.ts';
@@ -14,7 +15,7 @@ const undone = (find) => ({
   guard: `undone: ${find.trim()}`,
   find,
   replace: '',
-  tests: refusal('is undone if the Redis user may not run'),
+  tests: [...refusal('is undone if the Redis user may not run'), ...refusal('leaves nothing behind')],
 });
 const queue = { file: 'src/broker/redis/publication-queue.ts', tests: [QUEUE_SPEC] };
 const command = { file: 'src/broker/redis/list-command.ts' };
@@ -33,6 +34,13 @@ export const lists = [
     find: `if last >= tonumber(number) then`,
     replace: `if false then`,
     tests: outage('is stored once when its reply is lost'),
+  },
+  {
+    ...script,
+    guard: 'nothing is sent of a list whose keys are refused',
+    find: `      messages[#messages + 1] = string.sub(event, start)\n    end\n  end`,
+    replace: `      redis.call(command, live, string.sub(event, start))\n    end\n  end`,
+    tests: refusal('sends nothing without memory'),
   },
   {
     ...script,
@@ -71,6 +79,13 @@ export const lists = [
   },
   {
     ...script,
+    guard: 'older ids expire',
+    find: `      redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))\n      redis.call('RENAME'`,
+    replace: `      redis.call('RENAME'`,
+    tests: [EQUAL_SPEC],
+  },
+  {
+    ...script,
     guard: 'a list is trimmed',
     find: `    redis.call('XTRIM', history, 'MAXLEN', '~', size)\n`,
     replace: '',
@@ -78,12 +93,16 @@ export const lists = [
   },
   undone(`for _, cursor in ipairs(stored) do redis.pcall('XDEL', history, cursor) end\n`),
   undone(`  redis.pcall('HSET', meta, 'cursor', prev)\n`),
+  undone(`  redis.pcall('XSETID', history, prev)\n`),
+  undone(` redis.pcall('HDEL', meta, publisher)`),
+  undone(`else redis.pcall('HSET', meta, publisher, last) `),
   undone(`  redis.pcall('HDEL', ids, id)\n`),
+  undone(`  redis.pcall('HDEL', olderIds, id)\n`),
   undone(`for _, key in ipairs(newKeys) do redis.pcall('DEL', key) end\n`),
   {
     ...script,
     guard: 'a key without history is forgotten where nothing was sent',
-    find: `        if idempotency then redis.call('DEL', idempotency) end\n`,
+    find: `      for _, key in ipairs(newKeys) do redis.call('DEL', key) end\n`,
     replace: '',
     tests: refusal('keeps no idempotency key if PUBLISH is forbidden'),
   },
