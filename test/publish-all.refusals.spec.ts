@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { type SseError, SseStreams } from 'nestjs-sse-channels';
 import { listOf, numbers, publishing, publishList } from './support/publishing.js';
+import { moduleOf, startService } from './support/typed-channels.js';
 import { until } from './support/until.js';
 
 const LIST = [{ data: 1 }, { data: 2, id: 'own', idempotencyKey: 'k' }, { data: 3 }];
@@ -95,6 +97,23 @@ describe('A list of events that Redis refuses', () => {
     await until(() => data.includes(4));
     subscriber.disconnect();
     expect(data).toEqual(numbers(5));
+  });
+
+  it('is unavailable if any channel is, also where another one is a stream', async () => {
+    const sse = await startService({ redis: redis.server.url });
+    const writer = await moduleOf(sse).get(SseStreams).open('stream');
+    // The script cannot read it.
+    await redis.admin.set('sse:{b}:meta', 'text');
+    const events = ['stream', 'b', 'a'].map((channel) => ({ channel, data: 1 }));
+    const error = (await sse.publishAll(events).catch((cause: unknown) => cause)) as SseError;
+    expect(error.outcomes.map(({ status, error: each }) => each?.code ?? status)).toEqual([
+      'SSE_INPUT',
+      'SSE_UNAVAILABLE',
+      'published',
+    ]);
+    expect(error).toMatchObject({ code: 'SSE_UNAVAILABLE', mayBePublished: true });
+    expect(error.message).toMatch(/^Published 1 of 3 events: Redis refused: WRONGTYPE/);
+    await writer.end();
   });
 
   it('keeps no idempotency key if PUBLISH is forbidden and history is off', async () => {
