@@ -50,6 +50,10 @@ const WAYS = {
     100,
     () => all(listOf(100, (_, n) => ({ channel: `channel${n % 10}`, data }))),
   ],
+  '`publishAll()` of 100 in 100 channels': [
+    100,
+    () => all(listOf(100, (_, n) => ({ channel: `channel${n}`, data }))),
+  ],
   '`publishAll()` of 100 with an id': [
     100,
     () => all(listOf(100, () => ({ channel: 'ids', data, id: `own${count++}` }))),

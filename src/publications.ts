@@ -12,7 +12,7 @@ import { checkArguments, type PublishArguments } from './typed-channels/typed-pu
 /** How long publications may wait for their schemas when the application closes, in ms. */
 const CLOSE_MS = 2_000;
 
-/** Publishes what is acceptable, in the order of the calls, and counts it. */
+/** Checks publications, publishes them in the order of the calls, and counts them. */
 @Injectable()
 export class Publications {
   readonly #failures = new FailureLog();
@@ -35,7 +35,7 @@ export class Publications {
     );
     publishing.then(
       (id) => this.#count(id, start),
-      (error: unknown) => this.#count(error as SseError, start),
+      (error: unknown) => this.#count(error, start),
     );
     return publishing;
   }
@@ -55,8 +55,8 @@ export class Publications {
     await Promise.all(publishing);
     // Of a list with an event that is not acceptable, nothing was published.
     await list.publications;
-    const failed = outcomes.find((outcome) => outcome instanceof SseError);
-    if (failed) throw failureOf(outcomes, failed);
+    const failed = outcomes.filter((outcome) => outcome instanceof SseError);
+    if (failed.length > 0) throw failureOf(outcomes, failed);
     return outcomes as string[];
   }
 
@@ -71,23 +71,24 @@ export class Publications {
   async #publishTo(
     channel: string,
     places: readonly number[],
-    { publications }: CheckedList,
+    { publications, sizes }: CheckedList,
   ): Promise<readonly PublishOutcome[]> {
     const own = (all: readonly Publication[]) => places.map((place) => all[place]!);
     const checked = 'then' in publications ? publications.then(own) : own(publications);
-    const size = 'then' in checked ? 0 : checked.reduce((sum, { data }) => sum + data.length, 0);
+    const size = places.reduce((sum, place) => sum + sizes[place]!, 0);
     const weight = { count: places.length, size };
     try {
       return await this.#turns.take(channel, checked, weight, (all) => this.broker.publishAll(channel, all));
     } catch (error) {
-      return places.map(() => error as SseError);
+      if (!(error instanceof SseError)) throw error;
+      return places.map(() => error);
     }
   }
 
-  #count(outcome: PublishOutcome, start: number): void {
-    const isPublished = !(outcome instanceof SseError);
+  #count(outcome: unknown, start: number): void {
+    const isPublished = typeof outcome === 'string';
     // Bad input is not counted, whenever it is found.
-    if (!isPublished && outcome.code !== 'SSE_UNAVAILABLE') return;
+    if (!isPublished && !isUnavailable(outcome)) return;
     if (isPublished) this.published++;
     else this.rejected++;
     try {
@@ -110,7 +111,11 @@ function placesOf(channels: readonly string[]): ReadonlyMap<string, number[]> {
   return all;
 }
 
-function failureOf(results: readonly PublishOutcome[], { code, message, cause }: SseError): SseError {
+const isUnavailable = (outcome: unknown) => outcome instanceof SseError && outcome.code === 'SSE_UNAVAILABLE';
+
+/** @param failed the errors of the outcomes. One that a retry may end comes before the others */
+function failureOf(results: readonly PublishOutcome[], failed: readonly SseError[]): SseError {
+  const { code, message, cause } = failed.find(isUnavailable) ?? failed[0]!;
   const outcomes = results.map((result): SsePublishOutcome => {
     if (!(result instanceof SseError)) return { status: 'published', id: result };
     return { status: result.mayBePublished ? 'unknown' : 'rejected', error: result };

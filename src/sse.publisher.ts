@@ -55,7 +55,7 @@ export abstract class SsePublisher {
    *
    * Where a schema is asynchronous, all channels of the list wait for it, as with `publish()`.
    *
-   * Cost: one script call in Redis for each channel and 1,000 events. Up to 100,000 events or 64 MiB may be pending, and in a list.
+   * Cost: one script call in Redis for each channel and 1,000 events. Up to 100,000 events or 64 MiB of data may be pending, and in a list.
    *
    * @param events each with the options of `publish()`; those of a typed channel with one of its types, and data for it
    * @returns the public ids, in the order of the list, once all are confirmed; '' for a transient event

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { SseStreams } from 'nestjs-sse-channels';
 import type { SseError, SseService } from 'nestjs-sse-channels';
 import { documentedInputs } from './support/input-app.js';
+import { numbers } from './support/publishing.js';
 import { moduleOf, orders, startService } from './support/typed-channels.js';
 import { until } from './support/until.js';
 
@@ -81,9 +82,21 @@ const rows: Record<string, () => Promise<void>> = {
     expect(await publishAll(Array.from({ length: 100_000 }, () => good))).toHaveLength(100_000);
   },
   'more events': () => refuses('events', [Array.from({ length: 100_001 }, () => good)]),
+  'events whose data has 67,108,864 characters as JSON': async () => {
+    const sent = numbers(1_024).map(() => ({ data: 'x'.repeat(65_534) }));
+    expect(await publishAll(sent)).toHaveLength(1_024);
+  },
+  'events whose data has more characters, with what their schemas return': () => {
+    const most = numbers(1_024).map(() => ({ data: 'x'.repeat(65_534) }));
+    const typed = { channel: orders({ id: 7 }), type: 'paid', data: { amount: 5 } };
+    return refuses('events', [
+      [...most, { data: 1 }],
+      [typed, ...most],
+    ]);
+  },
   'an event of a stream': async () => {
     const writer = await moduleOf(sse).get(SseStreams).open('stream');
-    const list = [good, { channel: 'stream', data: 2 }, { channel: 'stream', data: 3 }];
+    const list = [good, { channel: 'stream', data: 2 }, { channel: 'stream', data: 3, transient: true }];
     const error = (await publishAll(list).catch((cause: unknown) => cause)) as SseError;
     expect(error).toMatchObject({ code: 'SSE_INPUT', mayBePublished: true });
     expect(error.outcomes.map(({ status }) => status)).toEqual(['published', 'rejected', 'rejected']);

@@ -105,20 +105,28 @@ describe('A list of events during an outage of Redis', () => {
     expect(ids).toEqual(await entries());
   });
 
-  it('stores none of the calls behind one that was not stored', async () => {
+  it('stores none of the calls behind one that Redis has refused, although they reach it', async () => {
     const broker = await start();
     await publish(broker, 0);
-    redis.proxy.dropUp = true;
-    // It is in three calls.
-    const list = publishList(broker, listOf(1, 2_501));
-    const outcomes = await list;
-    redis.proxy.dropUp = false;
-    redis.proxy.cut();
+    // The script cannot read it.
+    await redis.admin.hset('sse:{a}:idempotency:k', 'a', 'hash');
+    const list = [{ data: 'refused', idempotencyKey: 'k' }, ...listOf(1, 2_500)];
+    const outcomes = (await publishList(broker, list)) as SseError[];
+    expect(await redis.admin.info('errorstats')).toMatch(/errorstat_UNORDERED\S*count=2\b/);
     expect(outcomes).toHaveLength(2_500);
-    expect(outcomes.every((each) => each instanceof SseError && each.code === 'SSE_UNAVAILABLE')).toBe(true);
-    await until(() => broker.connected);
+    expect(new Set(outcomes.map(({ mayBePublished }) => mayBePublished))).toEqual(new Set([false]));
+    expect(outcomes[999]!.message).toContain('WRONGTYPE');
+    expect(outcomes[1_000]!.message).toBe(
+      'Not published: an earlier event of the list and channel was not confirmed',
+    );
     await publish(broker, 'then');
     expect(await stored()).toEqual([0, 'then']);
+  });
+
+  it('fits where nothing is pending, up to the longest that is accepted', async () => {
+    const broker = await start(redis.server.url, { maxEvents: 10 });
+    const list = numbers(1_024).map((n) => ({ data: 'x'.repeat(65_534), type: `type${n}` }));
+    expect((await publishList(broker, list)).every((each) => typeof each === 'string')).toBe(true);
   });
 
   it('is rejected as a whole where it does not fit, and nothing of it is stored', async () => {

@@ -213,6 +213,11 @@ describe.each(stores)('publishAll() %s', (_, store) => {
     ]);
     await writer.end();
     expect((await stored(sse, 'a', 2)).map(({ data }) => data)).toEqual([0, 3]);
+    // Also of a list that takes several calls.
+    const transient = numbers(1_500).map((n) => ({ channel: 'stream', data: n, transient: true }));
+    const long = await rejectionOf(sse.publishAll([...transient, { channel: 'stream', data: 'stored' }]));
+    expect(new Set(long.outcomes.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    expect(sse.stats().published).toBe(2);
     // Only stored events are refused, as with publish().
     expect(await sse.publishAll([{ channel: 'stream', data: 2, transient: true }])).toEqual(['']);
   });

@@ -6,6 +6,7 @@ import {
   type SseService,
   type as typed,
 } from 'nestjs-sse-channels';
+import { numbers } from './support/publishing.js';
 import { stores } from './support/streams-app.js';
 import { closeModule, manual, orders, schemaOf, startService } from './support/typed-channels.js';
 import { until } from './support/until.js';
@@ -128,7 +129,71 @@ describe.each(stores)('publishAll() to typed channels %s', (_, store) => {
   });
 });
 
+const MEGABYTE = 'x'.repeat(1_000_000);
+
 describe('Lists that wait for schemas', () => {
+  it('are bounded by the characters that are known already', async () => {
+    const sse = await startService({ maxPayloadBytes: 1_048_576 });
+    const { schema, pending } = manual();
+    const slow = defineChannel('slow', { slow: schema });
+    const listOf = (channel: string) => [
+      ...numbers(40).map(() => ({ channel, data: MEGABYTE })),
+      { channel: slow(), type: 'slow' as const, data: 1 },
+    ];
+    const first = sse.publishAll(listOf('a'));
+    const surplus = sse.publishAll(listOf('b'));
+    for (const settle of pending) settle(undefined);
+    await expect(surplus).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+      outcomes: [...numbers(40).map(() => ({ status: 'rejected' })), { status: 'published' }],
+    });
+    expect(await first).toHaveLength(41);
+  });
+
+  it('are refused where their schemas return too much', async () => {
+    const sse = await startService({ maxPayloadBytes: 1_048_576 });
+    const grown = defineChannel('grown', {
+      grown: schemaOf(() => Promise.resolve({ value: MEGABYTE })),
+    });
+    const event = { channel: grown(), type: 'grown' as const, data: 1 };
+    const list = numbers(70).map(() => event);
+    await expect(sse.publishAll([{ channel: 'grown', data: 0 }, ...list])).rejects.toMatchObject({
+      code: 'SSE_INPUT',
+      message: expect.stringContaining('67108864 characters of `events`'),
+    });
+    expect(await sse.publishAll([event])).toHaveLength(1);
+    expect(await stored(sse, 'grown', 1)).toHaveLength(1);
+    expect(sse.stats()).toMatchObject({ published: 1, rejected: 0 });
+  });
+
+  it('are not counted, and rejected with the error of a schema whose result cannot be read', async () => {
+    const sse = await startService();
+    const failure = new Error('not readable');
+    const result = {
+      get issues() {
+        throw failure;
+      },
+    };
+    const broken = defineChannel('broken', { broken: schemaOf(() => Promise.resolve(result)) });
+    const event = { channel: broken(), type: 'broken' as const, data: 1 };
+    await expect(sse.publishAll([{ channel: 'a', data: 0 }, event])).rejects.toBe(failure);
+    await expect(sse.publish(broken(), 'broken', 1)).rejects.toBe(failure);
+    expect(sse.stats()).toMatchObject({ published: 0, rejected: 0 });
+  });
+
+  it('may be long and follow an event that waits', async () => {
+    const sse = await startService();
+    const { schema, pending } = manual();
+    const slow = defineChannel('slow', { slow: schema });
+    const first = sse.publish(slow(), 'slow', 'first');
+    const long = sse.publishAll(Array.from({ length: 10_001 }, (_, n) => ({ channel: 'slow', data: n })));
+    await expect(sse.publish('surplus', { channel: 'slow' })).rejects.toMatchObject({
+      code: 'SSE_UNAVAILABLE',
+    });
+    pending[0]!(undefined);
+    expect([await first, ...(await long)]).toHaveLength(10_002);
+  });
+
   it('are bounded by their events, and a long one is accepted where nothing waits', async () => {
     const sse = await startService();
     const { schema, pending } = manual();

@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { defineChannel, type PublishOptions, type SseEvent, SseStreams, type } from 'nestjs-sse-channels';
+import {
+  defineChannel,
+  type PublishOptions,
+  type SseEvent,
+  SseStreams,
+  type StandardSchema,
+  type,
+} from 'nestjs-sse-channels';
 import { compileTesting } from './support/testing-module.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -54,6 +61,49 @@ describe('SseTestingService', () => {
     await expect(sse.publishAll('text' as never)).rejects.toThrow('Expected `events` to be a list');
     expect(sse.published).toStrictEqual([{ channel: 'a', data: 2, id: 'own', publishedId: 'own' }]);
     await writer.end();
+  });
+
+  it('records lists in call order, as they were in the call', async () => {
+    const { sse } = await compileTesting();
+    const results: ((result: unknown) => void)[] = [];
+    const validate = () => new Promise((resolve) => results.push(resolve));
+    const slow = defineChannel('slow', {
+      slow: { '~standard': { version: 1, vendor: 'test', validate } } as unknown as StandardSchema<number>,
+    });
+    const event = { data: 'list' };
+    const calls = [
+      sse.publish(slow(), 'slow', 1),
+      sse.publishAll([event, { data: 'second' }]),
+      sse.publish('after'),
+    ];
+    event.data = 'changed';
+    await calls[2];
+    results[0]!({ value: 2 });
+    await Promise.all(calls);
+    expect(sse.published.map(({ data }) => data)).toEqual([1, 'list', 'second', 'after']);
+  });
+
+  it('rejects with the own error of the caller', async () => {
+    const { sse } = await compileTesting();
+    const failure = new Error('not readable');
+    const event = {
+      get data() {
+        throw failure;
+      },
+    };
+    await expect(sse.publishAll([event])).rejects.toBe(failure);
+    const result = {
+      get issues() {
+        throw failure;
+      },
+    };
+    const broken = defineChannel('broken', {
+      broken: {
+        '~standard': { version: 1, vendor: 'test', validate: () => result },
+      } as unknown as StandardSchema<number>,
+    });
+    await expect(sse.publishAll([{ channel: broken(), type: 'broken', data: 1 }])).rejects.toBe(failure);
+    expect(sse.published).toEqual([]);
   });
 
   it('records no rejected publication', async () => {

@@ -50,7 +50,7 @@ const RIGHT = {
     await sse.publishAll([{ data: 1 }, { data: 'x', type: 'b' }] as const);`,
   'repeat what was not published': `
     const rows = [{ id: 1, version: 2 }];
-    const events = rows.map((row) => ({ channel: \`row:\${row.id}\`, data: row, idempotencyKey: \`row-\${row.version}\` }));
+    const events = rows.map((row) => ({ channel: 'rows', data: row, idempotencyKey: \`row-\${row.id}-\${row.version}\` }));
     try {
       await sse.publishAll(events);
     } catch (error) {

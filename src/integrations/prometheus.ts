@@ -44,7 +44,7 @@ export class PrometheusMetrics implements SseMetrics {
     this.#options = { registry, prefix, buckets };
     this.#duration = new Histogram({
       name: `${prefix}publish_duration_seconds`,
-      help: 'Time from the call of publish() to the answer of the broker',
+      help: 'Time from the call of publish() or publishAll() to the answer of the broker',
       labelNames: ['outcome'],
       buckets,
       registers: [],

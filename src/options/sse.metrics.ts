@@ -16,7 +16,7 @@ export interface SseStats {
   connections: number;
   /** Calls of `publish()`, and events of `publishAll()`, that the broker confirmed. */
   published: number;
-  /** Those that ended with `SSE_UNAVAILABLE`. */
+  /** Calls of `publish()`, and events of `publishAll()`, that ended with `SSE_UNAVAILABLE`. */
   rejected: number;
   /** Events delivered to connections, counted per connection and before filters. */
   delivered: number;
@@ -60,7 +60,7 @@ export interface SseMetrics {
    * @returns the function to call when the application has shut down
    */
   start(stats: () => SseStats): () => void;
-  /** A call of `publish()`, or an event of `publishAll()`, has ended after `ms`. Those with unacceptable arguments are not reported. */
+  /** A call of `publish()`, or an event of `publishAll()`, has ended after `ms`. Calls with unacceptable arguments are not reported. */
   publication(ms: number, outcome: 'published' | 'rejected'): void;
 }
 

@@ -1,4 +1,5 @@
 import { checkKeys, errorAt, inputError, SseError } from '../common/sse.errors.js';
+import { fieldsOf } from '../common/objects.js';
 import { channelOf, checkFields, type Publication, type SseEventInput } from '../event/event.js';
 import { SseTypedChannel } from '../event/typed-channel.js';
 import type { AnyDefinition, SseDataOf, SseEventTypeOf } from './define-channel.js';
@@ -10,8 +11,8 @@ import {
   type SseTypedPublishOptions,
 } from './typed-publication.js';
 
-/** As many as may be pending. */
-const MAX_EVENTS = 100_000;
+/** As many as may be pending, and characters of their data as JSON. */
+const [MAX_EVENTS, MAX_SIZE] = [100_000, 67_108_864];
 const KEYS = ['channel', 'type', 'data', 'id', 'retry', 'idempotencyKey', 'transient'];
 
 /**
@@ -50,6 +51,8 @@ type WithoutOthers<Event> = { [Key in Exclude<keyof Event, keyof SseEventInput>]
 export interface CheckedList {
   /** Of each event. */
   readonly channels: readonly string[];
+  /** Of each event, the characters of its data; 0 while a schema is pending. */
+  readonly sizes: readonly number[];
   readonly publications: readonly Publication[] | Promise<readonly Publication[]>;
 }
 
@@ -61,21 +64,40 @@ export function checkEvents(events: unknown, maxPayloadBytes: number): CheckedLi
     throw new SseError('SSE_INPUT', `Expected at most ${MAX_EVENTS} of \`events\`, got ${length}`);
   }
   const channels: string[] = [];
+  const sizes: number[] = [];
   const publications: (Publication | Promise<Publication>)[] = [];
+  const count = sizeCounter();
   let isPending = false;
   try {
     for (let place = 0; place < length; place++) {
       const { channel, publication } = checkEvent(events[place], `events[${place}]`, maxPayloadBytes);
+      const isChecked = !('then' in publication);
       channels.push(channel);
-      publications.push(publication);
-      isPending ||= 'then' in publication;
+      sizes.push(isChecked ? publication.data.length : 0);
+      publications.push(isChecked ? count(publication) : publication.then(count));
+      isPending ||= !isChecked;
     }
   } catch (error) {
     // Schemas of earlier events have been called already.
     allOf(publications).catch(() => undefined);
     throw error;
   }
-  return { channels, publications: isPending ? allOf(publications) : (publications as Publication[]) };
+  return {
+    channels,
+    sizes,
+    publications: isPending ? allOf(publications) : (publications as Publication[]),
+  };
+}
+
+/** Bounds the memory that a list takes. @throws SseError `SSE_INPUT` by what it returns */
+function sizeCounter(): (publication: Publication) => Publication {
+  let size = 0;
+  return (publication) => {
+    size += publication.data.length;
+    if (size <= MAX_SIZE) return publication;
+    const message = `Expected at most ${MAX_SIZE} characters of \`events\` as JSON, got more; publish several lists`;
+    throw new SseError('SSE_INPUT', message);
+  };
 }
 
 function checkEvent(event: unknown, path: string, maxPayloadBytes: number): CheckedCall {
@@ -98,6 +120,10 @@ function checkEvent(event: unknown, path: string, maxPayloadBytes: number): Chec
     throw errorAt(path, error);
   }
 }
+
+/** A copy of an event of a list, whether it is acceptable or not. */
+export const fieldsOfEvent = (event: unknown): unknown =>
+  typeof event === 'object' && event !== null ? fieldsOf(event, KEYS) : event;
 
 /** What an acceptable event of a list says. */
 export function callOfEvent(event: AnyEventInput): PublishCall {

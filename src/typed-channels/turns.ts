@@ -38,9 +38,8 @@ export class Turns {
     const isChecked = !('then' in checked);
     if (isChecked && !waiting) return publish(checked);
     const queue = waiting ?? { last: Promise.resolve(), waiting: 0 };
-    // A long list is accepted where nothing waits.
-    const isFull = waiting !== undefined && waiting.waiting + count > MAX_WAITING;
-    if (isFull || this.#size + size > MAX_WAITING_SIZE) {
+    // A list may be longer: it cannot wait for a part of itself.
+    if (queue.waiting >= MAX_WAITING || this.#size + size > MAX_WAITING_SIZE) {
       // The schema has been called already.
       if (!isChecked) checked.catch(() => undefined);
       return Promise.reject(tooMany());

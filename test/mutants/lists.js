@@ -1,8 +1,7 @@
 const ALL_SPEC = 'test/publish-all.spec.ts';
 const OUTAGE_SPEC = 'test/publish-all.outage.spec.ts';
 const REFUSALS_SPEC = 'test/publish-all.refusals.spec.ts';
-const TYPED_SPEC = 'test/publish-all.typed.spec.ts';
-const INPUT_SPEC = 'test/input.lists.spec.ts';
+const EQUAL_SPEC = 'test/publish-all.equal.spec.ts';
 const QUEUE_SPEC = 'src/broker/redis/publication-queue.lists.spec.ts';
 const onRedis = (name) => [`${ALL_SPEC} › on Redis ${name}`];
 const outage = (name) => [`${OUTAGE_SPEC} › ${name}`];
@@ -14,7 +13,7 @@ const undone = (find) => ({
   guard: `undone: ${find.trim()}`,
   find,
   replace: '',
-  tests: refusal('is undone if the Redis user may not run'),
+  tests: [...refusal('is undone if the Redis user may not run'), ...refusal('leaves nothing behind')],
 });
 const queue = { file: 'src/broker/redis/publication-queue.ts', tests: [QUEUE_SPEC] };
 const command = { file: 'src/broker/redis/list-command.ts' };
@@ -22,10 +21,8 @@ const commands = {
   file: 'src/broker/redis/publish-commands.ts',
   tests: outage('are one for each 1,000 events'),
 };
-const publications = { file: 'src/publications.ts' };
-const list = { file: 'src/typed-channels/event-list.ts' };
 
-/** Guards of `publishAll()`. */
+/** Guards of `publishAll()` on Redis. */
 export const lists = [
   {
     ...script,
@@ -33,6 +30,13 @@ export const lists = [
     find: `if last >= tonumber(number) then`,
     replace: `if false then`,
     tests: outage('is stored once when its reply is lost'),
+  },
+  {
+    ...script,
+    guard: 'nothing is sent of a list whose keys are refused',
+    find: `      messages[#messages + 1] = string.sub(event, start)\n    end\n  end`,
+    replace: `      redis.call(command, live, string.sub(event, start))\n    end\n  end`,
+    tests: refusal('sends nothing without memory'),
   },
   {
     ...script,
@@ -71,6 +75,13 @@ export const lists = [
   },
   {
     ...script,
+    guard: 'older ids expire',
+    find: `      redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))\n      redis.call('RENAME'`,
+    replace: `      redis.call('RENAME'`,
+    tests: [EQUAL_SPEC],
+  },
+  {
+    ...script,
     guard: 'a list is trimmed',
     find: `    redis.call('XTRIM', history, 'MAXLEN', '~', size)\n`,
     replace: '',
@@ -78,12 +89,16 @@ export const lists = [
   },
   undone(`for _, cursor in ipairs(stored) do redis.pcall('XDEL', history, cursor) end\n`),
   undone(`  redis.pcall('HSET', meta, 'cursor', prev)\n`),
+  undone(`  redis.pcall('XSETID', history, prev)\n`),
+  undone(` redis.pcall('HDEL', meta, publisher)`),
+  undone(`else redis.pcall('HSET', meta, publisher, last) `),
   undone(`  redis.pcall('HDEL', ids, id)\n`),
+  undone(`  redis.pcall('HDEL', olderIds, id)\n`),
   undone(`for _, key in ipairs(newKeys) do redis.pcall('DEL', key) end\n`),
   {
     ...script,
     guard: 'a key without history is forgotten where nothing was sent',
-    find: `        if idempotency then redis.call('DEL', idempotency) end\n`,
+    find: `      for _, key in ipairs(newKeys) do redis.call('DEL', key) end\n`,
     replace: '',
     tests: refusal('keeps no idempotency key if PUBLISH is forbidden'),
   },
@@ -132,6 +147,20 @@ export const lists = [
     replace: '',
   },
   {
+    ...commands,
+    guard: 'a list of transient events needs no history',
+    find: `publications.some(({ transient }) => !transient)`,
+    replace: `true`,
+    tests: onRedis('says of each event'),
+  },
+  {
+    ...command,
+    guard: 'the longest list fits where nothing is pending',
+    find: `(sum, { publication }) => sum + publication.data.length`,
+    replace: `(sum, { body }) => sum + body.length`,
+    tests: outage('fits where nothing is pending'),
+  },
+  {
     ...command,
     guard: 'the ids of a list follow from any of its cursors',
     find: `Number(n) - place`,
@@ -141,65 +170,8 @@ export const lists = [
   {
     ...command,
     guard: 'what is only sent goes to the server that a channel leaves',
-    find: `route.asking && !this.#isStored && !this.#isKeyed`,
+    find: `route.asking && !isStored && !this.#isKeyed`,
     replace: `false`,
     tests: ['test/publish-all.cluster.spec.ts › sharded Pub/Sub follow a channel that moves'],
-  },
-  {
-    ...publications,
-    guard: 'an event without an answer may be published',
-    find: `result.mayBePublished ? 'unknown' : 'rejected'`,
-    replace: `'rejected'`,
-    tests: outage('give events that may be published as unknown'),
-  },
-  {
-    ...publications,
-    guard: 'a list of which an event is published is not to be repeated',
-    find: `outcomes.some(({ status }) => status !== 'rejected')`,
-    replace: `outcomes.some(({ status }) => status === 'unknown')`,
-    tests: [INPUT_SPEC],
-  },
-  {
-    ...publications,
-    guard: 'a list that waits for a schema takes its turn',
-    file: 'src/typed-channels/turns.ts',
-    find: `if (isChecked && !waiting) return`,
-    replace: `if (isChecked) return`,
-    tests: [TYPED_SPEC],
-  },
-  {
-    ...list,
-    guard: 'a list has a bounded number of events',
-    find: `  if (length > MAX_EVENTS) {`,
-    replace: `  if (length < 0) {`,
-    tests: [INPUT_SPEC],
-  },
-  {
-    ...list,
-    guard: 'an unknown key of an event is refused',
-    find: `  checkKeys('SSE_INPUT', path, event as object, KEYS);\n`,
-    replace: '',
-    tests: [INPUT_SPEC],
-  },
-  {
-    ...list,
-    guard: 'the first event that is refused counts',
-    find: `await Promise.allSettled(publications.map(async (publication) => publication));`,
-    replace: `(await Promise.all(publications)).map((value) => ({ status: 'fulfilled', value }) as const);`,
-    tests: [TYPED_SPEC],
-  },
-  {
-    ...list,
-    guard: 'a schema that refuses an event of a refused list is no unhandled rejection',
-    find: `    allOf(publications).catch(() => undefined);\n`,
-    replace: '',
-    tests: [TYPED_SPEC],
-  },
-  {
-    file: 'src/broker/memory/memory.broker.ts',
-    guard: 'nothing of a list is published where one event is refused',
-    find: `    try {\n      this.#check(channel, publications);\n    } catch (error) {\n      return publications.map(() => error as SseError);\n    }\n`,
-    replace: '',
-    tests: [`${ALL_SPEC} › in memory says of each event`],
   },
 ];

@@ -10,6 +10,7 @@ import { formats } from './formats.js';
 import { history } from './history.js';
 import { http } from './http.js';
 import { hub } from './hub.js';
+import { listChecks } from './list-checks.js';
 import { lists } from './lists.js';
 import { memory } from './memory.js';
 import { metrics } from './metrics.js';
@@ -42,6 +43,7 @@ export const MUTANTS = [
   ...publisher,
   ...cluster,
   ...scripts,
+  ...listChecks,
   ...lists,
   ...access,
   ...connections,

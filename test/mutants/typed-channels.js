@@ -103,8 +103,8 @@ export const typedChannels = [
   {
     ...turns,
     guard: 'so many events wait for their schemas',
-    find: `waiting.waiting + count > MAX_WAITING`,
-    replace: `waiting.waiting < 0`,
+    find: `queue.waiting >= MAX_WAITING`,
+    replace: `queue.waiting < 0`,
     tests: input('an event behind 10,000'),
   },
   {

@@ -5,7 +5,7 @@ import { type Attempt, type PublishCommand, repeatedError } from './publication.
 import { SCRIPTS } from './script.js';
 import type { Route } from './topology.js';
 
-/** How much history is kept of what is only sent. */
+/** The history arguments of events that are only sent. */
 const NOTHING = [0, ''] as const;
 
 /** What `publish-all.lua` returns. */
@@ -17,8 +17,8 @@ export interface ListTarget {
   readonly names: RedisNames;
   /** How much history the channel keeps. */
   readonly kept: readonly (number | '')[];
-  /** Whether the channel has a history. */
-  readonly isStoring: boolean;
+  /** Whether any event of the list is stored. Its transient events are then refused with it. */
+  readonly isStored: boolean;
   /** The server of its subscribers, while it migrates: where messages that are not stored go. */
   readonly liveRoute: (route: Route) => Route;
 }
@@ -36,7 +36,7 @@ export class ListCommand implements PublishCommand<readonly string[]> {
   readonly count: number;
   readonly size: number;
   readonly isRepeatable: boolean;
-  readonly #isStored: boolean;
+  readonly #events: readonly (Pick<Publication, 'id' | 'transient'> & { readonly body: string })[];
   readonly #isKeyed: boolean;
   readonly #keys: string[];
   readonly #details: string;
@@ -45,37 +45,38 @@ export class ListCommand implements PublishCommand<readonly string[]> {
 
   constructor(
     private readonly target: ListTarget,
-    private readonly events: readonly ListedEvent[],
+    events: readonly ListedEvent[],
   ) {
-    const { channel, names } = target;
+    const { channel, names, isStored } = target;
     this.channel = channel;
     this.count = events.length;
-    this.size = events.reduce((sum, { body }) => sum + body.length, 0);
-    this.#isStored = target.isStoring && events.some(({ publication }) => !publication.transient);
+    this.size = events.reduce((sum, { publication }) => sum + publication.data.length, 0);
+    // Without the data, which is in the body.
+    this.#events = events.map(({ publication: { id, transient }, body }) => ({ id, transient, body }));
     const isKeyed = ({ publication }: ListedEvent) => publication.idempotencyKey !== undefined;
-    this.isRepeatable = this.#isStored || events.every(isKeyed);
+    this.isRepeatable = isStored || events.every(isKeyed);
     this.#isKeyed = events.some(isKeyed);
     const hasIds = events.some(({ publication }) => publication.id !== undefined);
     // One key is enough for Redis to name the server of the channel.
-    this.#keys = this.#isStored ? names.keys(channel, hasIds) : [names.key(channel, 'history')];
+    this.#keys = isStored ? names.keys(channel, hasIds) : [names.key(channel, 'history')];
     const details = events.flatMap(({ publication }, place) => this.#detailOf(publication, place));
     this.#details = details.length === 0 ? '' : JSON.stringify(details);
   }
 
   async send(route: Route, { publisher, number, after, whole }: Attempt): Promise<readonly string[]> {
-    const { channel, names, kept, liveRoute } = this.target;
-    const [maxEvents, maxAgeMs] = this.#isStored ? kept : NOTHING;
+    const { channel, names, kept, isStored, liveRoute } = this.target;
+    const [maxEvents, maxAgeMs] = isStored ? kept : NOTHING;
     const how = [names.command, randomInt(2 ** 20), maxEvents!, maxAgeMs!, number, after ?? ''];
     const args = [names.live(channel), ...how, this.#details];
     let next = number;
-    for (const { body } of this.events) args.push(`${publisher}${(next++).toString(36)} ${body}`);
+    for (const { body } of this.#events) args.push(`${publisher}${(next++).toString(36)} ${body}`);
     // That server does not have the keys any more.
     const [to, keys] =
-      route.asking && !this.#isStored && !this.#isKeyed ? [liveRoute(route), []] : [route, this.#keys];
+      route.asking && !isStored && !this.#isKeyed ? [liveRoute(route), []] : [route, this.#keys];
     const [first, ...known] = (await this.script[whole ? 'load' : 'call'](to, keys, args)) as Answer;
     this.#known = new Map();
     for (let n = 0; n < known.length; n += 2) this.#known.set(Number(known[n]) - 1, String(known[n + 1]));
-    if (first === '' && this.#isStored && !this.#areAllKnown) throw repeatedError();
+    if (first === '' && isStored && !this.#areAllKnown) throw repeatedError();
     return this.#idsFrom(first);
   }
 
@@ -103,13 +104,13 @@ export class ListCommand implements PublishCommand<readonly string[]> {
 
   /** Whether the ids of all events are known, although the script has stored none of them in this attempt. */
   get #areAllKnown(): boolean {
-    return this.events.every(({ publication }, place) => publication.transient || this.#known.get(place));
+    return this.#events.every(({ transient }, place) => transient || this.#known.get(place));
   }
 
   /** @param first the cursor of the first event; the others follow it. '' if nothing is stored */
   #idsFrom(first: string): string[] {
     const [ms, n] = first.split('-');
-    return this.events.map(({ publication: { id, transient } }, place) => {
+    return this.#events.map(({ id, transient }, place) => {
       if (transient) return '';
       return this.#known.get(place) ?? id ?? (first === '' ? '' : `${ms}-${Number(n) + place}`);
     });

@@ -11,7 +11,7 @@ export interface PublishCommand<Result = string> {
   readonly channel: string;
   /** Events. Each takes a number. */
   readonly count: number;
-  /** In characters. */
+  /** Characters of their data. */
   readonly size: number;
   /** Whether a retry is safe although Redis may have executed it: the script then refuses the second attempt. */
   readonly isRepeatable: boolean;
@@ -152,9 +152,12 @@ export class PendingPublication {
 }
 
 const orphanError = () =>
-  new SseError('SSE_UNAVAILABLE', 'Not published: an earlier event of the list and channel was not');
+  new SseError(
+    'SSE_UNAVAILABLE',
+    'Not published: an earlier event of the list and channel was not confirmed',
+  );
 
-/** Those that an earlier attempt has stored, by channel. */
+/** The publications that an earlier attempt has stored, by channel. */
 export function storedIn(
   publications: Iterable<PendingPublication>,
 ): readonly [channel: string, stored: readonly PendingPublication[]][] {

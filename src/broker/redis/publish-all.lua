@@ -15,8 +15,8 @@
 --                    its idempotency key in KEYS or 0, and 1 if it is transient or 0; or ''
 -- ARGV[9] …          the events: a nonce, which ends with the number in base 36, a space, and the body as in publish.lua
 --
--- Returns the cursor of the first event; the others have the following ones. '' if the channel has taken the list, or a later number,
--- or if nothing is stored. Then the place and the id of each event that was published before with its idempotency key.
+-- Returns the cursor of the first event; the others have the following ones, used or not. '' if the channel has taken the list, or a
+-- later number, or if maxEvents is 0. Then the place and the id of each event that was published before with its idempotency key.
 local history, meta, ids, olderIds = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local live, command, random, maxEvents, maxAgeMs, number, after, details = unpack(ARGV, 1, 8)
 local META_S, IDEMPOTENCY_S, PUBLISHERS, BEFORE = 86400, 600, 64, 8
@@ -30,7 +30,8 @@ local function eventAt(place)
 end
 
 if maxEvents == '0' then
-  local answer = { '' }
+  local answer, messages, newKeys = { '' }, {}, {}
+  -- PUBLISH is no write. Redis refuses the first write, if any, so the keys come before the messages.
   for place = 1, count do
     local event, start, id, idempotency = eventAt(place)
     local first = idempotency and redis.call('GET', idempotency)
@@ -38,13 +39,19 @@ if maxEvents == '0' then
       answer[#answer + 1] = place
       answer[#answer + 1] = first
     else
-      if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
-      local sent = redis.pcall(command, live, string.sub(event, start))
-      if type(sent) == 'table' then
-        -- If the user lacks the right, the first one fails. A retry must not be taken for a repetition.
-        if idempotency then redis.call('DEL', idempotency) end
-        return sent
+      if idempotency then
+        redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S)
+        newKeys[#newKeys + 1] = idempotency
       end
+      messages[#messages + 1] = string.sub(event, start)
+    end
+  end
+  for _, message in ipairs(messages) do
+    local sent = redis.pcall(command, live, message)
+    if type(sent) == 'table' then
+      -- If the user lacks the right, the first one fails. A retry must not be taken for a repetition.
+      for _, key in ipairs(newKeys) do redis.call('DEL', key) end
+      return sent
     end
   end
   return answer
@@ -129,6 +136,8 @@ local function store(place)
   if id ~= '' and not reused then
     idCount = idCount or redis.call('HLEN', ids)
     if idCount >= tonumber(size) then
+      -- Its ids may all be of this call.
+      redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
       redis.call('RENAME', ids, olderIds)
       idCount = 0
     end

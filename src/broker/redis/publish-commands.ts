@@ -25,7 +25,7 @@ export class PublishCommands {
     const { id = '', idempotencyKey, transient } = publication;
     const kept = !transient && this.isStoring;
     const body = encodeBody(publication, kept);
-    const base = { channel, count: 1, size: body.length };
+    const base = { channel, count: 1, size: publication.data.length };
     if (!kept && idempotencyKey === undefined) {
       const send = (route: Route) => this.send(route, channel, body).then(() => id);
       return { ...base, isRepeatable: false, send, resultOf: () => id };
@@ -58,7 +58,7 @@ export class PublishCommands {
       channel,
       names,
       kept,
-      isStoring,
+      isStored: isStoring && publications.some(({ transient }) => !transient),
       liveRoute: (to) => this.#liveRoute(to, channel),
     };
     const parts: ListedEvent[][] = [];

@@ -11,7 +11,7 @@ import {
 } from './publication.js';
 import type { RedisTopology } from './topology.js';
 
-/** How many publications may be pending at once, and their characters: an outage must not fill the memory. */
+/** How many events may be pending at once, and characters of their data: an outage must not fill the memory. Any list fits. */
 const MAX_PENDING = 100_000;
 const MAX_PENDING_SIZE = 67_108_864;
 /** How long pending publications may take when the application closes, in ms. */

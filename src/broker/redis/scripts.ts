@@ -75,7 +75,7 @@ local function eventAt(place)
   return event, string.find(event, ' ', 9, true) + 1, id, KEYS[key], transient == 1
 end
 if maxEvents == '0' then
-  local answer = { '' }
+  local answer, messages, newKeys = { '' }, {}, {}
   for place = 1, count do
     local event, start, id, idempotency = eventAt(place)
     local first = idempotency and redis.call('GET', idempotency)
@@ -83,12 +83,18 @@ if maxEvents == '0' then
       answer[#answer + 1] = place
       answer[#answer + 1] = first
     else
-      if idempotency then redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S) end
-      local sent = redis.pcall(command, live, string.sub(event, start))
-      if type(sent) == 'table' then
-        if idempotency then redis.call('DEL', idempotency) end
-        return sent
+      if idempotency then
+        redis.call('SET', idempotency, id, 'EX', IDEMPOTENCY_S)
+        newKeys[#newKeys + 1] = idempotency
       end
+      messages[#messages + 1] = string.sub(event, start)
+    end
+  end
+  for _, message in ipairs(messages) do
+    local sent = redis.pcall(command, live, message)
+    if type(sent) == 'table' then
+      for _, key in ipairs(newKeys) do redis.call('DEL', key) end
+      return sent
     end
   end
   return answer
@@ -163,6 +169,7 @@ local function store(place)
   if id ~= '' and not reused then
     idCount = idCount or redis.call('HLEN', ids)
     if idCount >= tonumber(size) then
+      redis.call('PEXPIRE', ids, math.ceil(ttl * 1.1))
       redis.call('RENAME', ids, olderIds)
       idCount = 0
     end

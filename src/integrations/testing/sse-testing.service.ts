@@ -7,7 +7,12 @@ import { SseError } from '../../common/sse.errors.js';
 import { RESOLVED_OPTIONS, type ResolvedOptions } from '../../options/sse.options.js';
 import { SseService } from '../../sse.service.js';
 import type { AnyDefinition, SseDataOf, SseEventTypeOf } from '../../typed-channels/define-channel.js';
-import { type AnyEventInput, callOfEvent, type CheckedInput } from '../../typed-channels/event-list.js';
+import {
+  type AnyEventInput,
+  callOfEvent,
+  type CheckedInput,
+  fieldsOfEvent,
+} from '../../typed-channels/event-list.js';
 import {
   callOf,
   checkArguments,
@@ -33,6 +38,9 @@ export class SseTestingService extends SseService {
   @Inject(SseBroker) private readonly memory!: SseBroker;
   @Inject(RESOLVED_OPTIONS) private readonly resolved!: ResolvedOptions;
   #published: SsePublication[] = [];
+  /** The place of each recorded publication among all calls. */
+  #places: number[] = [];
+  #calls = 0;
 
   /**
    * The accepted publications since the start or the last `clear()`, in call order. A second call with an
@@ -45,6 +53,7 @@ export class SseTestingService extends SseService {
   /** Clears the recorded publications. Channels keep their history. */
   clear(): void {
     this.#published = [];
+    this.#places = [];
   }
 
   override publish(data: unknown, options?: PublishOptions): Promise<string>;
@@ -55,24 +64,27 @@ export class SseTestingService extends SseService {
     options?: SseTypedPublishOptions,
   ): Promise<string>;
   override async publish(...args: PublishArguments): Promise<string> {
+    const place = this.#calls++;
     const publishedId = await super.publish(...(args as [unknown]));
-    this.#record(callOf(args), publishedId);
+    this.#record(place, callOf(args), publishedId);
     return publishedId;
   }
 
   override async publishAll<Event extends AnyEventInput>(
     events: readonly (Event & CheckedInput<Event>)[],
   ): Promise<string[]> {
-    const calls = Array.isArray(events) ? [...events] : [];
-    const record = (place: number, id: string) =>
-      this.#record(callOfEvent(calls[place] as AnyEventInput), id);
+    const place = this.#calls++;
+    // The caller may change them later.
+    const given = Array.isArray(events) ? Array.from(events, fieldsOfEvent) : [];
+    const record = (index: number, id: string) =>
+      this.#record(place, callOfEvent(given[index] as AnyEventInput), id);
     try {
       const ids = await super.publishAll(events);
-      for (const [place, id] of ids.entries()) record(place, id);
+      for (const [index, id] of ids.entries()) record(index, id);
       return ids;
     } catch (error) {
-      const { outcomes } = error as SseError;
-      for (const [place, { id }] of outcomes.entries()) if (id !== undefined) record(place, id);
+      const outcomes = error instanceof SseError ? error.outcomes : [];
+      for (const [index, { id }] of outcomes.entries()) if (id !== undefined) record(index, id);
       throw error;
     }
   }
@@ -102,8 +114,11 @@ export class SseTestingService extends SseService {
     return publication instanceof Promise ? publication.then(publish) : publish(publication);
   }
 
-  #record({ channel, data, options }: PublishCall, publishedId: string): void {
-    this.#published.push(Object.freeze({ ...options, channel, data, publishedId }));
+  /** Calls may settle in another order. */
+  #record(place: number, { channel, data, options }: PublishCall, publishedId: string): void {
+    const at = this.#places.findLastIndex((each) => each <= place) + 1;
+    this.#places.splice(at, 0, place);
+    this.#published.splice(at, 0, Object.freeze({ ...options, channel, data, publishedId }));
   }
 
   /**
