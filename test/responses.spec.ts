@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SseModule, SseService } from 'nestjs-sse-channels';
@@ -136,10 +136,14 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
 
   it('stays open longer than the idle timeout of the server', async () => {
     const { app, url } = await startRoutes(platform);
-    (app.getHttpServer() as Server).setTimeout(200);
+    const server = app.getHttpServer() as Server;
+    server.setTimeout(200);
     const client = await connect(`${url}/headers`);
-    await until(() => client.comments.length >= 2);
-    expect(client.ended).toBe(false);
+    // The response is kept for its listener.
+    server.once('request', (_, response: ServerResponse) => response.on('close', () => {}));
+    const kept = await connect(`${url}/headers`);
+    await until(() => client.comments.length >= 2 && kept.comments.length >= 2);
+    expect([client.ended, kept.ended]).toEqual([false, false]);
   });
 });
 

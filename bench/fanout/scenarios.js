@@ -86,7 +86,7 @@ export const SCENARIOS = {
   awake: {
     title: '1,000 subscribers, one event a turn, to clients that never sleep',
     // The scenario above has the other servers.
-    servers: ['sse-channels', 'nest', 'fastify-sse', 'write', 'socket'],
+    servers: ['sse-channels', 'write', 'socket'],
     columns: [cpu, writes, rate],
     run: fanOut,
     plan: { topology: 'one', clients: 1_000, turns: 300, settings: { awake: true } },
@@ -125,9 +125,10 @@ export const SCENARIOS = {
   },
   accept: {
     title: '5,000 clients reconnect to a server that is warm',
+    servers: ['sse-channels', 'nest', 'fastify-sse', 'route', 'write'],
     columns: [{ key: 'accept', title: 'CPU to accept one, µs', digits: 0, ratio: true }],
     run: accept,
-    plan: { clients: 5_000, before: 4 },
+    plan: { clients: 5_000, before: 2 },
     quick: { clients: 300 },
   },
   'idle-5000': {

@@ -198,4 +198,17 @@ describe('The response of a connection', () => {
     expect(sse.endReason).toBe('slow');
     socket.destroy();
   });
+
+  it('is not closed for a client that has left', async () => {
+    const socket = connectSocket(port(), '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const response = await new Promise<ServerResponse>((resolve) => {
+      server().once('request', (_, each: ServerResponse) => resolve(each));
+    });
+    const sse = sseOn(response);
+    response.destroy();
+    sse.disconnectSlow();
+    expect(sse.endReason).toBeUndefined();
+    socket.destroy();
+  });
 });

@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach } from '@jest/globals';
-import { eventually, until } from './until.js';
+import { until, within } from './until.js';
+
+/** Browsers open connections ahead. They keep an unused one for a minute, and Node waits for its end when the server closes. */
+const UNUSED_MS = 120_000;
 
 const running = new Set<Sample>();
 const shared = new Set<Sample>();
@@ -58,7 +61,7 @@ export class Sample {
   async signal(signal: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }> {
     const exited = once(this.process, 'exit') as Promise<[number | null, string | null]>;
     this.process.kill(signal);
-    const [code, by] = await eventually(`The end of the sample after ${signal}`, exited);
+    const [code, by] = await within(UNUSED_MS, `The end of the sample after ${signal}`, exited);
     running.delete(this);
     return { code, signal: by };
   }
