@@ -140,7 +140,7 @@ describe.each(platforms)('An @SseChannel response on %s', (_, platform) => {
     server.setTimeout(200);
     const client = await connect(`${url}/headers`);
     // The response is kept for its listener.
-    server.once('request', (_, response: ServerResponse) => response.on('close', () => {}));
+    server.once('request', (__, response: ServerResponse) => response.on('close', () => {}));
     const kept = await connect(`${url}/headers`);
     await until(() => client.comments.length >= 2 && kept.comments.length >= 2);
     expect([client.ended, kept.ended]).toEqual([false, false]);
