@@ -23,7 +23,7 @@ class Client {
     this.isOpen = false;
     this.#rest = '';
     opening++;
-    const socket = connect({ port, host: '127.0.0.1', localAddress: address });
+    const socket = connect({ port, host: address });
     this.socket = socket;
     const resume = this.id === undefined ? '' : `Last-Event-ID: ${this.id}\r\n`;
     socket.write(`GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n${resume}\r\n`);

@@ -31,7 +31,7 @@ Module({
 
 const platform = options.adapter === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
 const app = await NestFactory.create(AppModule, platform, { logger: ['error', 'warn'] });
-await app.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 });
+await app.listen({ port: 0, host: '0.0.0.0', backlog: 4_096 });
 const sse = app.get(SseService);
 
 answer(
