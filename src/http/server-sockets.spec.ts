@@ -92,11 +92,8 @@ describe('A socket whose event stream has ended', () => {
   });
 
   it('is not taken for one with a slow request, however long it waits', async () => {
-    const { begin, client } = await listen({
-      headersTimeout: 200,
-      requestTimeout: 200,
-      connectionsCheckingInterval: 20,
-    });
+    const short = { headersTimeout: 200, requestTimeout: 200, connectionsCheckingInterval: 20 };
+    const { begin, client } = await listen(short);
     const one = await begin();
     await end(one);
     const slow = client('GET /');
