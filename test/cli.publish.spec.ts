@@ -84,7 +84,7 @@ describe('The command `sse publish`', () => {
     cli.process.stdin!.write('"behind"\n'.repeat(10));
     expect(await cli.end()).toBe(1);
     expect(cli.stderr).toMatch(
-      /^.*unreachable.*\nLine \d+: Redis did not answer: Socket timeout.*\nEvents published before that: \d+; [1-9]\d* more may have been published\n$/,
+      /^.*unreachable.*\nLine \d+: Redis did not answer: no reply in 3 s\nEvents published before that: \d+; [1-9]\d* more may have been published\n$/,
     );
   });
 

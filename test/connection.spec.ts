@@ -14,7 +14,7 @@ describe('A connection to Redis', () => {
   beforeEach(async () => {
     server = await startRedis();
     proxy = await Proxy.start(server.port);
-    connection = new RedisConnection(proxy.url, 'test');
+    connection = new RedisConnection(proxy.url, 'test', 3_000);
     await until(() => connection.ready);
   });
   afterEach(async () => {

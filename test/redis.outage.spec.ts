@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { compareCursors } from '../src/event/event.js';
 import { moduleOnRedis } from './support/module-on-redis.js';
@@ -11,6 +11,11 @@ describe('With Redis during an outage', () => {
     moduleOnRedis();
   const subscriberId = async () =>
     /^id=(\d+) .* name=sse:subscriber /m.exec((await redis.admin.client('LIST')) as string)?.[1];
+  const connectionIds = async () =>
+    Array.from(
+      ((await redis.admin.client('LIST')) as string).matchAll(/^id=(\d+) .* name=sse:/gm),
+      ([, id]) => id,
+    );
 
   it('resubscribes after Redis was killed, and sends exactly one reset', async () => {
     const sse = await start();
@@ -125,6 +130,18 @@ describe('With Redis during an outage', () => {
     await until(() => !sse.stats().connected);
     redis.server.signal('SIGCONT');
     await until(() => sse.stats().connected);
+  });
+
+  it('keeps its connections and takes the replies if the process was blocked for longer than Redis may be silent', async () => {
+    const sse = await start();
+    await sse.publish('connected');
+    const before = await connectionIds();
+    // Of a transient event that is not confirmed, nobody knows whether it was published.
+    const ids = Array.from({ length: 1_000 }, (_, n) => sse.publish(n, { transient: n % 2 === 0 }));
+    await turn();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000);
+    await Promise.all(ids);
+    expect(await connectionIds()).toEqual(before);
   });
 
   it('rejects a publication within 5 s with a 503, as not sent, while Redis is unreachable', async () => {

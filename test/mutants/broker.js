@@ -62,8 +62,8 @@ export const broker = [
     ...redisBroker,
     guard: 'the command connection detects a hung server',
     file: 'src/broker/redis/standalone.ts',
-    find: `{ socketTimeout: 3_000 }`,
-    replace: `{}`,
+    find: `'commands', 3_000`,
+    replace: `'commands', Infinity`,
     tests: [`${REDIS_OUTAGE_SPEC} › notices a hung Redis`],
   },
   {

@@ -136,8 +136,26 @@ export const publisher = [
   {
     guard: 'a publication has a deadline',
     find: `      if (publication.since > due) return;\n`,
-    replace: `      if (publication.since > due - 10_000) return;\n`,
+    replace: `      if (publication.since > due - 40) return;\n`,
     tests: ['test/publish.outage.spec.ts › reports that an event may be published when Redis hangs'],
+  },
+  {
+    guard: 'a process that was blocked does not take its own delay for that of Redis',
+    file: 'src/broker/redis/connection.ts',
+    find: `      maxRetriesPerRequest: 0,\n`,
+    replace: `      maxRetriesPerRequest: 0,\n      socketTimeout: replyMs,\n`,
+    tests: ['test/redis.outage.spec.ts › keeps its connections and takes the replies'],
+  },
+  {
+    guard: 'the time of a blocked process does not count for the deadline of a publication',
+    find: `  #sweeps = 0;\n`,
+    replace: `
+  #start = performance.now();
+  get #sweeps() {
+    return Math.floor((performance.now() - this.#start) / SWEEP_MS);
+  }
+  set #sweeps(_: number) {}\n`,
+    tests: ['test/redis.outage.spec.ts › keeps its connections and takes the replies'],
   },
   {
     guard: 'a search is repeated after the connection broke',

@@ -4,6 +4,8 @@ import { compileModule } from './nest-module.js';
 export const dataOf = ({ type, data }: SseEvent) => (type ? [type, data] : data);
 export const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
+const PART = 500;
+
 /** The next events of an iteration. */
 export async function take(events: AsyncIterator<SseEvent, undefined>, count: number): Promise<SseEvent[]> {
   const taken: SseEvent[] = [];
@@ -21,7 +23,14 @@ export async function startIterating(options: SseModuleOptions) {
       if (transient || options.history === false) return publish(n, transient);
       throw error;
     });
-  const publishAll = (from: number, to: number, transient = false) =>
-    Promise.all(range(from, to).map((n) => publish(n, transient)));
+  // In parts, as each of them has a few seconds on any machine.
+  const publishAll = async (from: number, to: number, transient = false) => {
+    const ids: string[] = [];
+    for (let n = from; n < to; n += PART) {
+      const part = range(n, Math.min(n + PART, to)).map((each) => publish(each, transient));
+      ids.push(...(await Promise.all(part)));
+    }
+    return ids;
+  };
   return { module, sse, publishAll };
 }

@@ -162,7 +162,7 @@ export class RedisCluster implements RedisTopology {
   #reach(address: string): RedisConnection {
     const known = this.#connections.get(address);
     if (known) return known;
-    const connection = new RedisConnection(this.#optionsOf(address), 'commands', { socketTimeout: 3_000 });
+    const connection = new RedisConnection(this.#optionsOf(address), 'commands', 3_000);
     this.#connections.set(address, connection);
     this.listener.onConnection(connection);
     for (const event of ['ready', 'close']) {

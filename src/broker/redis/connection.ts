@@ -3,6 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { SseError } from '../../common/sse.errors.js';
 import { isRedisClient } from '../../options/redis-source.js';
 import type { RedisClient } from '../../options/sse.options.js';
+import { watchReplies } from './reply-watch.js';
 
 /** Where a connection leads. */
 export type ServerSource = string | RedisOptions | RedisClient;
@@ -30,12 +31,14 @@ export class RedisConnection {
   /** The first error of the current outage. */
   #firstError: Error | undefined;
   readonly #ping: NodeJS.Timeout;
+  readonly #watch: NodeJS.Timeout;
   #again: NodeJS.Timeout | undefined;
   #leaving = false;
   #leftAt = -Infinity;
   #closed = false;
 
-  constructor(source: ServerSource, role: string, overrides: RedisOptions = {}) {
+  /** @param replyMs how long the server may send nothing while a reply is due */
+  constructor(source: ServerSource, role: string, replyMs: number) {
     this.client = connect(source, {
       connectionName: `sse:${role}`,
       lazyConnect: false,
@@ -55,10 +58,10 @@ export class RedisConnection {
       autoResubscribe: false,
       // Commands in flight fail at once when the connection breaks, and are not sent again.
       maxRetriesPerRequest: 0,
-      ...overrides,
     });
-    // A hung server closes no connection. The socket time-out runs while a reply is due, so a PING keeps one due.
+    // A hung server closes no connection. It is noticed while a reply is due, so a PING makes one due.
     this.#ping = setInterval(() => this.ready && this.client.ping().catch(() => undefined), PING_MS).unref();
+    this.#watch = watchReplies(this.client, replyMs);
     // Without a listener ioredis prints errors to the console.
     this.client.on('error', (error: Error) => {
       // Later errors are consequences of the first one.
@@ -139,6 +142,7 @@ export class RedisConnection {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#ping);
+    clearInterval(this.#watch);
     clearTimeout(this.#again);
     this.turnAway();
     if (this.ready) {

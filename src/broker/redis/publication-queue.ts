@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import {
   isFinal,
   isRepeated,
@@ -10,8 +9,10 @@ import {
 } from './publication.js';
 import type { Route } from './topology.js';
 
-/** How long a publication may take, with all attempts, in ms. */
-const DEADLINE_MS = 4_500;
+/** How often publications are checked for their deadline, in ms. */
+export const SWEEP_MS = 250;
+/** How many checks a publication may take, with all attempts: 4.5 s. A process that was busy or suspended misses checks, not answers. */
+const MAX_SWEEPS = 4_500 / SWEEP_MS;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
 /** How long REPEATED answers are collected before one search for their ids, in ms, and channels that are searched at once. */
@@ -42,6 +43,7 @@ export class PublicationQueue {
   #retry: NodeJS.Timeout | undefined;
   #search: NodeJS.Timeout | undefined;
   #closed = false;
+  #sweeps = 0;
   /** Where the publications in flight were sent. */
   #route: Route;
   /** The last answer, if it was a refusal. */
@@ -60,7 +62,7 @@ export class PublicationQueue {
 
   /** @param before the part of the same list before it, in the call before this one */
   publish(command: PublishCommand<unknown>, number: number, before?: Pending): Pending {
-    const publication = new Pending(command, number);
+    const publication = new Pending(command, number, this.#sweeps);
     if (before) before.next = publication;
     this.#publications.add(publication);
     this.usage.count += command.count;
@@ -84,9 +86,9 @@ export class PublicationQueue {
     for (const publication of this.#publications) this.#giveUp(publication);
   }
 
-  /** Gives up publications that have taken too long. */
+  /** Gives up publications that have taken too long, every `SWEEP_MS`. */
   expire(): void {
-    const due = performance.now() - DEADLINE_MS;
+    const due = ++this.#sweeps - MAX_SWEEPS;
     for (const publication of this.#publications) {
       if (publication.since > due) return;
       this.#giveUp(publication);
@@ -226,13 +228,10 @@ export class PublicationQueue {
     if (publication.settled) return;
     const { next, state } = publication;
     this.#settle(publication, publication.failure(this.#route.connection, state === 'sent'));
-    if (next) this.#orphan(next);
-  }
-
-  /** What is in flight may be stored: its answer decides. */
-  #orphan(publication: Pending): void {
-    publication.isOrphaned = true;
-    if (publication.state === 'waiting') this.#giveUp(publication);
+    if (!next) return;
+    next.isOrphaned = true;
+    // If it is in flight, it may be stored: its answer decides.
+    if (next.state === 'waiting') this.#giveUp(next);
   }
 
   /** A publication in flight stays in the queue until its answer arrives. */

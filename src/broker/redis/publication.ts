@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { SseError } from '../../common/sse.errors.js';
 import { streamError } from '../streams.js';
 import type { RedisConnection } from './connection.js';
@@ -92,7 +91,6 @@ export class PendingPublication {
    */
   state: 'waiting' | 'sent' | 'stored' | 'answered' = 'waiting';
   readonly result: Promise<unknown>;
-  readonly since = performance.now();
   /** The next part of the same list: it must not be published if this part is not. */
   next: PendingPublication | undefined;
   /** Whether the part before it was given up. */
@@ -105,10 +103,14 @@ export class PendingPublication {
   #resolve!: (result: unknown) => void;
   #reject!: (error: SseError) => void;
 
-  /** @param number counts up with the events */
+  /**
+   * @param number counts up with the events
+   * @param since how many sweeps of its queue were before it
+   */
   constructor(
     readonly command: PublishCommand<unknown>,
     readonly number: number,
+    readonly since: number,
   ) {
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../../common/sse.errors.js';
 import { closedError } from '../broker.js';
-import { PublicationQueue } from './publication-queue.js';
+import { PublicationQueue, SWEEP_MS } from './publication-queue.js';
 import {
   type Find,
   newPublisher,
@@ -16,7 +16,6 @@ const MAX_PENDING = 100_000;
 const MAX_PENDING_SIZE = 67_108_864;
 /** How long pending publications may take when the application closes, in ms. */
 const CLOSE_MS = 2_000;
-const SWEEP_MS = 250;
 
 /**
  * Bounds the pending publications and distributes them to queues: one queue for a single server, one per channel in a cluster, so

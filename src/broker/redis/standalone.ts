@@ -10,7 +10,7 @@ export class StandaloneRedis implements RedisTopology {
   readonly #server: Server;
 
   constructor(source: ServerSource, listener: TopologyListener) {
-    this.#connection = new RedisConnection(source, 'commands', { socketTimeout: 3_000 });
+    this.#connection = new RedisConnection(source, 'commands', 3_000);
     this.#route = { connection: this.#connection };
     this.#server = { name: '', source };
     listener.onConnection(this.#connection);

@@ -39,7 +39,7 @@ export class RedisSubscriber {
     private readonly topology: RedisTopology,
     private readonly logger: Logger,
   ) {
-    this.connection = new RedisConnection(source, 'subscriber', { socketTimeout: 5_000 });
+    this.connection = new RedisConnection(source, 'subscriber', 5_000);
     const { client } = this.connection;
     client.on(topology.sharded ? 'smessage' : 'message', (channel: string, text: string) =>
       this.#receive(channel, text),
