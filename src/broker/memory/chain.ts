@@ -6,12 +6,14 @@ interface Entry {
   readonly cursor: string;
   readonly prev: string;
   readonly text: string;
+  /** When it was stored, by a monotonic clock. */
+  readonly at: number;
 }
 
 /** The stored events of one channel. */
 export class Chain {
   /** The first `#start` entries are evicted. */
-  #entries: (Entry & { readonly at: number })[] = [];
+  #entries: Entry[] = [];
   #start = 0;
   /** Publishers' own ids to cursors; in two generations, so that ids of evicted events are removed. */
   #ids = new Map<string, string>();
@@ -22,8 +24,8 @@ export class Chain {
     return id !== undefined && this.#cursorsOf(id).some((cursor) => this.#isKept(cursor));
   }
 
-  push(entry: Entry): void {
-    this.#entries.push({ ...entry, at: performance.now() });
+  push({ cursor, prev, text }: Omit<Entry, 'at'>): void {
+    this.#entries.push({ cursor, prev, text, at: performance.now() });
   }
 
   /** Evicts old events, in constant time for each. */

@@ -45,9 +45,9 @@ export class MemorySseBroker extends SseBroker {
     tip: (channel) => this.#tip(channel),
     hasEvents: (channel) => this.#chains.get(channel) !== undefined,
     send: (channel, text) => this.#send(channel, text),
-    sweep: () => this.#expire(),
+    sweep: () => this.#sweepLater(),
   });
-  readonly tickets = new MemoryTickets(() => this.#expire());
+  readonly tickets = new MemoryTickets(() => this.#sweepLater());
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -74,7 +74,7 @@ export class MemorySseBroker extends SseBroker {
 
   #check(channel: string, publications: readonly Publication[]): void {
     if (this.#closed) throw closedError();
-    this.#expire();
+    this.#sweepLater();
     if (!this.streams.get(channel)) return;
     if (publications.some(({ transient }) => !transient)) throw streamError(channel);
   }
@@ -110,7 +110,7 @@ export class MemorySseBroker extends SseBroker {
     limit: number,
     bounds?: ReplayBounds,
   ): Promise<Page> {
-    this.#expire();
+    this.#sweepLater();
     const tip = this.#tip(channel);
     const chain = this.streams.get(channel)?.chain ?? this.#chainsOf(channel).get(channel);
     if ('newest' in from) {
@@ -145,7 +145,7 @@ export class MemorySseBroker extends SseBroker {
 
   #store(channel: string, body: string, id: string | undefined): string {
     const { maxEvents, maxAgeMs } = channel === CONTROL_CHANNEL ? CONTROL_KEEPS : (this.history as History);
-    const prev = this.#tip(channel);
+    const prev = this.#positions.get(channel) ?? this.#tip(channel);
     const cursor = nextCursor(prev);
     const chain = this.#chainsOf(channel).get(channel) ?? new Chain();
     const reused = chain.has(id);
@@ -164,7 +164,7 @@ export class MemorySseBroker extends SseBroker {
     const stream = this.streams.get(channel);
     if (stream) return stream.tip;
     const known = this.#positions.get(channel);
-    const tip = known ?? this.#beginnings.get(channel) ?? nextCursor(undefined);
+    const tip = known ?? this.#beginnings.get(channel) ?? nextCursor();
     (known === undefined ? this.#beginnings : this.#positions).set(channel, tip);
     return tip;
   }
@@ -178,6 +178,10 @@ export class MemorySseBroker extends SseBroker {
     for (const map of maps) map.expire();
     this.streams.expire();
     this.tickets.expire();
+  }
+
+  /** Not with each publication: it visits every stream. */
+  #sweepLater(): void {
     if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
   }
 

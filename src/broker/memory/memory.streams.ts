@@ -18,7 +18,7 @@ interface Channels {
   tip(channel: string): string;
   hasEvents(channel: string): boolean;
   send(channel: string, text: string): void;
-  /** What has expired is to be freed. */
+  /** What will expire is to be freed, from time to time. */
   sweep(): void;
 }
 

@@ -5,7 +5,7 @@ import { ExpiringMap } from './expiring-map.js';
 export class MemoryTickets implements TicketStore {
   readonly #all = new ExpiringMap<{ value: string; expires: number }>(MAX_TICKET_MS);
 
-  /** @param sweep frees what has expired, now and from time to time */
+  /** @param sweep frees what has expired, from time to time */
   constructor(private readonly sweep: () => void) {}
 
   async put(name: string, value: string, ttlMs: number): Promise<void> {
