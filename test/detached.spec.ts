@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
@@ -96,6 +97,31 @@ describe.each(platforms)('A connection on %s', (_, platform) => {
     await until(() => reasons.length > 0);
     expect(reasons).toEqual(['client']);
     await until(async () => (await connectionsOf(server)) === 0);
+  });
+
+  it('gets what was written before its client closed its side, and nothing more', async () => {
+    const { port, server, sse } = await startDetaching(platform);
+    const [connection, seen] = [once(server, 'connection'), observe(server)];
+    const { socket, text } = openSocket(port);
+    const errors: unknown[] = [];
+    socket.on('error', (error) => errors.push(error));
+    const [peer] = (await connection) as [Socket];
+    await until(() => text().includes('sse.open'));
+    await until(() => seen.response.socket === null);
+    socket.pause();
+    await until(async () => {
+      await sse.publish('x'.repeat(100_000), { channel: 'news' });
+      return peer.writableLength > 0;
+    });
+    socket.end();
+    await until(() => peer.writableEnded);
+    await sse.publish('late', { channel: 'news' });
+    seen.response.end();
+    const closed = once(socket, 'close');
+    socket.resume();
+    await closed;
+    expect([errors, peer.errored]).toEqual([[], null]);
+    expect(text()).toMatch(/x\n\n\r\n$/);
   });
 
   it('is closed by the server', async () => {

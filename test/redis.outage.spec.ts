@@ -133,7 +133,7 @@ describe('With Redis during an outage', () => {
   });
 
   it('keeps its connections and takes the replies if the process was blocked for longer than Redis may be silent', async () => {
-    const sse = await start();
+    const sse = await start(`${redis.server.url}?socketTimeout=1000`);
     await sse.publish('connected');
     const before = await connectionIds();
     // Of a transient event that is not confirmed, nobody knows whether it was published.

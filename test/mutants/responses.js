@@ -87,4 +87,18 @@ export const responses = [
     replace: '',
     tests: [`${RESPONSES_SPEC} › lets a handler use @Res`],
   },
+  {
+    file: 'src/http/socket-writer.ts',
+    guard: 'nothing is written once the client has closed its side',
+    find: `!this.#hasEnded && this.socket.writable`,
+    replace: `!this.#hasEnded`,
+    tests: ['test/detached.spec.ts › gets what was written before'],
+  },
+  {
+    file: 'src/http/socket-writer.ts',
+    guard: 'the end is not written once the client has closed its side',
+    find: `    if (this.socket.writable) this`,
+    replace: `    this`,
+    tests: ['test/detached.spec.ts › gets what was written before'],
+  },
 ];
