@@ -134,12 +134,35 @@ describe('With Redis during an outage', () => {
 
   it('keeps its connections and takes the replies if the process was blocked for longer than Redis may be silent', async () => {
     const sse = await start(`${redis.server.url}?socketTimeout=1000`);
-    await sse.publish('connected');
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
     const before = await connectionIds();
+    expect(before).toHaveLength(2);
+    const others = ['b', 'c'].map((channel) => collect(sse, channel));
     // Of a transient event that is not confirmed, nobody knows whether it was published.
     const ids = Array.from({ length: 1_000 }, (_, n) => sse.publish(n, { transient: n % 2 === 0 }));
     await turn();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000);
+    await Promise.all(ids);
+    await until(() => sse.stats().channels === 3);
+    await subscribed('b', 1);
+    for (const channel of ['b', 'c']) await sse.publish('last', { channel });
+    await until(() => others.every(({ length }) => length === 1));
+    expect(await connectionIds()).toEqual(before);
+  });
+
+  it('keeps its connections to a slow Redis, of which a reply is always due', async () => {
+    const { proxy, sse } = await behindProxy();
+    const events = collect(sse);
+    await arrivesAgain(sse, events);
+    const before = await connectionIds();
+    proxy.latencyMs = 500;
+    const ids: Promise<string>[] = [];
+    for (let n = 0; n < 40; n++) {
+      ids.push(sse.publish(n));
+      await sleep(100);
+    }
+    proxy.latencyMs = 0;
     await Promise.all(ids);
     expect(await connectionIds()).toEqual(before);
   });

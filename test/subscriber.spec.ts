@@ -57,9 +57,8 @@ describe('Subscribing to Redis', () => {
     expect(await subscribers('b')).toBe(0);
   });
 
-  it('resubscribes if a JavaScript stream closes right after the reply', async () => {
-    let breaks = true;
-    /** A JavaScript stream, as from a tunnel or a proxy library: unlike a socket, it closes before its last data is processed. */
+  /** Connects by JavaScript streams, as from a tunnel or a proxy library: unlike a socket, they close before their last data is processed. */
+  const reconnectByStreams = async (onData: (chunk: Buffer, stream: Duplex) => void = () => undefined) => {
     class Connector {
       #stream: Duplex | undefined;
       check = () => true;
@@ -77,9 +76,7 @@ describe('Subscribing to Redis', () => {
         socket.on('close', () => stream.destroy());
         socket.on('data', (chunk) => {
           stream.push(chunk);
-          if (!breaks || !chunk.includes('subscribe\r\n')) return;
-          breaks = false;
-          stream.destroy();
+          onData(chunk, stream);
         });
         this.#stream = stream;
         const nothing = () => stream;
@@ -88,10 +85,29 @@ describe('Subscribing to Redis', () => {
     }
     await broker.close();
     broker = new RedisSseBroker({ Connector } as unknown as RedisOptions, '');
+  };
+
+  it('resubscribes if a JavaScript stream closes right after the reply', async () => {
+    let breaks = true;
+    await reconnectByStreams((chunk, stream) => {
+      if (!breaks || !chunk.includes('subscribe\r\n')) return;
+      breaks = false;
+      stream.destroy();
+    });
     const calls = subscribe('a');
     await until(() => !breaks && calls.at(-1) === 'subscribed');
     expect(calls).toEqual(['interrupted', 'subscribed']);
     expect(await subscribers('a')).toBe(1);
+  });
+
+  it('notices a hung Redis behind a JavaScript stream', async () => {
+    await reconnectByStreams();
+    const calls = subscribe('a');
+    await until(() => calls.at(-1) === 'subscribed');
+    server.signal('SIGSTOP');
+    await until(() => calls.at(-1) === 'interrupted');
+    server.signal('SIGCONT');
+    await until(() => calls.at(-1) === 'subscribed');
   });
 
   it('does not treat a connection that breaks before the reply as a refusal', async () => {

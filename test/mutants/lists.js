@@ -111,14 +111,14 @@ export const lists = [
   {
     ...queue,
     guard: 'a part of a list is not sent after one that was given up',
-    find: `    if (publication.state === 'waiting') this.#giveUp(publication);\n`,
+    find: `    if (next.state === 'waiting') this.#giveUp(next);\n`,
     replace: '',
   },
   {
     ...queue,
     guard: 'a part of a list in flight is decided by its answer',
-    find: `    if (publication.state === 'waiting') this.#giveUp(publication);\n`,
-    replace: `    this.#giveUp(publication);\n`,
+    find: `    if (next.state === 'waiting') this.#giveUp(next);\n`,
+    replace: `    this.#giveUp(next);\n`,
   },
   {
     ...queue,

@@ -136,7 +136,7 @@ export const publisher = [
   {
     guard: 'a publication has a deadline',
     find: `      if (publication.since > due) return;\n`,
-    replace: `      if (publication.since > due - 40) return;\n`,
+    replace: `      if (publication.since > due - 10_000) return;\n`,
     tests: ['test/publish.outage.spec.ts › reports that an event may be published when Redis hangs'],
   },
   {
@@ -147,15 +147,38 @@ export const publisher = [
     tests: ['test/redis.outage.spec.ts › keeps its connections and takes the replies'],
   },
   {
+    guard: 'a server that answers slowly does not hang',
+    file: 'src/broker/redis/reply-watch.ts',
+    find: ` && !hasHeard`,
+    replace: '',
+    tests: ['test/redis.outage.spec.ts › keeps its connections to a slow Redis'],
+  },
+  {
+    guard: 'a server that sends nothing to subscribers hangs',
+    file: 'src/broker/redis/subscriber.ts',
+    find: `'subscriber', 5_000`,
+    replace: `'subscriber', Infinity`,
+    tests: ['test/subscriber.spec.ts › notices a hung Redis'],
+  },
+  {
     guard: 'the time of a blocked process does not count for the deadline of a publication',
-    find: `  #sweeps = 0;\n`,
-    replace: `
-  #start = performance.now();
-  get #sweeps() {
-    return Math.floor((performance.now() - this.#start) / SWEEP_MS);
-  }
-  set #sweeps(_: number) {}\n`,
+    find: `new AwakeClock()`,
+    replace: `{\n    get now() {\n      return performance.now();\n    },\n    tick: () => performance.now(),\n  }`,
     tests: ['test/redis.outage.spec.ts › keeps its connections and takes the replies'],
+  },
+  {
+    guard: 'constant load does not prolong the deadlines',
+    file: 'src/broker/redis/awake-clock.ts',
+    find: `Math.min(performance.now() - this.#ticked, 2 * TICK_MS)`,
+    replace: `TICK_MS`,
+    tests: ['src/broker/redis/awake-clock.spec.ts'],
+  },
+  {
+    guard: 'a publication that may be stored is not sent again after a long suspension',
+    file: 'src/broker/redis/publication.ts',
+    find: ` && performance.now() - this.#created < SAFE_MS`,
+    replace: '',
+    tests: [`${LIMITS_SPEC} › does not send a publication again`],
   },
   {
     guard: 'a search is repeated after the connection broke',

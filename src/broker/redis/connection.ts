@@ -58,7 +58,6 @@ export class RedisConnection {
       autoResubscribe: false,
       // Commands in flight fail at once when the connection breaks, and are not sent again.
       maxRetriesPerRequest: 0,
-      // It takes a delay of this process for one of the server.
       socketTimeout: undefined,
     });
     // A hung server closes no connection. It is noticed while a reply is due, so a PING makes one due.

@@ -1,9 +1,11 @@
+import { performance } from 'node:perf_hooks';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import {
   FOR_A_WHILE,
   FOR_GOOD,
   NO_ANSWER,
+  NOT_SENT,
   PublisherRig,
   REPEATED,
 } from '../../../test/support/publisher-rig.js';
@@ -17,6 +19,19 @@ describe('The limits of a publisher', () => {
   it('reports that an event may be published if its reply is missing after 5 s', async () => {
     jest.useRealTimers();
     await isRejected(publish('a1'), true, 5_000);
+  });
+
+  it('does not send a publication again that may be stored if the process was suspended for long', async () => {
+    const [stored, unsent] = [publish('a1'), publish('b2')];
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now + 11_000);
+    rig.sent[0]!.fail(NO_ANSWER);
+    rig.sent[1]!.fail(NOT_SENT);
+    await isRejected(stored, true);
+    jest.restoreAllMocks();
+    await later();
+    rig.sent[2]!.answer('2');
+    expect([await unsent, names()]).toEqual(['2', ['a1', 'b2', 'b2']]);
   });
 
   it('is not delayed by publications that timed out while their server was unreachable', async () => {

@@ -1,3 +1,4 @@
+import { AwakeClock } from './awake-clock.js';
 import {
   isFinal,
   isRepeated,
@@ -9,10 +10,8 @@ import {
 } from './publication.js';
 import type { Route } from './topology.js';
 
-/** How often publications are checked for their deadline, in ms. */
-export const SWEEP_MS = 250;
-/** How many checks a publication may take, with all attempts: 4.5 s. A process that was busy or suspended misses checks, not answers. */
-const MAX_SWEEPS = 4_500 / SWEEP_MS;
+/** How long a publication may take, with all attempts, in ms. */
+const DEADLINE_MS = 4_500;
 /** Between two attempts while Redis refuses, in ms: from the first to the last. */
 const RETRY_MS = [50, 500] as const;
 /** How long REPEATED answers are collected before one search for their ids, in ms, and channels that are searched at once. */
@@ -43,7 +42,7 @@ export class PublicationQueue {
   #retry: NodeJS.Timeout | undefined;
   #search: NodeJS.Timeout | undefined;
   #closed = false;
-  #sweeps = 0;
+  readonly #clock = new AwakeClock();
   /** Where the publications in flight were sent. */
   #route: Route;
   /** The last answer, if it was a refusal. */
@@ -62,7 +61,7 @@ export class PublicationQueue {
 
   /** @param before the part of the same list before it, in the call before this one */
   publish(command: PublishCommand<unknown>, number: number, before?: Pending): Pending {
-    const publication = new Pending(command, number, this.#sweeps);
+    const publication = new Pending(command, number, this.#clock.now);
     if (before) before.next = publication;
     this.#publications.add(publication);
     this.usage.count += command.count;
@@ -86,9 +85,9 @@ export class PublicationQueue {
     for (const publication of this.#publications) this.#giveUp(publication);
   }
 
-  /** Gives up publications that have taken too long, every `SWEEP_MS`. */
+  /** Gives up publications that have taken too long. To be called every `TICK_MS`. */
   expire(): void {
-    const due = ++this.#sweeps - MAX_SWEEPS;
+    const due = this.#clock.tick() - DEADLINE_MS;
     for (const publication of this.#publications) {
       if (publication.since > due) return;
       this.#giveUp(publication);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { SseError } from '../../common/sse.errors.js';
 import { streamError } from '../streams.js';
 import type { RedisConnection } from './connection.js';
@@ -78,6 +79,9 @@ export const repeatedError = (): Error =>
     name: 'ReplyError',
   });
 
+/** How long a publication that may be stored is sent again, in ms, suspensions of the process included: Redis forgets it some day. */
+const SAFE_MS = 10_000;
+
 /** A random name for a publisher, of 48 bits. */
 export const newPublisher = () => randomBytes(6).toString('base64url');
 
@@ -100,12 +104,13 @@ export class PendingPublication {
   /** Why the last attempt failed. */
   error: Error | undefined;
   settled = false;
+  readonly #created = performance.now();
   #resolve!: (result: unknown) => void;
   #reject!: (error: SseError) => void;
 
   /**
    * @param number counts up with the events
-   * @param since how many sweeps of its queue were before it
+   * @param since when it was published, by the clock of its queue
    */
   constructor(
     readonly command: PublishCommand<unknown>,
@@ -129,8 +134,8 @@ export class PendingPublication {
     const refused = error.name === 'ReplyError';
     const wasSent = refused || !error.message.startsWith('Stream isn');
     this.unanswered ||= wasSent && !refused;
-    if (this.isOrphaned) return false;
-    return refused ? !isFinal(error) : !wasSent || this.command.isRepeatable;
+    if (this.isOrphaned || isFinal(error)) return false;
+    return !this.unanswered || (this.command.isRepeatable && performance.now() - this.#created < SAFE_MS);
   }
 
   /** The error for a publication whose result is not known. @param isSent whether it is in flight */

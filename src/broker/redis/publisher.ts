@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../../common/sse.errors.js';
 import { closedError } from '../broker.js';
-import { PublicationQueue, SWEEP_MS } from './publication-queue.js';
+import { TICK_MS } from './awake-clock.js';
+import { PublicationQueue } from './publication-queue.js';
 import {
   type Find,
   newPublisher,
@@ -47,7 +48,7 @@ export class RedisPublisher {
   publishAll<Result>(parts: readonly PublishCommand<Result>[]): Promise<Result>[] {
     const refusal = this.#refusalOf(parts);
     if (refusal) return parts.map(() => Promise.reject(refusal));
-    this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
+    this.#sweep ??= setInterval(() => this.#expire(), TICK_MS).unref();
     const queue = this.#queueOf(parts[0]!.channel);
     let before: PendingPublication | undefined;
     return parts.map((part) => {

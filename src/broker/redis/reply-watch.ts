@@ -1,23 +1,32 @@
 import type { Redis } from 'ioredis';
-
-const TICK_MS = 250;
+import { AwakeClock, TICK_MS } from './awake-clock.js';
 
 /**
  * Breaks the connection to a server that hangs: a reply is due, and nothing arrives for some time.
  *
- * It counts ticks of a timer instead of milliseconds. A process that was busy or suspended gets one tick for all of that time, and
- * reads what has arrived before the next one. ioredis's `socketTimeout` would take the process's own delay for the server's.
+ * ioredis's `socketTimeout` does the same, but takes a delay of this process for one of the server.
+ *
+ * @param replyMs for how long at most
+ * @returns the timer to clear when the client is closed
  */
 export function watchReplies(client: Redis, replyMs: number): NodeJS.Timeout {
-  let [silent, received] = [0, 0];
+  const clock = new AwakeClock();
+  let silentSince = clock.now;
+  let hasHeard = false;
+  client.on('connect', () => {
+    silentSince = clock.now;
+    // It may be any stream, of a `Connector` of the application.
+    client.stream.on('data', () => (hasHeard = true));
+  });
   const check = () => {
-    const { stream, commandQueue } = client;
-    const isDue = commandQueue.length > 0 && stream.bytesRead === received;
-    received = stream?.bytesRead ?? 0;
-    silent = isDue ? silent + 1 : 0;
-    if (silent * TICK_MS < replyMs) return;
-    silent = 0;
-    stream.destroy(new Error(`no reply in ${replyMs / 1_000} s`));
+    const now = clock.tick();
+    const isDue = client.commandQueue?.length > 0 && !hasHeard;
+    hasHeard = false;
+    if (!isDue) silentSince = now;
+    // The next check would be too late.
+    if (now - silentSince <= replyMs - TICK_MS) return;
+    silentSince = now;
+    client.stream.destroy(new Error(`no reply in ${replyMs / 1_000} s`));
   };
   return setInterval(check, TICK_MS).unref();
 }
