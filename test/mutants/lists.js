@@ -124,8 +124,8 @@ export const lists = [
     ...queue,
     guard: 'a part of a list that was refused is not sent again after one that was given up',
     file: 'src/broker/redis/publication.ts',
-    find: `    if (this.isOrphaned) return false;\n`,
-    replace: '',
+    find: `this.isOrphaned || isFinal(error)`,
+    replace: `isFinal(error)`,
   },
   {
     ...queue,

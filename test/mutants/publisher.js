@@ -42,26 +42,26 @@ export const publisher = [
   {
     guard: 'a temporary refusal is retried',
     file: 'src/broker/redis/publication.ts',
-    find: `refused ? !isFinal(error) : `,
-    replace: `refused ? false : `,
+    find: `    return !this.unanswered || (`,
+    replace: `    return this.unanswered && (`,
     tests: inOrder('publishes in call order after Redis has refused'),
   },
   {
     guard: 'a permanent refusal rejects at once',
     file: 'src/broker/redis/publication.ts',
-    find: `refused ? !isFinal(error) : `,
-    replace: `refused ? true : `,
+    find: `this.isOrphaned || isFinal(error)`,
+    replace: `this.isOrphaned`,
   },
   {
     guard: 'a transient event that may have been sent is not sent again',
     file: 'src/broker/redis/publication.ts',
-    find: `!wasSent || this.command.isRepeatable`,
-    replace: `true`,
+    find: `this.command.isRepeatable && performance`,
+    replace: `performance`,
   },
   {
     guard: 'a transient event that was not sent is sent again',
     file: 'src/broker/redis/publication.ts',
-    find: `const wasSent = refused || !error.message.startsWith('Stream isn');`,
+    find: `const wasSent = !error.message.startsWith('Stream isn');`,
     replace: `const wasSent = true;`,
   },
   {
@@ -142,8 +142,8 @@ export const publisher = [
   {
     guard: 'a process that was blocked does not take its own delay for that of Redis',
     file: 'src/broker/redis/connection.ts',
-    find: `      maxRetriesPerRequest: 0,\n`,
-    replace: `      maxRetriesPerRequest: 0,\n      socketTimeout: replyMs,\n`,
+    find: `socketTimeout: undefined`,
+    replace: `socketTimeout: replyMs`,
     tests: ['test/redis.outage.spec.ts › keeps its connections and takes the replies'],
   },
   {

@@ -131,9 +131,8 @@ export class PendingPublication {
   /** An attempt has failed. @returns whether it may be sent again */
   fail(error: Error): boolean {
     this.error = error;
-    const refused = error.name === 'ReplyError';
-    const wasSent = refused || !error.message.startsWith('Stream isn');
-    this.unanswered ||= wasSent && !refused;
+    const wasSent = !error.message.startsWith('Stream isn');
+    this.unanswered ||= wasSent && error.name !== 'ReplyError';
     if (this.isOrphaned || isFinal(error)) return false;
     return !this.unanswered || (this.command.isRepeatable && performance.now() - this.#created < SAFE_MS);
   }
