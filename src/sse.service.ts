@@ -140,7 +140,7 @@ export class SseService extends SsePublisher {
     return (subscriber, end) => {
       let subscription: { unsubscribe(): void } | undefined;
       const begin = () => (subscription = this.channels.subscribe(request.channels, subscriber, start));
-      const remove = this.open.admit({ ...request, resumes, begin, end });
+      const remove = this.open.admit({ resumes, begin, end, ...request });
       if (typeof remove === 'number') return undefined;
       return (reason) => {
         remove(reason);

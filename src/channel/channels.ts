@@ -90,7 +90,7 @@ export class Channels {
   ): Subscription {
     const hubs = channels.map((channel) => this.#acquire(channel));
     const set = this.history !== false && channels.length > 1 ? this.#share(channels) : undefined;
-    return new Subscription(hubs, subscriber, { ...start, context: this.#context, set });
+    return new Subscription(hubs, subscriber, { context: this.#context, set, ...start });
   }
 
   /** Resolves when the channels are live, for a connection that begins within the linger time; or when `over` is aborted. */

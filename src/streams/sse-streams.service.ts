@@ -138,7 +138,7 @@ export class SseStreams {
         let unsubscribe = () => {};
         const { lastEventId } = start;
         const begin = () => ({ unsubscribe } = this.readers.read(channel, subscriber, { lastEventId }));
-        const remove = this.connections.admit({ ...request, resumes: true, begin, end });
+        const remove = this.connections.admit({ resumes: true, begin, end, ...request });
         if (typeof remove === 'number') return undefined;
         return (reason) => {
           remove(reason);
