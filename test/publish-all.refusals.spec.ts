@@ -128,17 +128,18 @@ describe('A list of events that Redis refuses', () => {
 
   it('is stored before the later ones of its channel, even if Redis has refused only the first', async () => {
     const [broker, other] = [await start(), await start(redis.server.url)];
-    await publishList(broker, [{ data: 0 }]);
+    // Single events would take another script.
+    await publishList(broker, listOf(0, 2));
     await redis.admin.script('FLUSH');
     redis.proxy.holdDown = true;
     const refused = publishList(broker, [{ data: 'refused' }, { data: 'too' }]);
     await until(async () => (await redis.admin.info('errorstats')).includes('NOSCRIPT'));
-    await publishList(other, [{ data: 'loads the script' }]);
-    const later = publishList(broker, [{ data: 'later' }]);
+    await publishList(other, [{ data: 'loads' }, { data: 'the script' }]);
+    const later = publishList(broker, [{ data: 'later' }, { data: 'last' }]);
     await until(async () => (await redis.admin.info('errorstats')).includes('UNORDERED'));
     redis.proxy.holdDown = false;
     await Promise.all([refused, later]);
-    expect(await stored()).toEqual([0, 'loads the script', 'refused', 'too', 'later']);
+    expect(await stored()).toEqual([0, 1, 'loads', 'the script', 'refused', 'too', 'later', 'last']);
   });
 
   it('loads its script again after Redis has flushed it, and keeps the order', async () => {

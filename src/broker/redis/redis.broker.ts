@@ -136,6 +136,11 @@ export class RedisSseBroker extends SseBroker {
   }
 
   async publishAll(channel: string, publications: readonly Publication[]): Promise<PublishOutcome[]> {
+    const [first] = publications;
+    // The script for one event takes less of the process and of Redis (`bench/publish.bench.js`, 100 in 100 channels).
+    if (first && publications.length === 1) {
+      return [await this.publish(channel, first).catch((error: SseError) => error)];
+    }
     const commands = this.#commands.list(channel, publications);
     const outcomes = await Promise.allSettled(this.#publisher.publishAll(commands));
     return outcomes.flatMap((outcome, part): readonly PublishOutcome[] =>
