@@ -27,8 +27,9 @@ describe.each(MODES)('Lists of events in a Redis Cluster, %s Pub/Sub', (_, shard
     const lists = CHANNELS.map((channel) => publishList(one, list, channel));
     const ids = await Promise.all(lists);
     expect(ids.map((each) => [each[1], each[3]])).toEqual(CHANNELS.map(() => ['own', '']));
-    await Promise.all(CHANNELS.map((channel) => publishList(one, [{ data: 4, transient: true }], channel)));
-    await until(() => calls.every((each) => each.join() === 'subscribed,0,1,2,3,4'));
+    const sent = [4, 5].map((data) => ({ data, transient: true }));
+    await Promise.all(CHANNELS.map((channel) => publishList(one, sent, channel)));
+    await until(() => calls.every((each) => each.join() === 'subscribed,0,1,2,3,4,5'));
     for (const channel of CHANNELS) expect(await read(other, channel)).toEqual([0, 1, 2]);
   });
 
@@ -41,10 +42,11 @@ describe.each(MODES)('Lists of events in a Redis Cluster, %s Pub/Sub', (_, shard
     const migration = await halfway(cluster, 'a');
     const before = publishList(broker, [{ data: 1 }, { data: 2 }], 'a');
     for (const name of ['history', 'meta']) await migration.carry(name);
-    const sent = publishList(broker, [{ data: 'sent', transient: true }], 'a');
+    const transient = ['sent', 'too'].map((data) => ({ data, transient: true }));
+    const sent = publishList(broker, transient, 'a');
     const after = publishList(broker, [{ data: 3 }, { data: 4 }], 'a');
     await Promise.all([before, sent, after]);
-    await until(() => calls.includes('sent'));
+    await until(() => calls.includes('too'));
     await migration.end();
     await publishList(broker, [{ data: 5 }, { data: 6 }], 'a');
     expect(await read(broker, 'a')).toEqual(numbers(7));
