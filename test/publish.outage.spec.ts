@@ -28,7 +28,7 @@ describe('Publishing to Redis during an outage', () => {
     cli.process.stdin!.end(lines.map((n) => `${n}\n`).join(''));
     await until(async () => (await entries()).length === 201);
     cli.process.kill('SIGSTOP');
-    // This is longer than a publication may take, but not the time of the process.
+    // Longer than a publication may take; but the time of a suspension does not count.
     await sleep(5_500);
     redis.proxy.cut();
     redis.proxy.dropDown = false;

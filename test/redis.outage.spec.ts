@@ -145,8 +145,10 @@ describe('With Redis during an outage', () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000);
     await Promise.all(ids);
     await until(() => sse.stats().channels === 3);
-    await subscribed('b', 1);
-    for (const channel of ['b', 'c']) await sse.publish('last', { channel });
+    for (const channel of ['b', 'c']) {
+      await subscribed(channel, 1);
+      await sse.publish('last', { channel });
+    }
     await until(() => others.every(({ length }) => length === 1));
     expect(await connectionIds()).toEqual(before);
   });

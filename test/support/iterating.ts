@@ -23,7 +23,7 @@ export async function startIterating(options: SseModuleOptions) {
       if (transient || options.history === false) return publish(n, transient);
       throw error;
     });
-  // In parts, as each of them has a few seconds on any machine.
+  // In parts, so that each publication is confirmed in time, also on a busy machine.
   const publishAll = async (from: number, to: number, transient = false) => {
     const ids: string[] = [];
     for (let n = from; n < to; n += PART) {

@@ -180,7 +180,7 @@ export class MemorySseBroker extends SseBroker {
     this.tickets.expire();
   }
 
-  /** Not with each publication: it visits every stream. */
+  /** Frees what has expired from time to time: a publication is not to visit every stream. */
   #sweepLater(): void {
     if (!this.#closed) this.#sweep ??= setInterval(() => this.#expire(), SWEEP_MS).unref();
   }

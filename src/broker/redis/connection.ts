@@ -37,7 +37,7 @@ export class RedisConnection {
   #leftAt = -Infinity;
   #closed = false;
 
-  /** @param replyMs how long the server may send nothing while a reply is due */
+  /** @param replyMs how long the server may send nothing while a reply is due, in ms */
   constructor(source: ServerSource, role: string, replyMs: number) {
     this.client = connect(source, {
       connectionName: `sse:${role}`,

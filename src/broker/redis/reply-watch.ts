@@ -6,7 +6,7 @@ import { AwakeClock, TICK_MS } from './awake-clock.js';
  *
  * ioredis's `socketTimeout` does the same, but takes a delay of this process for one of the server.
  *
- * @param replyMs for how long at most
+ * @param replyMs how long the server may send nothing, in ms
  * @returns the timer to clear when the client is closed
  */
 export function watchReplies(client: Redis, replyMs: number): NodeJS.Timeout {
@@ -20,6 +20,7 @@ export function watchReplies(client: Redis, replyMs: number): NodeJS.Timeout {
   });
   const check = () => {
     const now = clock.tick();
+    // A look-alike of ioredis may have no queue.
     const isDue = client.commandQueue?.length > 0 && !hasHeard;
     hasHeard = false;
     if (!isDue) silentSince = now;
