@@ -102,39 +102,6 @@ describe('A channel hub after a gap', () => {
     expect(recorder.calls).toEqual(['open 5', 'reset lost 8', '9']);
   });
 
-  /** Makes the hub live again after the store has lost the last two events that the hub delivered. */
-  const liveAfterLostWrites = async () => {
-    const started = startHub();
-    const { attach, broker, hub, live, publish, store } = started;
-    const recorder = attach();
-    await live();
-    publish(3);
-    broker.deliver();
-    broker.interrupt();
-    store.loseWrites(2);
-    broker.connect();
-    await until(() => hub.live);
-    return { ...started, recorder };
-  };
-
-  it('continues from where the store’s chain branched off after the store has lost events', async () => {
-    const { broker, publish, recorder } = await liveAfterLostWrites();
-    broker.reads = 0;
-    publish(2);
-    broker.deliver();
-    expect(recorder.calls).toEqual(['open 5', '6', '7', '8', '9', '10']);
-    expect(broker.reads).toBe(0);
-  });
-
-  it('ignores a delivered message of the branch that the store has lost', async () => {
-    const { broker, store, publish, recorder } = await liveAfterLostWrites();
-    broker.send(store.published.get(at(7))!);
-    broker.deliver();
-    publish(1);
-    broker.deliver();
-    expect(recorder.calls).toEqual(['open 5', '6', '7', '8', '9']);
-  });
-
   it('ignores a held message from before the ring, without another read', async () => {
     const { hub, broker, store, attach, live } = startHub();
     const recorder = attach();

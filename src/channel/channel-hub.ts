@@ -239,7 +239,7 @@ export class ChannelHub extends Liveness implements ChannelListener, ReplayHub {
   }
 
   #append(event: ChannelEvent): void {
-    const from = this.#tip!;
+    const from = this.ring.end;
     this.ring.push(event);
     this.#tip = event.cursor;
     this.options.metrics.delivered += this.subscribers.deliver(event, (subscriber) => {

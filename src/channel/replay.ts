@@ -134,13 +134,13 @@ export class Replay {
       if (!this.#isWithinLimits && this.#isTooMuch(rest)) return this.#end('limit');
       this.#isWithinLimits = true;
       if (!this.#send(rest)) return undefined;
-      const { tip } = this.hub;
+      const { end } = this.hub.ring;
       const drained = this.subscriber.drained?.();
       // Being live does not require that the client has read everything.
       const isBehind = drained !== undefined && this.subscriber.isBehind === true;
       if (!isBehind) this.#join();
       await drained;
-      return isBehind ? tip : undefined;
+      return isBehind ? end : undefined;
     }
     const page = await this.#read(position);
     if (this.#cancelled) return undefined;

@@ -30,7 +30,7 @@ export class Ring {
     private readonly budget = new RingBudget(),
   ) {}
 
-  /** The position of the newest event. */
+  /** The position of the newest event, which all live subscribers have. It is not the tip if the store has lost that event. */
   get end(): string {
     return this.#events.at(-1)?.cursor ?? this.#start;
   }

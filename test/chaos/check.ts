@@ -111,6 +111,8 @@ function checkClient(
       if (type === 'sse.reset') {
         report.count(during, 'resets');
         if (++resets > losses) wrong(`reset ${resets} after ${losses} losses: ${data}`);
+        // What Redis has lost may come again (docs/delivery.md).
+        for (const each of seen) if (!indexes.has(each)) seen.delete(each);
       }
       at = index;
       continue;
@@ -119,7 +121,7 @@ function checkClient(
     if (!data.startsWith(`${channel} `)) wrong(`${id} is of another channel: ${data}`);
     const mayRepeat = mayComeAgain(delivery, rig);
     if (mayRepeat && latest.get(keyOf(delivery)) !== number) continue;
-    if (seen.has(id)) wrong(`${id} came twice`);
+    if (seen.has(id)) wrong(`${id} came twice, after ${resets} resets`);
     seen.add(id);
     if (index === undefined) {
       if (losses === 0) wrong(`${id} is in no chain`);

@@ -1,5 +1,10 @@
 const specsOf = (names) => names.map((name) => `src/channel/${name}.spec.ts`);
-const HUB_SPECS = specsOf(['channel-hub', 'channel-hub.gaps', 'channel-hub.audits']);
+const HUB_SPECS = specsOf([
+  'channel-hub',
+  'channel-hub.gaps',
+  'channel-hub.lost-writes',
+  'channel-hub.audits',
+]);
 const REPLAY_SPECS = specsOf(['replay', 'replay.resets']);
 const MODEL = 'test/resume.model.spec.ts';
 const CHANNELS_SPEC = 'src/channel/channels.spec.ts';

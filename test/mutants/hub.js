@@ -1,5 +1,6 @@
 const file = 'src/channel/channel-hub.ts';
-const specs = ['channel-hub', 'channel-hub.gaps', 'channel-hub.audits', 'replay', 'replay.resets'];
+const hubs = ['channel-hub', 'channel-hub.gaps', 'channel-hub.lost-writes', 'channel-hub.audits'];
+const specs = [...hubs, 'replay', 'replay.resets'];
 const tests = [...specs.map((name) => `src/channel/${name}.spec.ts`), 'test/resume.model.spec.ts'];
 const CATCH_UP = ['src/channel/channels.catch-up.spec.ts'];
 const hubOf = (mutant) => ({ file, tests, ...mutant });
@@ -206,6 +207,17 @@ export const hub = [
     guard: 'an outage is not reported for each channel',
     find: `    if (!this.broker.connected) return;\n`,
     replace: ``,
+  },
+  {
+    guard: 'a subscriber that is behind gets no lost event again',
+    find: `const from = this.ring.end;`,
+    replace: `const from = this.#tip!;`,
+  },
+  {
+    file: 'src/channel/replay.ts',
+    guard: 'a subscriber that reads slowly after a reconnection gets no lost event again',
+    find: `return isBehind ? end : undefined;`,
+    replace: `return isBehind ? this.hub.tip : undefined;`,
   },
   {
     guard: 'a subscriber that is behind continues from its position',

@@ -65,6 +65,12 @@ class CompressedController {
     return this.streams.attach(id);
   }
 
+  /** Without it, a proxy counts the application as down after two checks. */
+  @Get('health')
+  health() {
+    return { status: 'ok' };
+  }
+
   @Get('page')
   @Header('Content-Type', 'text/html')
   page() {
