@@ -61,8 +61,11 @@ export class Stage {
       await this.load.call('expect', { progress: 1 });
       // Events that are lost here must not delay it.
       await this.publisher.run({ ...once, rate: undefined, window: Infinity });
-      await sleep(100);
-      if (await this.load.call('isLive', expected)) return this.quiet();
+      // One event takes a slow server up to half a second.
+      for (let look = 0; look < 10; look++) {
+        await sleep(100);
+        if (await this.load.call('isLive', expected)) return this.quiet();
+      }
     }
     throw new Error(`${this.name} does not deliver`);
   }
