@@ -61,7 +61,7 @@ export class Stage {
       await this.load.call('expect', { progress: 1 });
       // Events that are lost here must not delay it.
       await this.publisher.run({ ...once, rate: undefined, window: Infinity });
-      // One event takes a slow server up to half a second.
+      // One event to 10,000 clients takes a slow server up to half a second. Another one would only delay it.
       for (let look = 0; look < 10; look++) {
         await sleep(100);
         if (await this.load.call('isLive', expected)) return this.quiet();

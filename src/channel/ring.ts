@@ -30,7 +30,7 @@ export class Ring {
     private readonly budget = new RingBudget(),
   ) {}
 
-  /** The position of the newest event, which all live subscribers have. It is not the tip if the store has lost that event. */
+  /** The position of the newest event. Live subscribers need nothing before it. If the store has lost that event, it is not the tip. */
   get end(): string {
     return this.#events.at(-1)?.cursor ?? this.#start;
   }
